@@ -1,0 +1,182 @@
+"""All settings in one frozen tree; every default says where it comes from.
+
+A settings file is TOML with one table per class below, in lower case:
+
+    [search]
+    bank_rotations = 3000
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from cryofifa.errors import InputError
+from cryofifa.train.curriculum import PoseMode
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """Preprocessing of the particle images."""
+
+    mask_margin: float = 1.15  # mask radius over particle radius; prototype: 70 A for 60 A, 144 A for 127 A
+    mask_edge_share: float = 0.1  # width of the soft edge over the particle radius; our choice
+    shift_margin_share: float = 0.25  # window beyond the mask over the particle radius, room for shifts; our choice
+    butterworth_order: int = 4  # prototype
+    butterworth_resolution_share: float = 0.3  # low-pass over Nyquist of the working box; prototype
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """ResNet + SIREN."""
+
+    channels: int = 16  # prototype
+    stages: int = 3  # prototype
+    feature_width: int = 256  # prototype
+    omega: float = 5.0  # feature inputs have unit variance, unlike coordinates: milder than a coordinate SIREN
+    learning_rate: float = 5e-4  # prototype
+    turns: Literal[4, 8] = 4  # rotated copies (each also mirrored); Extended Data Table 2 has 4 x 90 and 8 x 45
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """FourierNet."""
+
+    width: int = 128  # prototype; cryoAI has 256
+    modulant_layers: int = 3  # cryoAI
+    envelope_layers: int = 2  # cryoAI
+    omega_modulant: float = 40.0  # cryoAI
+    omega_envelope: float = 30.0  # cryoAI
+    coordinate_scale: float = 0.1  # of frequency times particle radius; the prototype's 0.08 to 0.11
+    learning_rate: float = 5e-4  # prototype
+    raster_every: int = 6  # minibatches between two samplings of the network for candidate scoring; prototype
+
+
+@dataclass(frozen=True)
+class CurriculumSettings:
+    """Growth of the Fourier mask and the junk filter."""
+
+    mask_steps: int = 32  # Extended Data Table 2
+    minibatch: int = 64  # prototype; Extended Data Table 2 has 16 to 128 per GPU
+    visits: int = 60_000  # particles seen in all: prototype 70,000; RELION's initial model about 100,000
+    fewest_epochs: int = 6
+    most_particles: int = 20_000  # ab initio works on a random subset of this size; all particles are posed after it
+    start_cycles: float = 0.9  # first mask: frequency times particle radius
+    end_cycles: float = 4.5  # last mask of ab initio, likewise
+    growth_share: float = 0.9  # prototype: 0.7 to 0.95
+    keep_fraction: float = 0.9  # share of each minibatch that updates the network in the end
+    keep_growth_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Pose inference."""
+
+    bank_rotations: int = 2000  # prototype: 1500 to 2500
+    bank_best: int = 4  # prototype
+    bank_share: float = 0.75  # prototype: 0.6 to 0.8
+    bank_cycles: float = 3.0  # bank is scored on frequencies up to this over the particle radius
+    wide_perturbations: int = 8  # prototype
+    narrow_perturbations: int = 4  # prototype
+    wide_cycles: float = 0.33  # sd in radians times (mask frequency times particle radius); prototype 0.28 to 0.4
+    narrow_cycles: float = 0.1
+    encoder_copies: int = 2  # copies whose predictions are candidates, and which are taught the winner
+    teaching_weight: float = 0.1  # prototype
+    shift_range_share: float = 0.4  # largest shift over the particle radius, when the images do not tell; our choice
+    disturbance_degree: float = 10.0  # amortized mode: disturbance of the predicted pose at the start
+    disturbance_share: float = 0.2
+
+
+@dataclass(frozen=True)
+class PolishSettings:
+    """Projection matching against each half's own map, after the network has found the poses."""
+
+    iterations: int = 5
+    rounds: int = 2  # searches per iteration, each around the last winner
+    fsc_limit: float = 0.3  # frequencies count up to where the half maps' FSC falls under this
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run. Values that are None are chosen from the data."""
+
+    seed: int = 0
+    pose_mode: PoseMode = "guided"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    box: int | None = None
+    diameter_angstrom: float | None = None
+    start_resolution_angstrom: float | None = None
+    end_resolution_angstrom: float | None = None
+    invert: bool = False
+    image: ImageSettings = field(default_factory=ImageSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    decoder: DecoderSettings = field(default_factory=DecoderSettings)
+    curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    polish: PolishSettings = field(default_factory=PolishSettings)
+
+
+def read_config(path: Path, base: Config | None = None) -> Config:
+    """Overlay a TOML file on `base`. Unknown keys and wrong types are errors."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path given to --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not TOML ({error}); see the example in the documentation") from None
+    return _overlay(base or Config(), tables, str(path))
+
+
+def _overlay(settings: Any, values: dict[str, Any], where: str) -> Any:
+    hints = get_type_hints(type(settings))
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise InputError(f"{where}: unknown setting '{key}'; known here: {', '.join(sorted(hints))}")
+        current = getattr(settings, key)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(value, dict):
+                raise InputError(f"{where}: '{key}' is a table of settings, not {value!r}")
+            changes[key] = _overlay(current, value, f"{where} [{key}]")
+        else:
+            changes[key] = _checked(value, hints[key], f"{where}: '{key}'")
+    return dataclasses.replace(settings, **changes)
+
+
+def _checked(value: Any, wanted: Any, where: str) -> Any:
+    choices = getattr(wanted, "__args__", ())
+    if choices and all(isinstance(choice, (str, int)) and not isinstance(choice, type) for choice in choices):
+        if value not in choices:
+            raise InputError(f"{where} is {value!r}; it can be {', '.join(map(repr, choices))}")
+        return value
+    kinds = [kind for kind in (choices or (wanted,)) if isinstance(kind, type)]
+    if float in kinds and type(value) is int:
+        value = float(value)
+    if type(value) not in kinds:
+        raise InputError(f"{where} is {value!r}; it must be a {' or '.join(kind.__name__ for kind in kinds)}")
+    return value
+
+
+def config_as_dict(config: Config) -> dict[str, Any]:
+    return dataclasses.asdict(config)
+
+
+def config_as_toml(config: Config) -> str:
+    """The settings as a file that `read_config` takes; what was left to the program is a comment."""
+    plain, tables = [], []
+    for name, value in config_as_dict(config).items():
+        if isinstance(value, dict):
+            tables += ["", f"[{name}]", *(_toml_line(key, entry) for key, entry in value.items())]
+        else:
+            plain.append(_toml_line(name, value))
+    return "\n".join([*plain, *tables]) + "\n"
+
+
+def _toml_line(name: str, value: Any) -> str:
+    if value is None:
+        return f"# {name}: chosen from the data"
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+    return f"{name} = {text}"

@@ -1,0 +1,193 @@
+"""How good is a run, where the truth is known: FSC to the true map and errors of the poses."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryofifa.errors import InputError
+from cryofifa.particles.poses import PoseTable
+from cryofifa.particles.star import read_poses_star
+from cryofifa.particles.star_blocks import read_star_blocks
+from cryofifa.results.align_volumes import align_volumes
+from cryofifa.results.compare_poses import PoseComparison, compare_poses
+from cryofifa.results.fsc import FscToTruth, fsc_to_truth
+from cryofifa.results.mrc_map import read_map
+from cryofifa.results.symmetry import symmetry_rotations
+
+MAP_NAME = "map.mrc"
+PARTICLES_NAME = "particles.star"
+# Below this share of good poses their common frame is no safe start for the maps.
+_TRUSTED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Numbers against the truth; None where that truth was not given.
+
+    hand_flipped comes from the maps where there is a true map, else from the poses.
+    rotation_error_degree and shift_error_angstrom: one value per matched particle, in the run's order.
+    """
+
+    symmetry: str
+    mask_radius_share_of_box: float
+    hand_flipped: bool | None
+    resolution_fsc05_angstrom: float | None
+    resolution_fsc0143_angstrom: float | None
+    nyquist_angstrom: float | None
+    fsc: tuple[float, ...] | None
+    map_correlation: float | None
+    box_angstrom: float | None
+    particles: int | None
+    particles_matched: int | None
+    median_rotation_error_degree: float | None
+    median_shift_error_angstrom: float | None
+    share_within_10_degree: float | None
+    rotation_error_degree: tuple[float, ...] | None
+    shift_error_angstrom: tuple[float, ...] | None
+
+    def as_text(self) -> str:
+        """A short table."""
+        lines = []
+        if self.fsc is not None:
+            lines += [
+                ("resolution at FSC 0.5", f"{self.resolution_fsc05_angstrom:.2f} A"),
+                ("resolution at FSC 0.143", f"{self.resolution_fsc0143_angstrom:.2f} A"),
+                ("best possible (Nyquist)", f"{self.nyquist_angstrom:.2f} A"),
+                ("correlation of the maps", f"{self.map_correlation:.4f}"),
+            ]
+        if self.particles_matched is not None:
+            lines += [
+                ("particles compared", f"{self.particles_matched} of {self.particles}"),
+                ("median rotation error", f"{self.median_rotation_error_degree:.2f} degrees"),
+                ("within 10 degrees", f"{100 * (self.share_within_10_degree or 0):.1f} %"),
+                ("median shift error", f"{self.median_shift_error_angstrom:.2f} A"),
+            ]
+        lines.append(("hand", "mirrored" if self.hand_flipped else "as the truth"))
+        lines.append(("symmetry", self.symmetry))
+        return "\n".join(f"{name:<26}{value:>18}" for name, value in lines)
+
+    def as_json(self, *, per_particle: bool = False) -> str:
+        """All fields; the errors of single particles only if asked."""
+        values = dict(vars(self))
+        if not per_particle:
+            values.pop("rotation_error_degree")
+            values.pop("shift_error_angstrom")
+        return json.dumps(values, indent=2)
+
+
+def evaluate(
+    run_or_map: Path,
+    truth_map: Path | None,
+    truth_poses: Path | None,
+    symmetry: str = "C1",
+    radius: float = 0.45,
+) -> Evaluation:
+    """Compare a run (a folder with map.mrc and particles.star), or a map alone, with the truth.
+
+    truth_poses: a STAR file; particles are matched by image number and stack name (without folders); those
+        that only one of the files has are left out.
+    symmetry: the truth's point group (`results.symmetry`), in the truth's frame.
+    radius: of the soft sphere both maps are multiplied by, as a share of the box.
+
+    Raises:
+        InputError: if a file is absent or wrong, nothing is there to compare, or no particle is in both.
+    """
+    run_or_map = Path(run_or_map)
+    if not run_or_map.exists():
+        raise InputError(f"{run_or_map}: there is no such run folder or map")
+    if truth_map is None and truth_poses is None:
+        raise InputError("nothing to compare with: give the true map, the true poses, or both")
+    if not 0 < radius <= 0.5:
+        raise InputError(f"a mask radius of {radius} box is no share between 0 and 0.5")
+    group = symmetry_rotations(symmetry)
+    is_run = run_or_map.is_dir()
+    if truth_poses is not None and not is_run:
+        raise InputError(f"{run_or_map}: is a map; poses can only be compared for a run folder")
+
+    poses, particles = None, None
+    if truth_poses is not None:
+        found, true, particles = _matched(run_or_map / PARTICLES_NAME, Path(truth_poses))
+        poses = compare_poses(found, true, group)
+    fsc, correlation, mirrored = None, None, None
+    if truth_map is not None:
+        map_path = run_or_map / MAP_NAME if is_run else run_or_map
+        fsc, correlation, mirrored = _compared_maps(map_path, Path(truth_map), poses, radius)
+    return Evaluation(
+        symmetry=symmetry.strip().upper(),
+        mask_radius_share_of_box=radius,
+        hand_flipped=mirrored if mirrored is not None else (poses.hand_flipped if poses else None),
+        resolution_fsc05_angstrom=fsc.resolution_fsc05_angstrom if fsc else None,
+        resolution_fsc0143_angstrom=fsc.resolution_fsc0143_angstrom if fsc else None,
+        nyquist_angstrom=fsc.box_angstrom / (len(fsc.curve) - 1) if fsc else None,
+        fsc=tuple(fsc.curve.tolist()) if fsc else None,
+        map_correlation=correlation,
+        box_angstrom=fsc.box_angstrom if fsc else None,
+        particles=particles,
+        particles_matched=len(poses.rotation_error_degree) if poses else None,
+        median_rotation_error_degree=poses.median_rotation_error_degree if poses else None,
+        median_shift_error_angstrom=poses.median_shift_error_angstrom if poses else None,
+        share_within_10_degree=poses.share_within_10_degree if poses else None,
+        rotation_error_degree=tuple(poses.rotation_error_degree.tolist()) if poses else None,
+        shift_error_angstrom=tuple(poses.shift_error_angstrom.tolist()) if poses else None,
+    )
+
+
+def _compared_maps(
+    map_path: Path, truth_path: Path, poses: PoseComparison | None, radius: float
+) -> tuple[FscToTruth, float, bool]:
+    truth, truth_pixel_size = read_map(truth_path)
+    found, pixel_size = read_map(map_path)
+    initial = None
+    if poses is not None and poses.share_within_10_degree >= _TRUSTED_SHARE:
+        # The poses' frame, in both hands: a map may have been flipped without its poses.
+        rotation = torch.from_numpy(poses.rotation_truth_to_estimate)
+        mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=rotation.dtype))
+        initial = [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
+    aligned = align_volumes(found, pixel_size, truth, truth_pixel_size, initial=initial)
+    fsc = fsc_to_truth(aligned.volume, truth, truth_pixel_size, radius)
+    return fsc, aligned.correlation, aligned.mirrored
+
+
+def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, int]:
+    """Poses of the particles in both files, in the order of the first, and how many that one has."""
+    found, found_names = read_poses_star(found_path), _image_names(found_path)
+    true, true_names = read_poses_star(truth_path), _image_names(truth_path)
+    row_of_name = {name: row for row, name in enumerate(true_names)}
+    pairs = [(row, row_of_name[name]) for row, name in enumerate(found_names) if name in row_of_name]
+    if not pairs:
+        raise InputError(
+            f"{found_path} and {truth_path} have no image in common (rlnImageName, compared without folders)"
+        )
+    rows, true_rows = np.array(pairs).T
+    return _rows(found, rows), _rows(true, true_rows), len(found)
+
+
+def _rows(poses: PoseTable, rows: np.ndarray) -> PoseTable:
+    return PoseTable(
+        poses.rotation_volume_to_image[rows],
+        poses.shift_angstrom[rows],
+        poses.score[rows],
+        poses.random_subset[rows],
+    )
+
+
+def _image_names(path: Path) -> list[tuple[int, str]]:
+    """Image number (1-based) and bare stack name of every row."""
+    names = []
+    for row, text in enumerate(read_star_blocks(path).particles["rlnImageName"]):
+        number, _, stack = str(text).rpartition("@")
+        try:
+            names.append((int(number or 1), Path(stack).name))
+        except ValueError as error:
+            raise InputError(
+                f"{path}: particle row {row} (counted from 0): rlnImageName '{text}' "
+                "is not like 000001@stack.mrcs"
+            ) from error
+    if len(set(names)) != len(names):
+        raise InputError(
+            f"{path}: two particles have the same image number and stack name (folders are not compared)"
+        )
+    return names

@@ -1,0 +1,86 @@
+"""FourierNet: the volume's Fourier value at any coordinate (the paper's decoder, after cryoAI).
+
+    D(k) = exp(envelope(k)) * modulant(k)        two SIRENs with two real outputs each: real and imaginary part
+
+D(-k) = conj D(k) holds exactly: coordinates are folded into one half space and the imaginary part changes sign with
+them. On the plane x = 0 the fold goes on with y, and on the line x = y = 0 with z; at the origin the value is real.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Complex, Float
+from torch import Tensor, nn
+
+from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
+from cryofifa.physics.fourier import HalfPlane, centred_index, inverse_fourier_3d
+from cryofifa.model.siren import siren
+
+
+def fold_to_half_space(coordinate: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*batch 3"], Bool[Tensor, "*batch"]]:
+    """Coordinates turned to the half space whose first non-zero component is positive, and which were turned."""
+    x, y, z = coordinate.unbind(-1)
+    turned = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
+    return torch.where(turned[..., None], -coordinate, coordinate), turned
+
+
+class FourierNet(nn.Module):
+    """Decoder of a volume in a box of `box_size` pixels; coordinates in Fourier pixels, values as FT(image) / box_size.
+
+    coordinate_scale: what one Fourier pixel is multiplied by before the sine layers. The transform of a particle of
+    radius R varies on the scale 1/R, so the scale is set from R, not from the box.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        modulant_layers: int,
+        envelope_layers: int,
+        omega_modulant: float,
+        omega_envelope: float,
+        coordinate_scale: float,
+    ) -> None:
+        super().__init__()
+        self.modulant = siren(3, width, modulant_layers, 2, omega_modulant)
+        self.envelope = siren(3, width, envelope_layers, 2, omega_envelope)
+        self.coordinate_scale = coordinate_scale
+
+    def forward(self, coordinate: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
+        """Fourier values at coordinates (x, y, z)."""
+        folded, turned = fold_to_half_space(coordinate)
+        scaled = folded * self.coordinate_scale
+        real, imaginary = (torch.exp(self.envelope(scaled)) * self.modulant(scaled)).unbind(-1)
+        sign = 1 - 2 * turned.to(imaginary.dtype)
+        at_origin = (coordinate == 0).all(-1)
+        return torch.complex(real, imaginary * sign * ~at_origin)
+
+    def slices(self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane) -> Complex[Tensor, "*batch points"]:
+        """Exact central slices: D(C R)."""
+        return self(slice_coordinates(rotation_volume_to_image, plane))
+
+    def on_grid(self, size: int, spacing: float, radius: float) -> Complex[Tensor, "z y x"]:
+        """Values on a centred cubic grid (spacing and radius in Fourier pixels), zero beyond the radius."""
+        line = centred_index(size, next(self.parameters()).device).float() * spacing
+        z, y, x = torch.meshgrid(line, line, line[size // 2 :], indexing="ij")
+        coordinate = torch.stack([x, y, z], dim=-1)
+        wanted = coordinate.square().sum(-1) <= radius * radius
+        half = torch.zeros(wanted.shape, dtype=torch.complex64, device=line.device)
+        half[wanted] = self(coordinate[wanted])
+        grid = torch.zeros(size, size, size, dtype=torch.complex64, device=line.device)
+        grid[:, :, size // 2 :] = half
+        # D(-k) = conj D(k): the other half is the mirror image of this one
+        grid[1:, 1:, 1 : size // 2] = half[1:, 1:, 1:].flip((0, 1, 2)).conj()
+        return grid
+
+    @torch.no_grad()
+    def sampled(self, radius: float) -> FourierGrid:
+        """The raster that candidates are scored with: the network on a grid OVERSAMPLING times finer than the box's."""
+        # one sample more than the radius, so that every interpolation has its neighbours
+        transform = self.on_grid(FourierGrid.size_for(radius), 1 / OVERSAMPLING, radius + 1)
+        return FourierGrid(torch.stack([transform.real, transform.imag]), radius)
+
+    @torch.no_grad()
+    def volume(self, box_size: int, radius: float) -> Float[Tensor, "z y x"]:
+        """What the network itself believes, in real space, up to the radius it was trained to."""
+        return inverse_fourier_3d(self.on_grid(box_size, 1.0, radius)) * box_size

@@ -1,0 +1,93 @@
+"""How large the particle is, told from the images alone.
+
+Every image is deconvolved by its CTF (Wiener) and low-passed; the mean power per pixel, less its floor, is the
+particle's signal as a function of the distance from the centre. The radius that holds 99 % of it over the plane was
+measured within 10 % of the radius that holds 99 % of the map's power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.physics.ctf import contrast_transfer
+from cryofifa.physics.fourier import HalfPlane, fourier_2d, inverse_fourier_2d
+from cryofifa.physics.mask import distance_from_centre
+
+LOW_PASS_ANGSTROM = 20.0  # measured on three sets: 15 to 30 A give the same radius within 3 %
+WIENER_CONSTANT = 0.1  # 0.1 and 0.5 give the same radius within 2 %
+SIGNAL_SHARE = 0.99
+MOST_PARTICLES = 3000
+FALLEN_SHARE = 0.3  # the particle's edge is sought after the power fell under this share of its peak
+
+
+@dataclass(frozen=True)
+class ImageSurvey:
+    """What a first look at the images tells."""
+
+    particle_radius_angstrom: float
+    contrast_z_score: float  # mean of the central disc over the ring, in standard errors; negative: dark particles
+
+
+def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
+    """Estimate the particle's radius and check the sign of the contrast, from at most 3,000 particles."""
+    table = images.table
+    rows = np.unique(np.linspace(0, len(table) - 1, min(len(table), MOST_PARTICLES)).astype(np.int64))
+    size, pixel_size = table.box_size, images.pixel_size_angstrom
+    plane = HalfPlane.of_box(size, pixel_size, device=device)
+    frequency = plane.frequency_per_angstrom
+    low_pass = torch.exp(-((frequency.norm(dim=-1) * max(LOW_PASS_ANGSTROM, 3 * pixel_size)) ** 4))
+    ctf_parameters = images.ctf_parameters().to(device)
+    centre = distance_from_centre(size, 2, device)
+    power = torch.zeros(size, size, device=device)
+    disc_means = []
+    for block in images.blocks(rows):
+        image = images.normalised(block).to(device)
+        disc_means.append(image[:, centre < 0.15 * size].mean(dim=1))
+        ctf = contrast_transfer(ctf_parameters[torch.from_numpy(block).to(device)], frequency)
+        restored = plane.gather(fourier_2d(image)) * ctf / (ctf.square() + WIENER_CONSTANT) * low_pass
+        power += inverse_fourier_2d(plane.fill(restored)).square().sum(dim=0)
+    means = torch.cat(disc_means)
+    z_score = float(means.mean() / (means.std() / max(1, len(means)) ** 0.5 + 1e-12)) if len(means) > 1 else 0.0
+    return ImageSurvey(radius_of_power(power, SIGNAL_SHARE) * pixel_size, z_score)
+
+
+def radius_of_power(power: Tensor, share: float) -> float:
+    """Radius in pixels that holds `share` of an image's power above its floor, up to the particle's edge.
+
+    The edge is the first minimum of the radial mean after it has fallen well below its peak: neighbours beyond it
+    do not count.
+    """
+    size = power.shape[-1]
+    ring = distance_from_centre(size, 2, power.device).round().long().clamp(max=size // 2).flatten()
+    total = torch.zeros(size // 2 + 1, device=power.device).index_add_(0, ring, power.flatten())
+    profile = (total / torch.bincount(ring)).cpu().numpy()[:-1]
+    smooth = np.convolve(np.pad(profile, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
+    peak = int(smooth.argmax())
+    fallen = smooth[peak:] - smooth[peak:].min() < FALLEN_SHARE * (smooth[peak] - smooth[peak:].min())
+    start = peak + int(fallen.argmax())
+    rising = np.diff(smooth[start:]) > 0
+    edge = start + int(rising.argmax()) if rising.any() else len(smooth) - 1
+    radius = np.arange(edge + 1)
+    signal = (smooth[: edge + 1] - smooth[edge]).clip(0) * radius
+    if signal.sum() <= 0:
+        return 0.35 * size
+    return float(np.interp(share, np.cumsum(signal) / signal.sum(), radius + 0.5))
+
+
+def radius_of_volume(volume: Tensor, share: float = SIGNAL_SHARE) -> float:
+    """Radius in voxels that holds `share` of a map's power above its floor (its mean power in the outermost shells)."""
+    size = volume.shape[-1]
+    distance = distance_from_centre(size, 3, volume.device)
+    shell = distance.round().long().clamp(max=size // 2).flatten()
+    power = torch.zeros(size // 2 + 1, device=volume.device).index_add_(0, shell, volume.square().flatten())
+    count = torch.bincount(shell, minlength=size // 2 + 1)
+    profile = (power / count)[:-1]
+    signal = ((profile - profile[-max(2, size // 16) :].mean()).clamp_min(0) * count[:-1]).cpu().numpy()
+    if signal.sum() <= 0:
+        return 0.35 * size
+    return float(np.interp(share, np.cumsum(signal) / signal.sum(), np.arange(len(signal)) + 0.5))

@@ -1,0 +1,135 @@
+"""Particle images as the method wants them: normalised by the background, windowed, resampled, low-passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.particles.table import ParticleTable
+from cryofifa.physics.ctf import CtfParameters
+from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_2d, rescale_images, window_centre
+from cryofifa.physics.mask import distance_from_centre
+
+BACKGROUND_RING_SHARE = 0.45  # of the box: pixels farther out are background (RELION's extraction leaves about that)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The part of the field of view that is worked on, and its sampling.
+
+    window_pixel: pixels cut about the centre of the input images; box_size: pixels they are resampled to.
+    """
+
+    window_pixel: int
+    box_size: int
+    input_pixel_size_angstrom: float
+
+    @property
+    def pixel_size_angstrom(self) -> float:
+        return self.input_pixel_size_angstrom * self.window_pixel / self.box_size
+
+    @property
+    def extent_angstrom(self) -> float:
+        """Side of the field of view: one Fourier pixel is one cycle over it."""
+        return self.input_pixel_size_angstrom * self.window_pixel
+
+
+def even_at_least(value: float) -> int:
+    """The smallest even integer that is not below `value`."""
+    return 2 * int(np.ceil(value / 2))
+
+
+@dataclass(frozen=True)
+class ParticleImages:
+    """The images of a table, normalised and on one common pixel size."""
+
+    table: ParticleTable
+    stacks: ImageStacks
+    sign: float  # -1 where the user asked to invert the contrast
+
+    @property
+    def pixel_size_angstrom(self) -> float:
+        return self.table.reference_pixel_size_angstrom
+
+    def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
+        """Full-size images: background ring of mean 0 and sd 1, protein bright."""
+        image = normalise_background(torch.from_numpy(self.stacks.read(rows)) * self.sign)
+        ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
+        for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
+            members = torch.from_numpy(ratios == ratio)
+            image[members] = resample_pixel_size(image[members], float(ratio))
+        return image
+
+    def in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
+        """Images windowed and resampled to a frame, scaled so that white noise keeps the sd 1."""
+        image = window_centre(self.normalised(rows), frame.window_pixel, 2)
+        if frame.box_size == frame.window_pixel:
+            return image
+        return rescale_images(image, frame.box_size) * (frame.window_pixel / frame.box_size)
+
+    def blocks(self, rows: np.ndarray, size: int = 512) -> Iterator[np.ndarray]:
+        """The rows in blocks that fit any memory."""
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+    def ctf_parameters(self) -> CtfParameters:
+        """Optics of every particle."""
+        t = self.table
+
+        def column(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.array(values, dtype=np.float32))
+
+        return CtfParameters(
+            defocus_u_angstrom=column(t.defocus_u_angstrom),
+            defocus_v_angstrom=column(t.defocus_v_angstrom),
+            defocus_angle_radian=column(t.defocus_angle_radian),
+            phase_shift_radian=column(t.phase_shift_radian),
+            voltage_kilovolt=column(t.voltage_kilovolt),
+            spherical_aberration_millimetre=column(t.spherical_aberration_millimetre),
+            amplitude_contrast=column(t.amplitude_contrast),
+            b_factor_square_angstrom=column(t.b_factor_square_angstrom),
+            scale=column(t.ctf_scale),
+        )
+
+
+def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
+    """Subtract the mean and divide by the sd of the pixels outside the background ring, per image."""
+    size = image.shape[-1]
+    background = image[:, distance_from_centre(size, 2) > BACKGROUND_RING_SHARE * size]
+    deviation = background.std(dim=1).clamp_min(1e-12)
+    return (image - background.mean(dim=1)[:, None, None]) / deviation[:, None, None]
+
+
+def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Tensor, "n y x"]:
+    """The same box at another pixel size: `ratio` is the old one over the new one.
+
+    The transform is evaluated at the new grid's frequencies directly (a matrix product per axis), so nothing is
+    interpolated; frequencies beyond the old Nyquist are zero.
+    """
+    size = image.shape[-1]
+    index = centred_index(size).double()
+    frequency = index / size * ratio  # new grid's frequencies in cycles per old pixel
+    angle = -2 * torch.pi * frequency[:, None] * index
+    kernel = torch.complex(angle.cos(), angle.sin()) * (frequency.abs() <= 0.5)[:, None]
+    transform = kernel @ image.to(kernel.dtype) @ kernel.mT
+    return (inverse_fourier_2d(transform) * ratio**2).to(image.dtype)
+
+
+def butterworth_low_pass(image: Float[Tensor, "*batch y x"], cutoff_share: float, order: int) -> Float[Tensor, "*batch y x"]:
+    """Low-pass with gain 1 / sqrt(1 + (k / cutoff)^(2 order)); cutoff as a share of Nyquist (paper, preprocessing)."""
+    size = image.shape[-1]
+    radius = distance_from_centre(size, 2, image.device) / (size / 2)
+    gain = 1 / (1 + (radius / cutoff_share) ** (2 * order)).sqrt()
+    return inverse_fourier_2d(fourier_2d(image) * gain)
+
+
+def encoder_channels(image: Float[Tensor, "n y x"], cutoff_share: float, order: int) -> Float[Tensor, "n 2 y x"]:
+    """The encoder's two channels: the particle and its low-passed copy, the latter brought to the same sd."""
+    low_passed = butterworth_low_pass(image, cutoff_share, order)
+    return torch.stack([image, low_passed * (image.std() / low_passed.std().clamp_min(1e-12))], dim=1)

@@ -1,0 +1,85 @@
+"""What the header of an MRC stack says, read without touching the images.
+
+mrcfile gives the layout of the header; we read it ourselves because mrcfile neither finds the byte order of
+old files without a machine stamp nor says by how many bytes a file is too short.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from mrcfile.dtypes import HEADER_DTYPE
+
+from cryofifa.errors import InputError
+
+HEADER_BYTES = HEADER_DTYPE.itemsize  # 1024, MRC2014
+
+# MRC2014 modes of real-valued images.  Mode 0 is signed, as the standard and RELION have it.
+DTYPE_OF_MODE = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
+
+
+@dataclass(frozen=True)
+class StackHeader:
+    """Where the images of one stack lie in its file.
+
+    Attributes:
+        box_size: side of the square images in pixels.
+        n_frames: number of images.
+        dtype: of one pixel, byte order included.
+        offset_bytes: where the first image begins.
+    """
+
+    path: Path
+    box_size: int
+    n_frames: int
+    dtype: np.dtype
+    offset_bytes: int
+
+
+def read_stack_header(path: Path) -> StackHeader:
+    """Read and check the header of an MRC stack (little or big endian, with or without 'MAP ' and stamp).
+
+    Raises:
+        InputError: if the file is absent, is no MRC file, has a mode other than 0, 1, 2, 6 or 12, has images
+            that are not square, or is shorter than its header says.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(HEADER_BYTES)
+            found_bytes = file.seek(0, 2)
+    except OSError as error:
+        raise InputError(f"{path}: the image stack cannot be read ({error.strerror or error})") from error
+    if len(raw) < HEADER_BYTES:
+        raise InputError(f"{path}: {len(raw)} bytes long, shorter than an MRC header ({HEADER_BYTES} bytes)")
+    header, byte_order = _header_and_byte_order(raw, path)
+    nx, ny, nz, mode = (int(header[name]) for name in ("nx", "ny", "nz", "mode"))
+    extended_bytes = int(header["nsymbt"])
+    if mode not in DTYPE_OF_MODE:
+        raise InputError(
+            f"{path}: MRC mode {mode} cannot be read; modes {sorted(DTYPE_OF_MODE)} can: convert the stack"
+        )
+    if nx != ny:
+        raise InputError(f"{path}: images are {nx} x {ny} pixels; particles must be square")
+    if extended_bytes < 0:
+        raise InputError(f"{path}: the MRC header is damaged (extended header of {extended_bytes} bytes)")
+    dtype = np.dtype(DTYPE_OF_MODE[mode]).newbyteorder(byte_order)
+    offset_bytes = HEADER_BYTES + extended_bytes
+    expected_bytes = offset_bytes + nx * ny * nz * dtype.itemsize
+    if found_bytes < expected_bytes:
+        raise InputError(
+            f"{path}: truncated: expected {expected_bytes} bytes for {nz} images of {nx} x {ny}, "
+            f"found {found_bytes}; copy or extract the stack again"
+        )
+    return StackHeader(path=path, box_size=nx, n_frames=nz, dtype=dtype, offset_bytes=offset_bytes)
+
+
+def _header_and_byte_order(raw: bytes, path: Path) -> tuple[np.void, Literal["<", ">"]]:
+    # The machine stamp is often absent or wrong; the four numbers at the front only make sense one way round.
+    byte_orders: tuple[Literal["<", ">"], ...] = ("<", ">")
+    for byte_order in byte_orders:
+        header = np.frombuffer(raw, dtype=HEADER_DTYPE.newbyteorder(byte_order), count=1)[0]
+        sizes = [int(header[name]) for name in ("nx", "ny", "nz")]
+        if all(0 < size < 1 << 24 for size in sizes) and 0 <= int(header["mode"]) < 128:
+            return header, byte_order
+    raise InputError(f"{path}: not an MRC stack (sizes or mode in its header make no sense)")

@@ -1,0 +1,100 @@
+"""A structure (density map or atomic model) as a volume of a given box and pixel size, for simulation."""
+
+import math
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.errors import InputError
+from cryofifa.physics.fourier import rescale_volume
+from cryofifa.physics.resample import low_pass_ball, resample_volume
+from cryofifa.results.mrc_map import read_map
+
+_MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
+_MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
+_FINE_PIXEL_ANGSTROM = 1.0  # atoms are laid on a grid at least this fine
+
+
+def structure_volume(
+    structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None = None
+) -> Float[Tensor, "z y x"]:
+    """Density cut to the Nyquist ball.
+
+    A map is Fourier-rescaled, and cropped or padded about its centre.  A model becomes electron-scattering
+    density (without waters), its mass centre at N//2.
+
+    Raises:
+        InputError: if the file is absent, of an unknown kind, unreadable or empty, if `select` is given for
+            a map or picks nothing, or if the model does not fit the box in every orientation.
+    """
+    if not structure.is_file():
+        raise InputError(f"{structure}: there is no such map or model")
+    suffix = (
+        Path(structure.stem).suffix.lower() if structure.suffix.lower() == ".gz" else structure.suffix.lower()
+    )
+    if suffix in _MAP_SUFFIXES:
+        if select is not None:
+            raise InputError(f"{structure}: a selection ('{select}') needs an atomic model, not a map")
+        volume, map_pixel_size_angstrom = read_map(structure)
+        volume = resample_volume(volume, map_pixel_size_angstrom, pixel_size_angstrom, box_size)
+    elif suffix in _MODEL_SUFFIXES:
+        volume = _model_volume(structure, box_size, pixel_size_angstrom, select)
+    else:
+        raise InputError(f"{structure}: unknown kind of structure; give an MRC map, or a PDB or mmCIF model")
+    return low_pass_ball(volume, box_size // 2)
+
+
+def _model_volume(structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None) -> Tensor:
+    model = _read_model(structure, select)
+    centre = model[0].calculate_center_of_mass()
+    field = box_size * pixel_size_angstrom
+    places = np.array([atom.atom.pos.tolist() for atom in model[0].all()]) - np.array(centre.tolist())
+    reach = float(np.linalg.norm(places, axis=1).max())
+    if reach > field / 2:
+        raise InputError(
+            f"{structure}: the model reaches {reach:.0f} angstrom from its mass centre, "
+            f"the box only {field / 2:.0f}; "
+            "give a larger box or pixel size"
+        )
+    finer = max(1, math.ceil(pixel_size_angstrom / _FINE_PIXEL_ANGSTROM))
+    fine_size, fine_pixel = finer * box_size, pixel_size_angstrom / finer
+    # The sample N//2 of the box is the sample finer * (N//2) of the fine grid, also for odd boxes.
+    wanted = gemmi.Position(*[(fine_size // 2) * fine_pixel] * 3)
+    for atom in model[0].all():
+        atom.atom.pos += wanted - centre
+    model.cell = gemmi.UnitCell(field, field, field, 90, 90, 90)
+    model.spacegroup_hm = "P 1"
+    calculator = gemmi.DensityCalculatorE()
+    calculator.d_min = 2 * fine_pixel
+    calculator.rate = 1.0
+    # Atoms sharper than the grid would be badly sampled: blur all until the sharpest is not.
+    calculator.set_refmac_compatible_blur(model[0])
+    calculator.grid.set_unit_cell(model.cell)
+    calculator.grid.spacegroup = gemmi.SpaceGroup("P 1")
+    calculator.grid.set_size(fine_size, fine_size, fine_size)
+    calculator.add_model_density_to_grid(model[0])
+    density = np.ascontiguousarray(np.array(calculator.grid, copy=False).transpose(2, 1, 0), dtype=np.float32)
+    return rescale_volume(torch.from_numpy(density), box_size)
+
+
+def _read_model(structure: Path, select: str | None) -> gemmi.Structure:
+    try:
+        model = gemmi.read_structure(str(structure))
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{structure}: not a readable model ({reason})") from error
+    if select is not None:
+        try:
+            model = gemmi.Selection(select).copy_structure_selection(model)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                f"selection '{select}' is not gemmi's syntax ({error}); like 'A,B' or 'R/1-340'"
+            ) from error
+    model.remove_waters()
+    if len(model) == 0 or not any(True for _ in model[0].all()):
+        raise InputError(f"{structure}: no atoms" + (f" in the selection '{select}'" if select else ""))
+    return model

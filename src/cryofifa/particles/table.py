@@ -1,0 +1,109 @@
+"""The particles of one input file: which images, and the optics each was taken with."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from cryofifa.errors import InputError
+from cryofifa.particles.star_blocks import StarBlocks
+
+
+@dataclass(frozen=True)
+class ParticleTable:
+    """One row per particle, in the order of the input file (or of the row list); all arrays are read-only.
+
+    Attributes:
+        source_path: the .star or .cs file.
+        stack_paths: image stacks, as found on this machine.
+        stack_index: which of `stack_paths`, 0-based.
+        frame_index: which image of that stack, 0-based.
+        box_size: side of the images in pixels, one for all particles.
+        pixel_size_angstrom: of the images.
+        defocus_u_angstrom, defocus_v_angstrom: along and across `defocus_angle_radian`, underfocus positive.
+        defocus_angle_radian: from +x.
+        b_factor_square_angstrom: envelope exp(-B s^2 / 4).
+        optics_group: 0-based; for STAR 3.1 the row of data_optics.
+        contrast_sign: +1 or -1: what the images are multiplied by (cryoSPARC's blob/sign).
+        random_subset: half set, 1 or 2, or None where the file has none.
+        row: 0-based row in the input file.
+        source: the whole input as read, so that a writer can keep every column.
+    """
+
+    source_path: Path
+    kind: Literal["star", "cs"]
+    stack_paths: tuple[Path, ...]
+    stack_index: Int64[np.ndarray, " n"]
+    frame_index: Int64[np.ndarray, " n"]
+    box_size: int
+    pixel_size_angstrom: Float64[np.ndarray, " n"]
+    voltage_kilovolt: Float64[np.ndarray, " n"]
+    spherical_aberration_millimetre: Float64[np.ndarray, " n"]
+    amplitude_contrast: Float64[np.ndarray, " n"]
+    defocus_u_angstrom: Float64[np.ndarray, " n"]
+    defocus_v_angstrom: Float64[np.ndarray, " n"]
+    defocus_angle_radian: Float64[np.ndarray, " n"]
+    phase_shift_radian: Float64[np.ndarray, " n"]
+    b_factor_square_angstrom: Float64[np.ndarray, " n"]
+    ctf_scale: Float64[np.ndarray, " n"]
+    optics_group: Int64[np.ndarray, " n"]
+    contrast_sign: Float64[np.ndarray, " n"]
+    random_subset: Int64[np.ndarray, " n"] | None
+    row: Int64[np.ndarray, " n"]
+    source: StarBlocks | np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, array in self._columns().items():
+            assert array.shape == self.row.shape, f"{name} has shape {array.shape}"
+            if array.flags.writeable:
+                read_only = array.view()
+                read_only.flags.writeable = False
+                object.__setattr__(self, name, read_only)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "source"}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def select(self, rows: Int64[np.ndarray, " m"]) -> "ParticleTable":
+        """The particles at these 0-based positions of this table, in this order; `row` is kept."""
+        return replace(self, **{name: array[rows] for name, array in self._columns().items()})
+
+    @property
+    def reference_pixel_size_angstrom(self) -> float:
+        """Pixel size of the optics group with most particles (the first of equals)."""
+        most_common = np.bincount(self.optics_group).argmax()
+        return float(self.pixel_size_angstrom[np.argmax(self.optics_group == most_common)])
+
+
+def read_particles(
+    path: Path, data_folder: Path | None = None, rows_file: Path | None = None
+) -> ParticleTable:
+    """Read RELION's .star (3.0, 3.1) or cryoSPARC's .cs.
+
+    Args:
+        path: the particle file.
+        data_folder: where the image stacks lie, if not where the particle file says (`--datadir`).
+        rows_file: text or .npy list of 0-based rows to use (`--ind`).
+
+    Raises:
+        InputError: for anything wrong with these files; one line that names the file and what to do.
+    """
+    # Imported here because both readers build the table defined above.
+    from cryofifa.particles.cs import read_cs
+    from cryofifa.particles.star import read_star
+
+    path = Path(path)
+    if path.suffix not in (".star", ".cs"):
+        raise InputError(f"{path}: unknown kind of particle file; give a RELION .star or a cryoSPARC .cs")
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such particle file")
+    if data_folder is not None and not Path(data_folder).is_dir():
+        raise InputError(f"{data_folder}: the data folder does not exist; correct --datadir")
+    data_folder = None if data_folder is None else Path(data_folder)
+    read = read_star if path.suffix == ".star" else read_cs
+    return read(path, data_folder, rows_file)

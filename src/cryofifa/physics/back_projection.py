@@ -1,0 +1,114 @@
+"""CTF-weighted Fourier back-projection: the linear map of which the central slice is the adjoint.
+
+    V(k) = sum_i w_i CTF_i F_i / ( sum_i w_i CTF_i^2 + 1/SSNR )      over all image points that fall on k
+
+Points are spread onto a grid twice finer than the box (trilinear weights), the Hermitian mates are added, and the
+volume is divided by the gridding function afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryofifa.physics.central_slice import OVERSAMPLING, slice_coordinates, trilinear_gridding
+from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
+from cryofifa.physics.mask import distance_from_centre
+
+
+@dataclass
+class BackProjector:
+    """Running sums of one (half) map on the fine grid; add slices, then ask for the volume.
+
+    The grid reaches up to the box's Nyquist shell: (2 N)^3 samples flattened, axes (z, y, x).
+    """
+
+    box_size: int
+    data_real: Float[Tensor, " voxels"]
+    data_imaginary: Float[Tensor, " voxels"]
+    weight: Float[Tensor, " voxels"]
+
+    @classmethod
+    def empty(cls, box_size: int, device: torch.device | None = None) -> BackProjector:
+        voxels = (OVERSAMPLING * box_size) ** 3
+        return cls(box_size, *(torch.zeros(voxels, device=device) for _ in range(3)))
+
+    def __add__(self, other: BackProjector) -> BackProjector:
+        return BackProjector(
+            self.box_size,
+            self.data_real + other.data_real,
+            self.data_imaginary + other.data_imaginary,
+            self.weight + other.weight,
+        )
+
+    def add(
+        self,
+        centred_transform: Complex[Tensor, "particles points"],
+        ctf: Float[Tensor, "particles points"],
+        rotation_volume_to_image: Float[Tensor, "particles 3 3"],
+        plane: HalfPlane,
+        particle_weight: Float[Tensor, " particles"] | None = None,
+    ) -> None:
+        """Spread images whose shift was already taken out (centred) at their rotations."""
+        size = OVERSAMPLING * self.box_size
+        position = slice_coordinates(rotation_volume_to_image, plane) * OVERSAMPLING + size // 2
+        corner = position.floor()
+        upper = position - corner
+        base = corner.long()
+        base_index = (base[..., 2] * size + base[..., 1]) * size + base[..., 0]
+        numerator = centred_transform * ctf
+        denominator = ctf.square()
+        if particle_weight is not None:
+            numerator = numerator * particle_weight[:, None]
+            denominator = denominator * particle_weight[:, None]
+        real, imaginary = numerator.real.contiguous(), numerator.imag.contiguous()
+        for z in (0, 1):
+            for y in (0, 1):
+                for x in (0, 1):
+                    share = torch.ones_like(denominator)
+                    for axis, bit in enumerate((x, y, z)):
+                        share = share * (upper[..., axis] if bit else 1 - upper[..., axis])
+                    index = (base_index + (z * size + y) * size + x).flatten()
+                    self.data_real.index_add_(0, index, (share * real).flatten())
+                    self.data_imaginary.index_add_(0, index, (share * imaginary).flatten())
+                    self.weight.index_add_(0, index, (share * denominator).flatten())
+
+    def volume(self, inverse_ssnr: Float[Tensor, " shells"] | None = None) -> Float[Tensor, "z y x"]:
+        """The (Wiener-regularised) volume of the box, in real space.
+
+        inverse_ssnr: weight to add to the denominator per shell of the box (0 .. N//2), in units of the shell's
+        mean weight; by default 1/1000 of the shell's mean weight, which only keeps empty voxels finite.
+        """
+        size = OVERSAMPLING * self.box_size
+        data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
+        weight = add_hermitian_mate(self.weight.reshape(size, size, size))
+        shells = self.box_size // 2 + 1
+        shell = (distance_from_centre(size, 3, weight.device) / OVERSAMPLING).round().long()
+        inside = shell < shells
+        shell = shell.clamp(max=shells - 1)
+        mean_weight = shell_mean(weight, shell, inside, shells)
+        if inverse_ssnr is None:
+            inverse_ssnr = torch.full_like(mean_weight, 1e-3)
+        floor = (inverse_ssnr.to(mean_weight) * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
+        transform = torch.where(inside, data / (weight + floor[shell]), torch.zeros((), device=weight.device))
+        # data and weight were spread with the same trilinear weights: their ratio interpolates, as RELION's does
+        padded = inverse_fourier_3d(transform)
+        volume = window_centre(padded, self.box_size, 3)
+        return volume / trilinear_gridding(self.box_size, volume.device)
+
+
+def add_hermitian_mate(grid: Tensor) -> Tensor:
+    """F(k) + conj F(-k) on a centred grid of even size: a half plane's sums become the whole plane's."""
+    mate = grid.flip((0, 1, 2)).roll((1, 1, 1), (0, 1, 2))
+    return grid + (mate.conj() if mate.is_complex() else mate)
+
+
+def shell_mean(values: Tensor, shell: Tensor, inside: Tensor, shells: int) -> Float[Tensor, " shells"]:
+    """Mean over the samples of each shell that are inside."""
+    index = shell[inside]
+    total = torch.zeros(shells, dtype=torch.float64, device=values.device).index_add_(0, index, values[inside].double())
+    count = torch.bincount(index, minlength=shells).clamp_min(1)
+    return (total / count).float()

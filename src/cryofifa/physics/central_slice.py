@@ -1,0 +1,69 @@
+"""Central slices through a volume's transform, read by trilinear interpolation from a sampled grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryofifa.physics.fourier import HalfPlane, centred_index, fourier_3d, window_centre
+
+OVERSAMPLING = 2  # RELION's padding factor: the grid is twice finer than the box's own Fourier pixels
+
+
+def slice_coordinates(
+    rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
+) -> Float[Tensor, "*batch points 3"]:
+    """C R: the plane's points turned into the volume's frame, k_volume = A^T k_image, in Fourier pixels (x, y, z)."""
+    return plane.index_xy.to(rotation_volume_to_image.dtype) @ rotation_volume_to_image[..., :2, :]
+
+
+@dataclass(frozen=True)
+class FourierGrid:
+    """A volume's transform sampled on a cubic grid, OVERSAMPLING points per Fourier pixel, cut to a radius.
+
+    real_imaginary: (2, size, size, size), axes (z, y, x), origin at size//2.
+    radius: in Fourier pixels of the unpadded box; slices beyond it read zeros or edge values.
+    """
+
+    real_imaginary: Float[Tensor, "2 size size size"]
+    radius: float
+
+    @staticmethod
+    def size_for(radius: float) -> int:
+        """Samples per axis needed so that every slice up to `radius` has all eight neighbours."""
+        return 2 * (math.ceil(OVERSAMPLING * radius) + 2)
+
+    @classmethod
+    def from_volume(cls, volume: Float[Tensor, "z y x"], radius: float) -> FourierGrid:
+        """Pad in real space, transform, cut out the ball that is needed.
+
+        The volume is first divided by the transform of trilinear interpolation (sinc^2 per axis), so that slices
+        read by interpolation equal those of the volume itself.
+        """
+        size = volume.shape[-1]
+        padded = window_centre(volume / trilinear_gridding(size, volume.device), OVERSAMPLING * size, 3)
+        transform = window_centre(fourier_3d(padded), cls.size_for(radius), 3)
+        return cls(torch.stack([transform.real, transform.imag]), radius)
+
+    def slices(
+        self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
+    ) -> Complex[Tensor, "*batch points"]:
+        """Central slices at the points of `plane`; differentiable in the grid and in the rotation."""
+        coordinates = slice_coordinates(rotation_volume_to_image, plane) * OVERSAMPLING
+        size = self.real_imaginary.shape[-1]
+        normalised = (coordinates + size // 2) * (2 / (size - 1)) - 1
+        sampled = torch.nn.functional.grid_sample(
+            self.real_imaginary[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
+        )
+        values = sampled.reshape(2, *coordinates.shape[:-1])
+        return torch.complex(values[0], values[1])
+
+
+def trilinear_gridding(size: int, device: torch.device | None = None) -> Float[Tensor, "z y x"]:
+    """sinc^2(r / (OVERSAMPLING N)) per axis: what interpolating the padded transform does to the volume."""
+    line = torch.sinc(centred_index(size, device).float() / (OVERSAMPLING * size)).square()
+    return line[:, None, None] * line[:, None] * line

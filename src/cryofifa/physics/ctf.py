@@ -1,0 +1,74 @@
+"""The contrast transfer function.
+
+lambda = 12.2643 / sqrt(E (1 + 0.978466e-6 E))                      electron wavelength in angstrom, E in volts
+df     = (U + V + (U - V) cos 2(theta - theta0)) / 2                defocus at azimuth theta, in angstrom
+gamma  = -pi lambda df s^2 + pi/2 Cs lambda^3 s^4 - phase - atan(w / sqrt(1 - w^2))
+CTF    = -sin(gamma) * scale * exp(-B s^2 / 4)                      so that CTF(0) = +w
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def electron_wavelength_angstrom(voltage_kilovolt: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Relativistic electron wavelength (constants as RELION's)."""
+    volt = voltage_kilovolt * 1e3
+    return 12.2643 / (volt * (1 + 0.978466e-6 * volt)).sqrt()
+
+
+@dataclass(frozen=True)
+class CtfParameters:
+    """One value per particle, RELION's meaning, units in the names."""
+
+    defocus_u_angstrom: Float[Tensor, " particles"]
+    defocus_v_angstrom: Float[Tensor, " particles"]
+    defocus_angle_radian: Float[Tensor, " particles"]
+    phase_shift_radian: Float[Tensor, " particles"]
+    voltage_kilovolt: Float[Tensor, " particles"]
+    spherical_aberration_millimetre: Float[Tensor, " particles"]
+    amplitude_contrast: Float[Tensor, " particles"]
+    b_factor_square_angstrom: Float[Tensor, " particles"]
+    scale: Float[Tensor, " particles"]
+
+    def __getitem__(self, particles: Tensor | slice) -> CtfParameters:
+        return CtfParameters(*(getattr(self, field.name)[particles] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return self.scale.shape[0]
+
+    def to(self, device: torch.device) -> CtfParameters:
+        return CtfParameters(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def contrast_transfer(
+    parameters: CtfParameters, frequency_per_angstrom: Float[Tensor, "points 2"]
+) -> Float[Tensor, "particles points"]:
+    """CTF of every particle at spatial frequencies (x, y) in cycles per angstrom; the equations above."""
+    x, y = frequency_per_angstrom.unbind(-1)
+    square = x.square() + y.square()  # s^2
+    p = parameters
+    wavelength = electron_wavelength_angstrom(p.voltage_kilovolt)
+    aberration_angstrom = p.spherical_aberration_millimetre * 1e7
+    # s^2 cos 2(theta - theta0) without the angle theta, which has no value at the origin
+    along, across = x.square() - y.square(), 2 * x * y
+    mean = 0.5 * (p.defocus_u_angstrom + p.defocus_v_angstrom)
+    half_difference = 0.5 * (p.defocus_u_angstrom - p.defocus_v_angstrom)
+    double_angle = 2 * p.defocus_angle_radian
+    defocus_times_square = (
+        mean[:, None] * square
+        + (half_difference * double_angle.cos())[:, None] * along
+        + (half_difference * double_angle.sin())[:, None] * across
+    )
+    constant_phase = p.phase_shift_radian + torch.atan(p.amplitude_contrast / (1 - p.amplitude_contrast**2).sqrt())
+    gamma = (
+        -torch.pi * wavelength[:, None] * defocus_times_square
+        + 0.5 * torch.pi * (aberration_angstrom * wavelength**3)[:, None] * square.square()
+        - constant_phase[:, None]
+    )
+    envelope = p.scale[:, None] * torch.exp(-0.25 * p.b_factor_square_angstrom[:, None] * square)
+    return -gamma.sin() * envelope

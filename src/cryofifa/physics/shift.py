@@ -1,0 +1,25 @@
+"""Shifts as Fourier phases.
+
+The shift of a pose is RELION's origin: the displacement, in angstrom, that *brings the particle to the centre*; the
+particle itself sits at minus that from the centre. Forward model: F_image = CTF * slice * exp(+2 pi i k.t).
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+
+def displacement_phase(
+    shift_angstrom: Float[Tensor, "*batch 2"], frequency_per_angstrom: Float[Tensor, "points 2"]
+) -> Complex[Tensor, "*batch points"]:
+    """exp(+2 pi i k.t): moves a centred projection to where the particle sits; its conjugate brings it back."""
+    angle = 2 * torch.pi * (shift_angstrom @ frequency_per_angstrom.mT)
+    return torch.complex(angle.cos(), angle.sin())
+
+
+def shift_grid(step_angstrom: float, steps: int, device: torch.device | None = None) -> Float[Tensor, "shifts 2"]:
+    """Square grid of (2 steps + 1)^2 shifts about zero, the zero shift first."""
+    line = torch.arange(-steps, steps + 1, device=device) * step_angstrom
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    grid = torch.stack([x, y], dim=-1).reshape(-1, 2)
+    return grid[grid.square().sum(-1).argsort(stable=True)]

@@ -1,0 +1,116 @@
+"""Fourier shell correlation: FSC(s) = Re sum_s A B* / sqrt(sum_s |A|^2 sum_s |B|^2)."""
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.physics.fourier import fourier_3d
+from cryofifa.physics.mask import distance_from_centre, spherical_mask
+
+MASK_EDGE_PIXEL = 3.0
+
+
+def fourier_shell_correlation(
+    a: Float[Tensor, "z y x"], b: Float[Tensor, "z y x"]
+) -> Float[Tensor, " shells"]:
+    """The curve over shells 0 .. N//2, each one Fourier pixel wide (round |k|); 0 where a map has no power.
+
+    Raises:
+        ValueError: if the volumes are not cubes of one size.
+    """
+    if a.shape != b.shape or a.ndim != 3 or len(set(a.shape)) != 1:
+        raise ValueError(f"expected two cubes of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
+    size = a.shape[-1]
+    shells = size // 2 + 1
+    shell = distance_from_centre(size, 3, a.device).round().long()
+    inside = shell < shells
+    index = shell[inside]
+    first, second = fourier_3d(a.double())[inside], fourier_3d(b.double())[inside]
+
+    def shell_sum(values: Tensor) -> Tensor:
+        return torch.zeros(shells, dtype=torch.float64, device=a.device).index_add_(0, index, values)
+
+    cross = shell_sum((first * second.conj()).real)
+    power_a, power_b = shell_sum(first.abs().square()), shell_sum(second.abs().square())
+    # Rounding leaves about 1e-28 of the power in shells that a low-pass emptied: no power for our purpose.
+    empty = (power_a <= 1e-20 * power_a.max()) | (power_b <= 1e-20 * power_b.max())
+    norm = (power_a * power_b).sqrt()
+    return torch.where(empty, 0.0, cross / torch.where(empty, 1.0, norm)).float()
+
+
+def first_crossing_angstrom(curve: Float[Tensor, " shells"], threshold: float, box_angstrom: float) -> float:
+    """Resolution where the curve first falls under the threshold, counted from shell 1.
+
+    Linear in frequency between the last shell above and the first below.  A curve already below at shell 1
+    gives the box itself; one that never falls gives the Nyquist resolution.
+    """
+    values = [float(value) for value in curve]
+    for shell in range(1, len(values)):
+        if values[shell] < threshold:
+            if shell == 1:
+                return box_angstrom
+            above, below = values[shell - 1], values[shell]
+            return box_angstrom / (shell - 1 + (above - threshold) / (above - below))
+    return box_angstrom / (len(values) - 1)
+
+
+def write_fsc_csv(path: Path, curve: Float[Tensor, " shells"], box_angstrom: float) -> None:
+    """Write columns shell, resolution_angstrom, frequency_per_angstrom, fsc; all at once."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["shell", "resolution_angstrom", "frequency_per_angstrom", "fsc"])
+            for shell, value in enumerate(curve.tolist()):
+                resolution = f"{box_angstrom / shell:.4f}" if shell else "inf"
+                writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", f"{value:.6f}"])
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class FscToTruth:
+    """A curve between an aligned map and the truth, and where it crosses the two usual thresholds."""
+
+    curve: Float[Tensor, " shells"]
+    box_angstrom: float
+    resolution_fsc05_angstrom: float
+    resolution_fsc0143_angstrom: float
+
+
+def fsc_to_truth(
+    aligned: Float[Tensor, "z y x"],
+    truth: Float[Tensor, "z y x"],
+    pixel_size_angstrom: float,
+    radius_share: float,
+) -> FscToTruth:
+    """FSC of two maps under the same soft sphere: radius `radius_share` of the box, a linear edge of 3 px.
+
+    The mean outside the sphere is subtracted first: a constant background, cut by the sphere, correlates.
+    """
+    curve = fourier_shell_correlation(
+        in_soft_sphere(aligned, radius_share), in_soft_sphere(truth, radius_share)
+    )
+    box_angstrom = truth.shape[-1] * pixel_size_angstrom
+    return FscToTruth(
+        curve,
+        box_angstrom,
+        first_crossing_angstrom(curve, 0.5, box_angstrom),
+        first_crossing_angstrom(curve, 0.143, box_angstrom),
+    )
+
+
+def in_soft_sphere(volume: Float[Tensor, "z y x"], radius_share: float) -> Float[Tensor, "z y x"]:
+    """The volume less its mean outside the sphere, times the sphere (radius as share of the box, edge 3 px)."""
+    size = volume.shape[-1]
+    mask = spherical_mask(size, radius_share * size, MASK_EDGE_PIXEL, volume.device)
+    outside = mask == 0
+    background = volume[outside].mean() if bool(outside.any()) else volume.new_zeros(())
+    return (volume - background) * mask

@@ -1,0 +1,76 @@
+"""Maps on disk: cubic MRC files, axes (z, y, x), that always carry their voxel size."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.errors import InputError
+
+
+def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
+    """The map as float32, axes (z, y, x), and its pixel size in angstrom.
+
+    Raises:
+        InputError: if the file is absent or damaged, is not one cubic map with axes in the order x, y, z, has
+            no voxel size or not the same on every axis, or holds a value that is not finite.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # permissive mode tells of oddities that the checks below judge
+            with mrcfile.open(path, permissive=True) as file:
+                if file.data is None:
+                    raise ValueError("its header and its size do not agree")
+                values = np.array(file.data)
+                voxel_size = file.voxel_size
+                axes = [int(file.header[name]) for name in ("mapc", "mapr", "maps")]
+    except OSError as error:
+        raise InputError(f"{path}: the map cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable MRC map ({error}); export it again") from error
+    if values.ndim != 3 or len(set(values.shape)) != 1:
+        shape = " x ".join(str(length) for length in values.shape[::-1])
+        raise InputError(f"{path}: the map must be a cube, but is {shape}; crop or pad it")
+    if axes not in ([1, 2, 3], [0, 0, 0]):  # very old files leave the three words empty
+        raise InputError(f"{path}: map axes are in the order {axes}, not x, y, z; convert the map")
+    if np.iscomplexobj(values) or not np.isfinite(values).all():
+        raise InputError(f"{path}: the map holds values that are not finite real numbers; make it anew")
+    sizes = [float(voxel_size[axis]) for axis in ("x", "y", "z")]
+    if min(sizes) <= 0 or not np.isfinite(sizes).all() or max(sizes) > 1.001 * min(sizes):
+        raise InputError(f"{path}: voxel size in the header is {sizes}; set one positive size in angstrom")
+    # The header keeps float32 cell lengths: 3.3 comes back as 3.2999999.
+    return torch.from_numpy(values.astype(np.float32)), round(sizes[0], 5)
+
+
+def write_map(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> None:
+    """Write float32 with voxel size and origin 0; an older file stays whole until the new one is complete.
+
+    Raises:
+        ValueError: if the volume is not a cube.
+        OSError: if the folder cannot be written.
+    """
+    if volume.ndim != 3 or len(set(volume.shape)) != 1:
+        raise ValueError(f"expected a cubic volume, got shape {tuple(volume.shape)}")
+    path = Path(path)
+    handle, temporary_name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".mrc")
+    temporary = Path(temporary_name)
+    try:
+        os.close(handle)
+        with mrcfile.new(temporary, overwrite=True) as file:
+            file.set_data(volume.detach().cpu().numpy().astype(np.float32))
+            file.set_volume()
+            file.voxel_size = pixel_size_angstrom
+        # mkstemp makes private files; a result is as readable as any other file the user makes.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

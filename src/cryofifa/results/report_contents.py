@@ -1,0 +1,60 @@
+"""Everything the report shows, gathered by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from cryofifa.train.run_log import EpochRecord
+
+
+@dataclass(frozen=True)
+class HealthSign:
+    """One honest sign of whether the run can be trusted.
+
+    ok: True good, False look at it, None not known or not to be judged.
+    """
+
+    name: str
+    value: str
+    ok: bool | None
+    explanation: str
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """What one report shows.
+
+    map_volume: (z, y, x), density positive.
+    fsc: half-map correlation per shell of the box, shell i at i / (box * pixel size); may be empty.
+    resolution_0143_angstrom, resolution_05_angstrom: where the curve crosses; None or NaN if it does not.
+    score: one value per particle; score_meaning says in a sentence what it is.
+    example_particles, example_projections: (m, y, x) pairs, filtered for the eye by the caller.
+    timings: (what, seconds); facts: (what, value); both in the order they are shown.
+    """
+
+    title: str
+    input_path: str
+    map_volume: Float[np.ndarray, "z y x"]
+    pixel_size_angstrom: float
+    fsc: Float[np.ndarray, " shells"]
+    resolution_0143_angstrom: float | None
+    resolution_05_angstrom: float | None
+    nyquist_angstrom: float
+    history: Sequence[EpochRecord]
+    rotation_volume_to_image: Float[np.ndarray, "particles 3 3"]
+    score: Float[np.ndarray, " particles"]
+    example_particles: Float[np.ndarray, "examples rows columns"]
+    example_projections: Float[np.ndarray, "examples rows columns"]
+    timings: Sequence[tuple[str, float]]
+    versions: Mapping[str, str]
+    settings_toml: str
+    warnings: Sequence[str]
+    health: Sequence[HealthSign]
+    facts: Sequence[tuple[str, str]]
+    score_meaning: str = (
+        "How well a particle agrees with the projection of the map at its pose; more is better."
+    )

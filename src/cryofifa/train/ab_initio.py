@@ -1,0 +1,218 @@
+"""The training loop: one epoch is one pass over the particles in random order.
+
+    minibatch -> mask -> encode -> search -> slice -> CTF, shift, mask -> loss -> junk filter -> Adam
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from cryofifa.config import Config
+from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.model.volume_decoder import FourierNet
+from cryofifa.particles.augment import Copies
+from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.preprocess import encoder_channels
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.ctf import CtfParameters, contrast_transfer
+from cryofifa.physics.fourier import HalfPlane, fourier_2d
+from cryofifa.physics.image_formation import form_image, mask_transform
+from cryofifa.physics.mask import circular_mask
+from cryofifa.physics.rotations import rotation_distance_radian
+from cryofifa.train.amortized import AmortizedInference
+from cryofifa.train.curriculum import Curriculum, Stage, stage_at
+from cryofifa.train.guided import GuidedInference
+from cryofifa.train.minibatch import ORIGINS, Minibatch
+from cryofifa.train.random_draws import RandomDraws
+from cryofifa.train.run_log import EpochRecord
+
+
+@dataclass(frozen=True)
+class WorkingSet:
+    """The particles that ab initio works on, in memory at the working box (background sd 1)."""
+
+    particle: Int[Tensor, " n"]  # row in the table
+    image: Float[Tensor, "n y x"]
+    ctf: CtfParameters
+    pixel_size_angstrom: float
+
+    def __len__(self) -> int:
+        return len(self.particle)
+
+
+@dataclass
+class PoseMemory:
+    """What is remembered of every particle of the working set from one epoch to the next."""
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+    posed: Bool[Tensor, " n"]
+    loss: Float[Tensor, " n"]
+
+    @classmethod
+    def empty(cls, count: int, device: torch.device) -> PoseMemory:
+        return cls(
+            torch.eye(3, device=device).repeat(count, 1, 1),
+            torch.zeros(count, 2, device=device),
+            torch.zeros(count, dtype=torch.bool, device=device),
+            torch.zeros(count, device=device),
+        )
+
+
+class AbInitio:
+    """Networks, optimiser and pose memory of one run, and the loop over one epoch."""
+
+    def __init__(
+        self,
+        config: Config,
+        curriculum: Curriculum,
+        particles: WorkingSet,
+        particle_radius_angstrom: float,
+        shift_range_angstrom: float,
+    ) -> None:
+        self.config, self.curriculum, self.particles = config, curriculum, particles
+        device = particles.image.device
+        self.particle_radius_angstrom = particle_radius_angstrom
+        self.plane = HalfPlane.of_box(particles.image.shape[-1], particles.pixel_size_angstrom, device=device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.encoder = _encoder(config, particles, shift_range_angstrom).to(device)
+            self.decoder = _decoder(config, particles, particle_radius_angstrom).to(device)
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
+                {"params": self.decoder.parameters(), "lr": config.decoder.learning_rate},
+            ]
+        )
+        self.copies = Copies.fixed(config.encoder.turns).to(device)
+        self.inference: GuidedInference | AmortizedInference
+        if config.pose_mode == "guided":
+            self.inference = GuidedInference(
+                self.encoder, self.copies, config.search, config.seed, particle_radius_angstrom, shift_range_angstrom
+            )
+        else:
+            self.inference = AmortizedInference(self.encoder, self.copies, config.search, config.seed)
+        self.poses = PoseMemory.empty(len(particles), device)
+
+    def train_epoch(self, epoch: int, on_step: Callable[[float, Stage], None] | None = None) -> EpochRecord:
+        """One pass over the particles; returns what happened."""
+        config, started = self.config, time.monotonic()
+        before = PoseMemory(*(value.clone() for value in vars(self.poses).values()))
+        device = self.plane.index_xy.device
+        order = RandomDraws(config.seed, "order", epoch).order(torch.arange(len(self.particles), device=device))
+        minibatches = order.split(config.curriculum.minibatch)
+        grid: FourierGrid | None = None
+        sums = torch.zeros(2 + len(ORIGINS), device=device)
+        for step, members in enumerate(minibatches):
+            progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
+            stage = stage_at(self.curriculum, progress)
+            if grid is None or step % config.decoder.raster_every == 0:
+                grid = self.decoder.sampled(stage.mask_radius)
+            sums += self._step(members, stage, grid, epoch, step)
+            if on_step is not None:
+                on_step(progress, stage)
+        self.particle_radius_angstrom = self._tightened_radius(stage)
+        posed_before = before.posed
+        turned = rotation_distance_radian(before.rotation, self.poses.rotation)[posed_before].rad2deg()
+        moved = (before.shift_angstrom - self.poses.shift_angstrom).norm(dim=-1)[posed_before]
+        loss, encoder_loss, *origins = (sums / len(self.particles)).tolist()
+        return EpochRecord(
+            epoch=epoch,
+            particles=len(self.particles),
+            mask_radius_pixel=stage.mask_radius,
+            resolution_angstrom=self.plane.box_size * self.plane.pixel_size_angstrom / stage.mask_radius,
+            loss=loss,
+            encoder_loss=encoder_loss,
+            pose_change_median_degree=float(turned.median()) if len(turned) else None,
+            shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
+            winner_shares=dict(zip(ORIGINS, origins, strict=True)),
+            particle_radius_angstrom=self.particle_radius_angstrom,
+            seconds=time.monotonic() - started,
+            phase="ab-initio",
+        )
+
+    def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
+        """One minibatch; returns the sums of loss, teaching loss and winners' origins over its particles."""
+        batch = self._minibatch(members, stage)
+        settings = self.config.image
+        channels = encoder_channels(
+            batch.image * batch.mask, settings.butterworth_resolution_share, settings.butterworth_order
+        )
+        poses = self.inference.infer(batch, self.copies.base_images(channels), grid, stage, epoch, step)
+        predicted = form_image(
+            self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
+        )
+        predicted = mask_transform(predicted, batch.mask, batch.plane)
+        loss = (predicted - batch.measured).abs().square().mean(dim=-1)
+        kept = loss.detach().argsort()[: max(1, round(stage.keep_fraction * len(members)))]
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss[kept].mean() + poses.teaching_loss).backward()
+        self.optimiser.step()
+        self.poses.rotation[members] = poses.rotation.detach()
+        self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
+        self.poses.posed[members] = True
+        self.poses.loss[members] = loss.detach()
+        winners = torch.bincount(poses.origin, minlength=len(ORIGINS))
+        teaching = poses.teaching_loss.detach() * len(members)
+        return torch.cat([torch.stack([loss.detach().sum(), teaching]), winners])
+
+    def _minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
+        plane = self.plane.within(stage.mask_radius)
+        image = self.particles.image[members]
+        shift = self.poses.shift_angstrom[members]
+        # the particle sits at minus its shift from the centre, and the mask goes with it
+        mask = circular_mask(
+            plane.box_size,
+            self.mask_radius_angstrom / plane.pixel_size_angstrom,
+            self.config.image.mask_edge_share * self.particle_radius_angstrom / plane.pixel_size_angstrom,
+            -shift / plane.pixel_size_angstrom,
+            device=image.device,
+        )
+        measured = plane.gather(fourier_2d(image * mask)) / plane.box_size
+        ctf = contrast_transfer(self.particles.ctf[members], plane.frequency_per_angstrom)
+        return Minibatch(
+            members, image, mask, measured, ctf, plane, self.poses.rotation[members], shift, self.poses.posed[members]
+        )
+
+    @property
+    def mask_radius_angstrom(self) -> float:
+        return self.config.image.mask_margin * self.particle_radius_angstrom
+
+    def _tightened_radius(self, stage: Stage) -> float:
+        """The particle's radius as the decoder's map shows it: never grows, and only where nobody gave it."""
+        if self.config.diameter_angstrom is not None:
+            return self.particle_radius_angstrom
+        volume = self.decoder.volume(self.plane.box_size, stage.mask_radius)
+        seen = radius_of_volume(volume) * self.plane.pixel_size_angstrom
+        return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
+
+
+def _encoder(config: Config, particles: WorkingSet, shift_range_angstrom: float) -> PoseEncoder:
+    settings = config.encoder
+    return PoseEncoder(
+        box_size=particles.image.shape[-1],
+        channels=settings.channels,
+        stages=settings.stages,
+        feature_width=settings.feature_width,
+        omega=settings.omega,
+        shift_scale_angstrom=shift_range_angstrom / 3,
+    )
+
+
+def _decoder(config: Config, particles: WorkingSet, particle_radius_angstrom: float) -> FourierNet:
+    settings = config.decoder
+    extent_angstrom = particles.image.shape[-1] * particles.pixel_size_angstrom
+    return FourierNet(
+        width=settings.width,
+        modulant_layers=settings.modulant_layers,
+        envelope_layers=settings.envelope_layers,
+        omega_modulant=settings.omega_modulant,
+        omega_envelope=settings.omega_envelope,
+        coordinate_scale=settings.coordinate_scale * particle_radius_angstrom / extent_angstrom,
+    )

@@ -1,0 +1,53 @@
+"""The curriculum as data: which Fourier mask, which search, which share of the particles, at any point of a run.
+
+`stage_at` is a pure function of the curriculum and the progress (0 at the start, 1 at the end); the loop obeys it.
+The paper grows the mask in a fixed number of steps, each lasting some epochs (Extended Data Table 2); it does not
+state the spacing of the radii. Here they are evenly spaced in frequency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PoseMode = Literal["guided", "amortized"]
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Everything that changes while the network learns; all lengths in Fourier pixels of the working box."""
+
+    epochs: int
+    mask_steps: int
+    start_radius: float
+    end_radius: float
+    growth_share: float  # the mask stops growing after this share of the run
+    bank_share: float  # the global search is on for this first share of the run
+    keep_fraction_start: float
+    keep_fraction_end: float
+    keep_growth_share: float  # the junk filter reaches its final fraction after this share
+    disturbance_start_degree: float
+    disturbance_share: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What holds at one moment of the run."""
+
+    mask_radius: float
+    search_bank: bool
+    keep_fraction: float
+    disturbance_degree: float
+
+
+def stage_at(curriculum: Curriculum, progress: float) -> Stage:
+    """The stage at `progress` in [0, 1)."""
+    if not 0 <= progress <= 1:
+        raise ValueError(f"progress {progress} is not between 0 and 1")
+    c = curriculum
+    step = min(c.mask_steps - 1, int(progress / c.growth_share * c.mask_steps))
+    mask_radius = c.start_radius + (c.end_radius - c.start_radius) * step / max(1, c.mask_steps - 1)
+    filtering = min(1.0, progress / c.keep_growth_share) if c.keep_growth_share > 0 else 1.0
+    keep = c.keep_fraction_start + (c.keep_fraction_end - c.keep_fraction_start) * filtering
+    fading = max(0.0, 1 - progress / c.disturbance_share) if c.disturbance_share > 0 else 0.0
+    return Stage(mask_radius, progress < c.bank_share, keep, c.disturbance_start_degree * fading)

@@ -1,0 +1,78 @@
+"""Two half maps and their combination by CTF-weighted back-projection, in any frame of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryofifa.physics.back_projection import BackProjector
+from cryofifa.physics.ctf import CtfParameters, contrast_transfer
+from cryofifa.physics.fourier import HalfPlane, fourier_2d
+from cryofifa.physics.mask import spherical_mask
+from cryofifa.physics.shift import displacement_phase
+from cryofifa.results.fsc import fourier_shell_correlation
+
+BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
+
+ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
+
+
+@dataclass(frozen=True)
+class HalfMaps:
+    """Maps of the two halves, and of all particles, in one box."""
+
+    half_1: Float[Tensor, "z y x"]
+    half_2: Float[Tensor, "z y x"]
+    combined: Float[Tensor, "z y x"]
+    fsc: Float[Tensor, " shells"]  # of the halves inside the soft spherical mask
+
+
+def back_project_halves(
+    read_images: ReadImages,
+    ctf_parameters: CtfParameters,
+    rotation_volume_to_image: Float[Tensor, "n 3 3"],
+    shift_angstrom: Float[Tensor, "n 2"],
+    half: Int[Tensor, " n"],
+    plane: HalfPlane,
+    on_block: Callable[[int], None] | None = None,
+) -> tuple[BackProjector, BackProjector]:
+    """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out."""
+    device = plane.index_xy.device
+    sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
+    frequency = plane.frequency_per_angstrom
+    for which, projector in enumerate(sums, start=1):
+        for members in (half == which).nonzero()[:, 0].split(BLOCK):
+            image = read_images(members.cpu().numpy()).to(device)
+            centred = (
+                plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
+            )
+            ctf = contrast_transfer(ctf_parameters[members], frequency)
+            projector.add(centred, ctf, rotation_volume_to_image[members], plane)
+            if on_block is not None:
+                on_block(len(members))
+    return sums
+
+
+def solve_half_maps(
+    sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float
+) -> HalfMaps:
+    """Wiener-regularised maps, with the signal-to-noise ratio per shell taken from the halves' FSC.
+
+    1/SSNR of a half is (1 - FSC) / FSC, of both together (1 - FSC) / (2 FSC) (Rosenthal & Henderson 2003, turned
+    round). The FSC is that of the barely regularised halves inside the soft sphere.
+    """
+    first, second = sums
+    mask = spherical_mask(first.box_size, mask_radius_pixel, mask_edge_pixel, first.weight.device)
+    fsc = fourier_shell_correlation(first.volume() * mask, second.volume() * mask)
+    noise_over_signal = (1 - fsc).clamp_min(1e-3) / fsc.clamp_min(1e-2)
+    return HalfMaps(
+        first.volume(noise_over_signal),
+        second.volume(noise_over_signal),
+        (first + second).volume(noise_over_signal / 2),
+        fsc,
+    )

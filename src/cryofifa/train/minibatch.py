@@ -1,0 +1,46 @@
+"""One minibatch as it travels through the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Complex, Float, Int
+from torch import Tensor
+
+from cryofifa.physics.fourier import HalfPlane
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """Particles of one step with all that the physics needs of them.
+
+    measured: FT(M_R * X) / box at the points of the Fourier mask; noise has unit variance.
+    """
+
+    particle: Int[Tensor, " n"]
+    image: Float[Tensor, "n y x"]
+    mask: Float[Tensor, "n y x"]
+    measured: Complex[Tensor, "n points"]
+    ctf: Float[Tensor, "n points"]
+    plane: HalfPlane
+    rotation: Float[Tensor, "n 3 3"]  # remembered pose
+    shift_angstrom: Float[Tensor, "n 2"]
+    posed: Bool[Tensor, " n"]  # whether the remembered rotation means anything yet
+
+
+@dataclass(frozen=True)
+class InferredPoses:
+    """The poses a minibatch is to be explained with.
+
+    origin: where each winner came from, an index into ORIGINS.
+    teaching_loss: what the encoder learns from the winners (guided); zero where the encoder learns through the
+    decoder's loss alone (amortized).
+    """
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+    origin: Int[Tensor, " n"]
+    teaching_loss: Float[Tensor, ""]
+
+
+ORIGINS = ("encoder", "memory", "perturbation", "bank")

@@ -1,0 +1,207 @@
+"""Polish: poses refined against back-projected half maps, once the network has found them.
+
+The neural decoder learns slowly and smoothly, which is what finds the poses; once they have settled, the closed form
+is the cheaper and sharper volume (measured). Each half of the particles is matched to its own half's map only. The
+halves shared one network before, so their FSC stays optimistic.
+
+Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> search each particle's pose around
+where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The first iteration also searches
+a bank of random rotations, which poses particles that ab initio has not seen and frees those that were stuck.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from cryofifa.config import Config
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.ctf import CtfParameters, contrast_transfer
+from cryofifa.physics.fourier import HalfPlane, fourier_2d
+from cryofifa.physics.image_formation import squared_distance_over_shifts, squared_distance_to_bank
+from cryofifa.physics.mask import circular_mask, spherical_mask
+from cryofifa.physics.rotations import perturb_rotation, rotation_distance_radian, rotation_from_uniform
+from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.train.guided import BANK_SHIFT_STEP_CYCLES, SHIFT_STEP_CYCLES, clamp_length
+from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, solve_half_maps
+from cryofifa.train.minibatch import ORIGINS
+from cryofifa.train.random_draws import RandomDraws
+from cryofifa.train.run_log import EpochRecord
+
+BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
+
+
+@dataclass
+class PolishState:
+    """Poses of all particles; score is the mean log-likelihood gain per Fourier point over an empty projection."""
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+    posed: Bool[Tensor, " n"]
+    half: Int[Tensor, " n"]
+    score: Float[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """One half's map, ready to be matched."""
+
+    grid: FourierGrid
+    plane: HalfPlane
+    weight: Float[Tensor, " points"]  # 1 / noise power
+
+
+class ProjectionMatching:
+    """Polishing of one run: reads images in one frame, updates a PolishState."""
+
+    def __init__(
+        self,
+        config: Config,
+        read_images: ReadImages,
+        ctf_parameters: CtfParameters,
+        plane: HalfPlane,
+        particle_radius_angstrom: float,
+        shift_range_angstrom: float,
+    ) -> None:
+        self.config, self.read_images, self.ctf_parameters, self.plane = config, read_images, ctf_parameters, plane
+        self.particle_radius_angstrom = particle_radius_angstrom
+        self.shift_range_angstrom = shift_range_angstrom
+        self.extent_angstrom = plane.box_size * plane.pixel_size_angstrom
+
+    def half_maps(self, state: PolishState) -> HalfMaps:
+        """Maps of the posed particles."""
+        half = torch.where(state.posed, state.half, 0)
+        sums = back_project_halves(
+            self.read_images, self.ctf_parameters, state.rotation, state.shift_angstrom, half, self.plane
+        )
+        return solve_half_maps(sums, self._mask_radius_pixel, self._mask_edge_pixel)
+
+    def iterate(
+        self, state: PolishState, iteration: int, on_block: Callable[[int], None] | None = None
+    ) -> EpochRecord:
+        """One iteration; changes `state` and returns what happened."""
+        started = time.monotonic()
+        maps = self.half_maps(state)
+        limit = self._trusted_radius(maps.fsc)
+        plane = self.plane.within(limit)
+        noise = self._noise_power(plane)
+        origins = torch.zeros(len(ORIGINS), device=state.half.device)
+        before_rotation, before_shift = state.rotation.clone(), state.shift_angstrom.clone()
+        posed_before = state.posed.clone()
+        for which, volume in ((1, maps.half_1), (2, maps.half_2)):
+            mask = spherical_mask(plane.box_size, self._mask_radius_pixel, self._mask_edge_pixel, volume.device)
+            reference = _Reference(FourierGrid.from_volume(volume * mask, limit), plane, 1 / noise)
+            for members in (state.half == which).nonzero()[:, 0].split(BLOCK):
+                origins += self._search(state, members, reference, limit, iteration)
+                if on_block is not None:
+                    on_block(len(members))
+        turned = rotation_distance_radian(before_rotation, state.rotation)[posed_before].rad2deg()
+        moved = (before_shift - state.shift_angstrom).norm(dim=-1)[posed_before]
+        return EpochRecord(
+            epoch=iteration,
+            particles=len(state.half),
+            mask_radius_pixel=limit,
+            resolution_angstrom=self.extent_angstrom / limit,
+            loss=float(-state.score.mean()),
+            encoder_loss=float("nan"),
+            pose_change_median_degree=float(turned.median()) if len(turned) else None,
+            shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
+            winner_shares=dict(zip(ORIGINS, (origins / len(state.half)).tolist(), strict=True)),
+            particle_radius_angstrom=self.particle_radius_angstrom,
+            seconds=time.monotonic() - started,
+            phase="polish",
+        )
+
+    @property
+    def _mask_radius_pixel(self) -> float:
+        return self.config.image.mask_margin * self.particle_radius_angstrom / self.plane.pixel_size_angstrom
+
+    @property
+    def _mask_edge_pixel(self) -> float:
+        return max(3.0, self.config.image.mask_edge_share * self._mask_radius_pixel)
+
+    def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
+        """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
+        fallen = (fsc[1:] < self.config.polish.fsc_limit).nonzero()
+        shell = int(fallen[0]) if len(fallen) else len(fsc) - 1
+        least = 2 * self.extent_angstrom / self.particle_radius_angstrom
+        return float(min(max(shell, least), self.plane.box_size // 2))
+
+    def _noise_power(self, plane: HalfPlane) -> Float[Tensor, " points"]:
+        """Mean power of masked images per shell: mostly noise, at the signal-to-noise ratios of this field."""
+        some = np.unique(np.linspace(0, len(self.ctf_parameters) - 1, 1000).astype(np.int64))
+        image = self.read_images(some).to(plane.index_xy.device)
+        mask = self._image_mask(torch.zeros(len(some), 2, device=image.device))
+        power = (plane.gather(fourier_2d(image * mask)) / plane.box_size).abs().square().mean(dim=0)
+        shell = plane.radius.round().long()
+        total = torch.zeros(int(shell.max()) + 1, device=power.device).index_add_(0, shell, power)
+        return (total / torch.bincount(shell).clamp_min(1))[shell].clamp_min(1e-6)
+
+    def _image_mask(self, shift_angstrom: Float[Tensor, "n 2"]) -> Float[Tensor, "n y x"]:
+        pixel = self.plane.pixel_size_angstrom
+        radius, edge = self._mask_radius_pixel, self._mask_edge_pixel
+        return circular_mask(self.plane.box_size, radius, edge, -shift_angstrom / pixel, shift_angstrom.device)
+
+    def _search(
+        self, state: PolishState, members: Tensor, reference: _Reference, limit: float, iteration: int
+    ) -> Float[Tensor, " origins"]:
+        plane, device = reference.plane, members.device
+        frequency = plane.frequency_per_angstrom
+        rotation, shift = state.rotation[members], state.shift_angstrom[members]
+        image = self.read_images(members.cpu().numpy()).to(device)
+        root_weight = reference.weight.sqrt()
+        measured = plane.gather(fourier_2d(image * self._image_mask(shift))) / plane.box_size * root_weight
+        ctf = contrast_transfer(self.ctf_parameters[members], frequency) / plane.box_size * root_weight
+        origin = torch.full_like(members, ORIGINS.index("memory"))
+        cycles = limit / self.extent_angstrom * self.particle_radius_angstrom
+        settings = self.config.search
+        everything = torch.arange(len(members), device=device)
+        for search_round in range(self.config.polish.rounds):
+            draws = RandomDraws(self.config.seed, f"polish {search_round}", iteration)
+            count = settings.wide_perturbations + settings.narrow_perturbations
+            turn = draws.normal(members, 3 * count).reshape(-1, count, 3)
+            wide = torch.arange(count, device=device)[:, None] < settings.wide_perturbations
+            scale = torch.where(wide, settings.wide_cycles / cycles, settings.narrow_cycles / cycles)
+            around = perturb_rotation(rotation[:, None].expand(-1, count, -1, -1), turn * scale / 2**search_round)
+            groups = [(rotation[:, None], "memory"), (around, "perturbation")]
+            offsets = shift_grid(SHIFT_STEP_CYCLES * self.extent_angstrom / limit / 2**search_round, 2, device)
+            centred = measured * displacement_phase(shift, frequency).conj()
+            if iteration == 0 and search_round == 0:
+                groups.append((self._best_of_bank(centred, ctf, reference, iteration), "bank"))
+                offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
+            candidates = torch.cat([group for group, _ in groups], dim=1)
+            labels = torch.cat([torch.full((g.shape[1],), ORIGINS.index(o), device=device) for g, o in groups])
+            model = reference.grid.slices(candidates, plane) * ctf[:, None]
+            phase = displacement_phase(offsets, frequency)
+            distance = squared_distance_over_shifts(centred, model, phase).flatten(1)
+            value, best = distance.min(dim=1)
+            winner = best // len(offsets)
+            rotation = candidates[everything, winner]
+            shift = clamp_length(shift + offsets[best % len(offsets)], self.shift_range_angstrom)
+            if search_round == 0:
+                origin = labels[winner]
+            state.score[members] = -value / len(plane)
+        state.rotation[members], state.shift_angstrom[members] = rotation, shift
+        state.posed[members] = True
+        return torch.bincount(origin, minlength=len(ORIGINS))
+
+    def _best_of_bank(self, centred: Tensor, ctf: Tensor, reference: _Reference, iteration: int) -> Tensor:
+        settings = self.config.search
+        draws = RandomDraws(self.config.seed, "polish bank", iteration)
+        uniform = draws.uniform(torch.zeros(1, dtype=torch.long, device=centred.device), 3 * settings.bank_rotations)
+        bank_rotation = rotation_from_uniform(uniform.reshape(-1, 3))
+        reach = settings.bank_cycles * self.extent_angstrom / self.particle_radius_angstrom
+        plane = reference.plane.within(reach)
+        points = len(plane)
+        offsets = shift_grid(BANK_SHIFT_STEP_CYCLES * self.extent_angstrom / reach, 2, centred.device)
+        phase = displacement_phase(offsets, plane.frequency_per_angstrom)
+        bank = reference.grid.slices(bank_rotation, plane)
+        distance = squared_distance_to_bank(centred[:, :points], ctf[:, :points], bank, phase)
+        best = distance.amin(dim=1).topk(settings.bank_best, dim=1, largest=False).indices
+        return bank_rotation[best]

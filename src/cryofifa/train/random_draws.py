@@ -1,0 +1,68 @@
+"""Random numbers that depend only on (seed, purpose, epoch, particle), never on process state.
+
+A counter-based generator (splitmix64, Steele et al. 2014) on int64 tensors: the same numbers on any device, in any
+order of asking, for any number of workers, and after a restart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def _signed(value: int) -> int:
+    """A 64-bit constant as the signed integer torch holds."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_STEP = _signed(0x9E3779B97F4A7C15)
+_MULTIPLY_FIRST = _signed(0xBF58476D1CE4E5B9)
+_MULTIPLY_SECOND = _signed(0x94D049BB133111EB)
+
+
+def _shift_right(value: Tensor, bits: int) -> Tensor:
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _scramble(value: Tensor) -> Tensor:
+    value = value + _STEP
+    value = (value ^ _shift_right(value, 30)) * _MULTIPLY_FIRST
+    value = (value ^ _shift_right(value, 27)) * _MULTIPLY_SECOND
+    return value ^ _shift_right(value, 31)
+
+
+@dataclass(frozen=True)
+class RandomDraws:
+    """Numbers for one purpose (a short name) in one epoch."""
+
+    seed: int
+    purpose: str
+    epoch: int = 0
+
+    def _words(self, particles: Int[Tensor, " n"], count: int) -> Int[Tensor, "n count"]:
+        word = torch.zeros_like(particles)
+        for part in (self.seed, *self.purpose.encode(), self.epoch):
+            word = _scramble(word ^ part)
+        word = _scramble(word ^ particles)
+        return _scramble(word[:, None] + _STEP * torch.arange(1, count + 1, device=particles.device))
+
+    def uniform(self, particles: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
+        """Uniform in (0, 1)."""
+        return (_shift_right(self._words(particles, count), 40).float() + 0.5) / (1 << 24)
+
+    def normal(self, particles: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
+        """Standard normal."""
+        # inverse of the normal distribution's cumulative function
+        return torch.special.ndtri(self.uniform(particles, count).double()).float()
+
+    def integers(self, particles: Int[Tensor, " n"], count: int, below: int) -> Int[Tensor, "n count"]:
+        """Uniform integers 0 .. below - 1."""
+        return (self.uniform(particles, count) * below).long().clamp_max(below - 1)
+
+    def order(self, particles: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+        """The particles in random order."""
+        return particles[self._words(particles, 1)[:, 0].argsort(stable=True)]
