@@ -20,7 +20,7 @@ from cryofifa.results.symmetry import symmetry_rotations
 MAP_NAME = "map.mrc"
 PARTICLES_NAME = "particles.star"
 # Below this share of good poses their common frame is no safe start for the maps.
-_TRUSTED_SHARE = 0.5
+_TRUSTED_SHARE = 0.3
 
 
 @dataclass(frozen=True)

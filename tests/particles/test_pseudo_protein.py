@@ -23,8 +23,8 @@ def test_same_seed_same_structure():
 
 
 def test_density_is_centred_where_relion_has_the_centre():
-    volume = pseudo_protein(48, 3.6)
-    index = torch.arange(48) - 24.0
+    volume = pseudo_protein(32, 5.0)
+    index = torch.arange(32) - 16.0
     for axis in range(3):
         others = [other for other in range(3) if other != axis]
         assert float((volume.sum(dim=others) * index).sum() / volume.sum()) == pytest.approx(0, abs=0.05)

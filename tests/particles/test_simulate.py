@@ -1,5 +1,6 @@
 """Simulated particles: outside projector, RELION's shift convention, the SNR asked for, the same bytes."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import mrcfile
@@ -20,7 +21,7 @@ from cryofifa.physics.fourier import fourier_2d
 from cryofifa.results.fsc import fourier_shell_correlation
 from cryofifa.results.mrc_map import read_map, write_map
 
-BOX, PIXEL = 48, 3.6
+BOX, PIXEL = 32, 5.0
 SETTINGS = {"box": BOX, "pixel_size_angstrom": PIXEL}
 
 
@@ -129,12 +130,9 @@ def test_poses_and_images_belong_together(map_path, tmp_path):
 
     simulate(map_path, tmp_path, particles=800, snr=5.0, **SETTINGS)
     table, poses = read_star(tmp_path / "particles.star"), read_poses_star(tmp_path / "truth" / "poses.star")
-    names = [
-        "defocus_u_angstrom", "defocus_v_angstrom", "defocus_angle_radian", "phase_shift_radian",
-        "voltage_kilovolt", "spherical_aberration_millimetre", "amplitude_contrast", "b_factor_square_angstrom", "ctf_scale",
-    ]  # fmt: skip
+    names = [field.name.replace("scale", "ctf_scale") for field in fields(CtfParameters)]
     ctf = CtfParameters(*(torch.from_numpy(getattr(table, name).copy()).float() for name in names))
-    plane = HalfPlane.of_box(BOX, PIXEL)
+    plane = HalfPlane.of_box(BOX, PIXEL, BOX // 2 - 1)
     images = plane.gather(fourier_2d(torch.from_numpy(mrcfile.read(tmp_path / "particles.mrcs"))))
     phase = displacement_phase(torch.from_numpy(poses.shift_angstrom).float(), plane.frequency_per_angstrom)
     projector = BackProjector.empty(BOX)
@@ -174,8 +172,8 @@ def test_a_model_is_centred_on_its_mass_and_scaled_to_the_box(tmp_path):
 
 
 def test_a_map_is_rescaled_to_the_wished_pixel_size(map_path):
-    rescaled = structure_volume(map_path, 32, 5.4)
-    assert fourier_shell_correlation(rescaled, pseudo_protein(32, 5.4))[:15].min() > 0.99
+    rescaled = structure_volume(map_path, 28, 6.0)
+    assert fourier_shell_correlation(rescaled, pseudo_protein(28, 6.0))[:13].min() > 0.99
 
 
 def test_wrong_settings_leave_nothing_behind(map_path, tmp_path):

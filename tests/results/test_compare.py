@@ -99,7 +99,7 @@ def test_unknown_symmetry_is_refused():
             symmetry_rotations(name)
 
 
-BOX, PIXEL = 48, 3.6
+BOX, PIXEL = 32, 5.0
 
 
 @pytest.fixture(scope="module")
@@ -137,18 +137,18 @@ def test_global_alignment_finds_rotation_shift_and_hand(protein, moved, mirrored
 
 
 def test_a_noisy_map_of_another_grid_is_aligned_from_a_rough_start(protein):
-    other = density_of_atoms(pseudo_atoms() @ Q.T + ORIGIN_ANGSTROM, 56, 3.0)
+    other = density_of_atoms(pseudo_atoms() @ Q.T + ORIGIN_ANGSTROM, 40, 4.2)
     other = other + 0.5 * other.std() * torch.randn(other.shape, generator=torch.Generator().manual_seed(0))
     rough = Rotation.from_rotvec(np.radians([4.0, -3.0, 2.0])).as_matrix() @ Q
-    found = align_volumes(other, 3.0, protein, PIXEL, initial=[(False, torch.from_numpy(rough))])
+    found = align_volumes(other, 4.2, protein, PIXEL, initial=[(False, torch.from_numpy(rough))])
     off = Rotation.from_matrix(Q.T @ found.rotation_reference_to_volume.double().numpy())
     assert np.degrees(off.magnitude()) < 0.5
     assert np.abs(found.shift_angstrom.numpy() - ORIGIN_ANGSTROM).max() < 0.15 * PIXEL
 
 
 def test_resampling_equals_density_made_on_that_grid(protein):
-    finer = density_of_atoms(pseudo_atoms(), 64, 2.8)
-    coarse = resample_volume(finer, 2.8, PIXEL, BOX)
+    finer = density_of_atoms(pseudo_atoms(), 48, 3.6)
+    coarse = resample_volume(finer, 3.6, PIXEL, BOX)
     assert fourier_shell_correlation(coarse, protein)[: BOX // 2 - 1].min() > 0.99
 
 

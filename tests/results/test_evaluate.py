@@ -1,6 +1,7 @@
-"""A run made from the truth in another frame, origin and hand must be judged perfect, whatever the row order."""
+"""A run made from the truth in another frame, origin, hand and row order must be judged perfect."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cryofifa.evaluate import evaluate
 from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms
 from cryofifa.results.mrc_map import write_map
 
-BOX, PIXEL = 48, 3.6
+BOX, PIXEL = 32, 5.0
 Q = Rotation.from_rotvec([0.4, 0.9, -0.8]).as_matrix()
 ORIGIN = np.array([3.0, -4.0, 5.0])
 MIRROR = np.diag([1.0, 1.0, -1.0])
@@ -107,11 +108,8 @@ def test_true_poses_back_project_to_the_true_map(data_folder):
     table = read_star(data_folder / "gpcr" / "gpcr.star")
     poses = read_poses_star(data_folder / "gpcr" / "truth" / "poses.star")
     truth, pixel_size = read_map(data_folder / "gpcr" / "truth" / "map.mrc")
-    plane = HalfPlane.of_box(64, pixel_size)
-    names = [
-        "defocus_u_angstrom", "defocus_v_angstrom", "defocus_angle_radian", "phase_shift_radian",
-        "voltage_kilovolt", "spherical_aberration_millimetre", "amplitude_contrast", "b_factor_square_angstrom", "ctf_scale",
-    ]  # fmt: skip
+    plane = HalfPlane.of_box(64, pixel_size, 31)
+    names = [field.name.replace("scale", "ctf_scale") for field in fields(CtfParameters)]
     ctf = CtfParameters(*(torch.from_numpy(getattr(table, name).copy()).float() for name in names))
     projector = BackProjector.empty(64)
     with mrcfile.mmap(data_folder / "gpcr" / "gpcr.mrcs", permissive=True) as file:

@@ -1,7 +1,7 @@
 """A made-up protein: helices packed in four unequal domains, for demonstrations that need no download.
 
-The chain is a chain only in looks: straight helices (3.6 residues and 5.4 angstrom per turn) laid one after the
-other inside an ellipsoid, joined by smooth loops; residues of four pseudo-atoms; domains around an asymmetric Y.
+The chain is a chain only in looks: straight helices (3.6 residues, 5.4 angstrom per turn) are laid one after
+another inside an ellipsoid and joined by smooth loops; four pseudo-atoms make a residue.
 """
 
 import math

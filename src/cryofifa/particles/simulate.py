@@ -7,53 +7,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import mrcfile
 import numpy as np
-import pandas as pd
-import starfile
 import torch
-from jaxtyping import Complex, Float, Float64, Int64
+from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryofifa.conventions import relion_euler_degrees_from_rotations, rotations_from_relion_euler_degrees
+from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
+from cryofifa.particles.simulated_set import (
+    AMPLITUDE_CONTRAST,
+    JUNK_KINDS,
+    SPHERICAL_ABERRATION_MILLIMETRE,
+    VOLTAGE_KILOVOLT,
+    SimulatedParameters,
+    write_stack,
+    write_star,
+)
 from cryofifa.particles.structure import structure_volume
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
+from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.results.mrc_map import write_map
 
-VOLTAGE_KILOVOLT = 300.0
-SPHERICAL_ABERRATION_MILLIMETRE = 2.7
-AMPLITUDE_CONTRAST = 0.1
 PARTICLES_PER_MICROGRAPH = 100
 LARGEST_ASTIGMATISM_ANGSTROM = 600.0
 SIGNAL_DISC_SHARE = 0.35  # the SNR's variances are taken inside this radius, as a share of the box
 _IMAGES_FOR_SCALE = 256
 _IMAGES_PER_BLOCK = 64  # a constant: batched sums differ in the last bit with the size of the batch
-_JUNK_KINDS = ("noise", "ice", "scrambled")
 
 Views = Literal["uniform", "preferred"]
-
-
-@dataclass(frozen=True)
-class SimulatedParameters:
-    """Everything drawn for a set but the noise; row by row."""
-
-    euler_degree: Float64[np.ndarray, "n 3"]
-    rotation_volume_to_image: Float64[np.ndarray, "n 3 3"]
-    shift_angstrom: Float64[np.ndarray, "n 2"]
-    micrograph: Int64[np.ndarray, " n"]
-    defocus_u_angstrom: Float64[np.ndarray, " n"]
-    defocus_v_angstrom: Float64[np.ndarray, " n"]
-    defocus_angle_degree: Float64[np.ndarray, " n"]
-    junk_kind: Int64[np.ndarray, " n"]  # -1: a particle; else an index into _JUNK_KINDS
 
 
 def simulate_images(
@@ -65,10 +53,10 @@ def simulate_images(
 ) -> Float[Tensor, "n y x"]:
     """Noise-free images: projections, displaced by -shift from the centre, times the CTF.
 
-    Fourier points up to N//2 - 1 are filled; the volume should have no power beyond.
+    Fourier points up to Nyquist (N//2) are filled; the volume should have no power beyond.
     """
     plane = HalfPlane.of_box(volume.shape[-1], pixel_size_angstrom, with_origin=True)
-    grid = FourierGrid.from_volume(volume, volume.shape[-1] // 2 - 1)
+    grid = FourierGrid.from_volume(volume, volume.shape[-1] // 2)
     return inverse_fourier_2d(
         plane.fill(_transforms(grid, plane, rotation_volume_to_image, shift_angstrom, ctf))
     )
@@ -116,7 +104,7 @@ def simulate(
         np.random.default_rng([seed, 0]),
     )
     plane = HalfPlane.of_box(box, pixel_size_angstrom, with_origin=True)
-    grid = FourierGrid.from_volume(volume, box // 2 - 1)
+    grid = FourierGrid.from_volume(volume, box // 2)
     scale = (snr / _signal_variance(grid, plane, drawn)) ** 0.5
 
     output = Path(output)
@@ -128,12 +116,12 @@ def simulate(
         partial = {name: name.with_name(f".partial.{name.name}") for name in names}
         try:
             blocks = _noisy_blocks(grid, plane, drawn, scale, seed)
-            _write_stack(partial[names[0]], blocks, particles, box, pixel_size_angstrom, dtype)
+            write_stack(partial[names[0]], blocks, particles, box, pixel_size_angstrom, dtype)
             write_map(partial[names[1]], volume, pixel_size_angstrom)
-            _write_star(partial[names[2]], drawn, box, pixel_size_angstrom, with_poses=True)
+            write_star(partial[names[2]], drawn, box, pixel_size_angstrom, with_poses=True)
             rows = np.flatnonzero(drawn.junk_kind >= 0)
             partial[names[3]].write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-            _write_star(partial[names[4]], drawn, box, pixel_size_angstrom, with_poses=False)
+            write_star(partial[names[4]], drawn, box, pixel_size_angstrom, with_poses=False)
             for name, temporary in partial.items():
                 os.replace(temporary, name)
         finally:
@@ -168,7 +156,7 @@ def draw_parameters(
     micrograph = np.arange(particles) // PARTICLES_PER_MICROGRAPH
     junk_kind = np.full(particles, -1, dtype=np.int64)
     junk_rows = generator.permutation(particles)[: round(junk * particles)]
-    junk_kind[junk_rows] = np.arange(len(junk_rows)) % len(_JUNK_KINDS)
+    junk_kind[junk_rows] = np.arange(len(junk_rows)) % len(JUNK_KINDS)
     return SimulatedParameters(
         euler_degree=euler,
         rotation_volume_to_image=rotations_from_relion_euler_degrees(euler),
@@ -185,9 +173,8 @@ def _transforms(
     grid: FourierGrid, plane: HalfPlane, rotation: Tensor, shift_angstrom: Tensor, ctf: CtfParameters
 ) -> Tensor:
     """CTF * slice * exp(+2 pi i k.t) at the points of the plane."""
-    frequency = plane.frequency_per_angstrom
-    phase = displacement_phase(shift_angstrom, frequency)
-    return grid.slices(rotation, plane) * contrast_transfer(ctf, frequency) * phase
+    contrast = contrast_transfer(ctf, plane.frequency_per_angstrom)
+    return form_image(grid.slices(rotation, plane), contrast, shift_angstrom, plane)
 
 
 def _clean_transforms(grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParameters, rows: slice) -> Tensor:
@@ -244,7 +231,7 @@ def _junk_transform(
 ) -> Complex[Tensor, " points"]:
     """What stands in for the particle: nothing, an ice blob, or the particle with scrambled phases."""
     generator = np.random.default_rng([seed, 2, row])
-    kind = _JUNK_KINDS[drawn.junk_kind[row]]
+    kind = JUNK_KINDS[drawn.junk_kind[row]]
     if kind == "noise":
         return torch.zeros_like(particle)
     if kind == "scrambled":
@@ -269,66 +256,6 @@ def _blobs(plane: HalfPlane, generator: np.random.Generator) -> Tensor:
     return total
 
 
-def _write_stack(
-    path: Path,
-    blocks: Iterator[tuple[int, np.ndarray]],
-    n: int,
-    box: int,
-    pixel_size_angstrom: float,
-    dtype: str,
-) -> None:
-    mode = {"float32": 2, "float16": 12}[dtype]
-    total, squares, least, most = 0.0, 0.0, np.inf, -np.inf
-    with mrcfile.new_mmap(path, shape=(n, box, box), mrc_mode=mode, overwrite=True) as file:
-        file.set_image_stack()
-        file.voxel_size = pixel_size_angstrom
-        data = file.data
-        assert data is not None
-        for first, images in blocks:
-            data[first : first + len(images)] = images
-            total += float(images.sum(dtype=np.float64))
-            squares += float(np.square(images, dtype=np.float64).sum())
-            least, most = min(least, float(images.min())), max(most, float(images.max()))
-        mean = total / (n * box * box)
-        # Summed along the way: mrcfile would read the whole stack again.
-        file.header.dmin, file.header.dmax, file.header.dmean = least, most, mean
-        file.header.rms = max(0.0, squares / (n * box * box) - mean**2) ** 0.5
-
-
-def _write_star(
-    path: Path, drawn: SimulatedParameters, box: int, pixel_size_angstrom: float, *, with_poses: bool
-) -> None:
-    optics = pd.DataFrame(
-        {
-            "rlnOpticsGroup": [1],
-            "rlnOpticsGroupName": ["opticsGroup1"],
-            "rlnVoltage": [VOLTAGE_KILOVOLT],
-            "rlnSphericalAberration": [SPHERICAL_ABERRATION_MILLIMETRE],
-            "rlnAmplitudeContrast": [AMPLITUDE_CONTRAST],
-            "rlnImagePixelSize": [pixel_size_angstrom],
-            "rlnImageSize": [box],
-            "rlnImageDimensionality": [2],
-        }
-    )
-    n = len(drawn.junk_kind)
-    columns: dict[str, object] = {
-        "rlnImageName": [f"{row + 1:06d}@particles.mrcs" for row in range(n)],
-        "rlnMicrographName": [f"micrograph{number + 1:05d}.mrc" for number in drawn.micrograph],
-        "rlnDefocusU": drawn.defocus_u_angstrom,
-        "rlnDefocusV": drawn.defocus_v_angstrom,
-        "rlnDefocusAngle": drawn.defocus_angle_degree,
-        "rlnPhaseShift": np.zeros(n),
-        "rlnOpticsGroup": np.ones(n, dtype=np.int64),
-    }
-    if with_poses:
-        euler = relion_euler_degrees_from_rotations(drawn.rotation_volume_to_image)
-        columns |= {
-            label: euler[:, i] for i, label in enumerate(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"))
-        }
-        columns |= {f"rlnOrigin{axis}Angst": drawn.shift_angstrom[:, i] for i, axis in enumerate("XY")}
-    starfile.write({"optics": optics, "particles": pd.DataFrame(columns)}, path)
-
-
 def _check(
     particles: int,
     box: int,
@@ -347,9 +274,7 @@ def _check(
         f"an SNR of {snr}: it must be positive": not snr > 0,
         f"shifts with a standard deviation of {shift_sd_pixel} pixels: give 0 or more": not shift_sd_pixel
         >= 0,
-        f"defocus from {defocus_angstrom[0]} to {defocus_angstrom[1]} angstrom: the first must not exceed the second": not defocus_angstrom[
-            0
-        ]
+        f"defocus {defocus_angstrom} angstrom: the first must not exceed the second": not defocus_angstrom[0]
         <= defocus_angstrom[1],
         f"a junk share of {junk}: it must be between 0 and 1": not 0 <= junk < 1,
         f"views '{views}': give uniform or preferred": views not in ("uniform", "preferred"),

@@ -108,7 +108,7 @@ def fsc_to_truth(
 
 
 def in_soft_sphere(volume: Float[Tensor, "z y x"], radius_share: float) -> Float[Tensor, "z y x"]:
-    """The volume less its mean outside the sphere, times the sphere (radius as share of the box, edge 3 px)."""
+    """The volume less its mean outside the sphere, times a sphere of a share of the box (edge 3 px)."""
     size = volume.shape[-1]
     mask = spherical_mask(size, radius_share * size, MASK_EDGE_PIXEL, volume.device)
     outside = mask == 0

@@ -26,11 +26,12 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # permissive mode tells of oddities that the checks below judge
             with mrcfile.open(path, permissive=True) as file:
-                if file.data is None:
+                if file.data is None or file.header is None or file.voxel_size is None:
                     raise ValueError("its header and its size do not agree")
                 values = np.array(file.data)
                 voxel_size = file.voxel_size
-                axes = [int(file.header[name]) for name in ("mapc", "mapr", "maps")]
+                header = file.header
+                axes = [int(header[name]) for name in ("mapc", "mapr", "maps")]
     except OSError as error:
         raise InputError(f"{path}: the map cannot be read ({error.strerror or error})") from error
     except ValueError as error:

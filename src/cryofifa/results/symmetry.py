@@ -1,7 +1,7 @@
 """Point groups as rotation matrices, in RELION's frames (its symmetries.cpp, also Xmipp's).
 
 Cn: n-fold on z.  Dn: n-fold on z, 2-fold on x.  T: 3-fold on z (not scipy's frame).  O: 4-folds on x, y, z.
-I and I2: 2-fold on z, 5-fold in the xz plane at (0.526, 0, 0.851).  I1: 2-fold on x, 5-fold at (0.851, 0, -0.526).
+I and I2: 2-fold on z, 5-fold at (0.526, 0, 0.851).  I1: 2-fold on x, 5-fold at (0.851, 0, -0.526).
 I3: 5-fold on z.  I4: 5-fold at (0.894, 0, 0.447).
 """
 

@@ -1,0 +1,95 @@
+"""What was drawn for a simulated set, and its files as RELION has them: image stack and STAR 3.1."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pandas as pd
+import starfile
+from jaxtyping import Float64, Int64
+
+from cryofifa.conventions import relion_euler_degrees_from_rotations
+
+VOLTAGE_KILOVOLT = 300.0
+SPHERICAL_ABERRATION_MILLIMETRE = 2.7
+AMPLITUDE_CONTRAST = 0.1
+JUNK_KINDS = ("noise", "ice", "scrambled")
+
+
+@dataclass(frozen=True)
+class SimulatedParameters:
+    """Everything drawn for a set but the noise; row by row."""
+
+    euler_degree: Float64[np.ndarray, "n 3"]
+    rotation_volume_to_image: Float64[np.ndarray, "n 3 3"]
+    shift_angstrom: Float64[np.ndarray, "n 2"]
+    micrograph: Int64[np.ndarray, " n"]
+    defocus_u_angstrom: Float64[np.ndarray, " n"]
+    defocus_v_angstrom: Float64[np.ndarray, " n"]
+    defocus_angle_degree: Float64[np.ndarray, " n"]
+    junk_kind: Int64[np.ndarray, " n"]  # -1: a particle; else an index into JUNK_KINDS
+
+
+def write_stack(
+    path: Path,
+    blocks: Iterator[tuple[int, np.ndarray]],
+    n: int,
+    box: int,
+    pixel_size_angstrom: float,
+    dtype: str,
+) -> None:
+    """Write blocks of (first row, images) as an MRC stack, its header's statistics included."""
+    mode = {"float32": 2, "float16": 12}[dtype]
+    total, squares, least, most = 0.0, 0.0, np.inf, -np.inf
+    with mrcfile.new_mmap(path, shape=(n, box, box), mrc_mode=mode, overwrite=True) as file:
+        file.set_image_stack()
+        file.voxel_size = pixel_size_angstrom
+        data, header = file.data, file.header
+        assert data is not None
+        assert header is not None
+        for first, images in blocks:
+            data[first : first + len(images)] = images
+            total += float(images.sum(dtype=np.float64))
+            squares += float(np.square(images, dtype=np.float64).sum())
+            least, most = min(least, float(images.min())), max(most, float(images.max()))
+        mean = total / (n * box * box)
+        # Summed along the way: mrcfile would read the whole stack again.
+        header.dmin, header.dmax, header.dmean = least, most, mean
+        header.rms = max(0.0, squares / (n * box * box) - mean**2) ** 0.5
+
+
+def write_star(
+    path: Path, drawn: SimulatedParameters, box: int, pixel_size_angstrom: float, *, with_poses: bool
+) -> None:
+    """Write a STAR 3.1 file, with poses (the truth) or without (what a program is given)."""
+    optics = pd.DataFrame(
+        {
+            "rlnOpticsGroup": [1],
+            "rlnOpticsGroupName": ["opticsGroup1"],
+            "rlnVoltage": [VOLTAGE_KILOVOLT],
+            "rlnSphericalAberration": [SPHERICAL_ABERRATION_MILLIMETRE],
+            "rlnAmplitudeContrast": [AMPLITUDE_CONTRAST],
+            "rlnImagePixelSize": [pixel_size_angstrom],
+            "rlnImageSize": [box],
+            "rlnImageDimensionality": [2],
+        }
+    )
+    n = len(drawn.junk_kind)
+    columns: dict[str, object] = {
+        "rlnImageName": [f"{row + 1:06d}@particles.mrcs" for row in range(n)],
+        "rlnMicrographName": [f"micrograph{number + 1:05d}.mrc" for number in drawn.micrograph],
+        "rlnDefocusU": drawn.defocus_u_angstrom,
+        "rlnDefocusV": drawn.defocus_v_angstrom,
+        "rlnDefocusAngle": drawn.defocus_angle_degree,
+        "rlnPhaseShift": np.zeros(n),
+        "rlnOpticsGroup": np.ones(n, dtype=np.int64),
+    }
+    if with_poses:
+        euler = relion_euler_degrees_from_rotations(drawn.rotation_volume_to_image)
+        columns |= {
+            label: euler[:, i] for i, label in enumerate(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"))
+        }
+        columns |= {f"rlnOrigin{axis}Angst": drawn.shift_angstrom[:, i] for i, axis in enumerate("XY")}
+    starfile.write({"optics": optics, "particles": pd.DataFrame(columns)}, path)

@@ -1,0 +1,197 @@
+"""One map's transform fitted to another's over a ball of Fourier points: shift search, Gauss-Newton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import roma
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid
+
+_MOST_POINTS = 40_000  # a random subset of a large ball places a map as well as all of it
+_MOST_STEPS = 8
+_LEAST_GAIN = 1e-6  # relative; about a thousandth of a voxel
+_DIFFERENCE_VOXEL = 0.1  # of the numerical derivative by the rotation
+_LEAST_SHELL_WEIGHT = 0.02  # shells that do not correlate yet may begin to
+
+
+@dataclass(frozen=True)
+class Placement:
+    """aligned(x) = V'(Q (x + d)): the shift d is in the reference's frame, e = Q d."""
+
+    mirrored: bool
+    rotation: Float[Tensor, "3 3"]
+    shift_voxel: Float[Tensor, " 3"]
+    score: float
+
+
+def _values_at(grid: FourierGrid, points_xyz: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
+    """The transform at points in Fourier pixels of the box, trilinear."""
+    size = grid.real_imaginary.shape[-1]
+    normalised = (points_xyz * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
+    sampled = torch.nn.functional.grid_sample(
+        grid.real_imaginary[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
+    ).reshape(2, *points_xyz.shape[:-1])
+    return torch.complex(sampled[0], sampled[1])
+
+
+def moved_values(
+    grid: FourierGrid, points: Float[Tensor, "points 3"], rotation: Float[Tensor, "3 3"], phase: Tensor
+) -> Complex[Tensor, " points"]:
+    """The transform of V(Q (x + d)): F_V(Q k) exp(2 pi i k.d), the phase from `shift_phase`."""
+    return _values_at(grid, points @ rotation.mT) * phase
+
+
+def shift_phase(
+    points: Float[Tensor, "*batch 3"], shift_voxel: Float[Tensor, " 3"], size: int
+) -> Complex[Tensor, "*batch"]:
+    """exp(2 pi i k.d) with k in Fourier pixels of a box of `size` voxels."""
+    angle = points @ (shift_voxel * (2 * torch.pi / size))
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+class FourierFit:
+    """Two grids compared over one ball of Fourier points (half of it: the maps are real)."""
+
+    def __init__(
+        self,
+        moving: FourierGrid,
+        target: FourierGrid,
+        size: int,
+        radius: float,
+        most_points: int = _MOST_POINTS,
+    ) -> None:
+        self.moving, self.size = moving, size
+        reach = int(radius)
+        line = torch.arange(-reach, reach + 1)
+        z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+        square = x.square() + y.square() + z.square()
+        half = (z > 0) | ((z == 0) & (y > 0)) | ((z == 0) & (y == 0) & (x > 0))
+        keep = half & (square <= radius * radius)
+        self.index_xyz: Int[Tensor, "points 3"] = torch.stack([x[keep], y[keep], z[keep]], dim=-1)
+        if len(self.index_xyz) > most_points:
+            chosen = torch.randperm(len(self.index_xyz), generator=torch.Generator().manual_seed(0))[
+                :most_points
+            ]
+            self.index_xyz = self.index_xyz[chosen]
+        self.points = self.index_xyz.float()
+        self.shell = self.points.square().sum(-1).sqrt().round().long()
+        self.count = torch.bincount(self.shell).float()
+        self.whitened_target = self._whitened(_values_at(target, self.points))
+        # The moving map's power per shell, read once: it hardly changes with the rotation.
+        self.moving_power = self._shell_mean(_values_at(moving, self.points).abs().square()).clamp_min(1e-30)
+
+    def _shell_mean(self, values: Tensor) -> Tensor:
+        total = torch.zeros_like(self.count).index_add_(0, self.shell, values)
+        return total / self.count.clamp_min(1)
+
+    def _whitened(self, values: Tensor) -> Tensor:
+        return values / self._shell_mean(values.abs().square()).clamp_min(1e-30).sqrt()[self.shell]
+
+    def search(self, mirrored: bool, rotations: Float[Tensor, "n 3 3"]) -> list[Placement]:
+        """The best shift of every rotation by FFT; best rotation first."""
+        reach = int(self.points.abs().max())
+        cube = 2 * reach + 4
+        weight = self._weight_per_radius()
+        x, y, z = (self.index_xyz % cube).unbind(-1)
+        placements = []
+        for batch in rotations.split(128):
+            turned = self.points @ batch.mT
+            product = _values_at(self.moving, turned) * self.whitened_target.conj() * weight
+            transform = torch.zeros(len(batch), cube, cube, cube, dtype=torch.complex64)
+            transform[:, z, y, x] = product
+            score, place = (
+                torch.fft.ifftn(transform, dim=(1, 2, 3), norm="forward").real.flatten(1).max(dim=1)
+            )
+            step = torch.stack([place % cube, place // cube % cube, place // cube**2], dim=-1)
+            step = torch.where(step >= cube / 2, step - cube, step)
+            shift = step.float() * (self.size / cube)
+            placements += [
+                Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)
+            ]
+        return sorted(placements, key=lambda p: -p.score)
+
+    def ranked(
+        self, mirrored: bool, rotations: Float[Tensor, "n 3 3"], centre_voxel: Float[Tensor, " 3"]
+    ) -> list[Placement]:
+        """All rotations about one given centre of the moving map (from its box centre); best first."""
+        # The grid is moved once, which spares every rotation its own phases.
+        grid_size = self.moving.real_imaginary.shape[-1]
+        line = (torch.arange(grid_size) - grid_size // 2) / OVERSAMPLING
+        z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+        transform = torch.complex(*self.moving.real_imaginary)
+        transform = transform * shift_phase(torch.stack([x, y, z], dim=-1), centre_voxel, self.size)
+        centred = FourierGrid(torch.stack([transform.real, transform.imag]), self.moving.radius)
+        target = self.whitened_target.conj() * self._weight_per_radius()
+        placements = []
+        for batch in rotations.split(64):
+            score = (_values_at(centred, self.points @ batch.mT) * target).real.sum(-1)
+            shift = batch.mT @ centre_voxel
+            placements += [
+                Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)
+            ]
+        return sorted(placements, key=lambda p: -p.score)
+
+    def _weight_per_radius(self) -> Float[Tensor, " points"]:
+        """Equal weight per radius: the many points of outer shells do not tolerate the grid's coarseness."""
+        per_shell = 1 / self.moving_power.sqrt() / self.shell.max() / self.count.clamp_min(1).sqrt()
+        return per_shell[self.shell]
+
+    def curve(self, rotation: Tensor, shift_voxel: Tensor) -> Tensor:
+        """The FSC over shells at a placement."""
+        phase = shift_phase(self.points, shift_voxel, self.size)
+        values = moved_values(self.moving, self.points, rotation, phase)
+        cross = (values * self.whitened_target.conj()).real
+        return self._shell_mean(cross) / self.moving_power.sqrt()
+
+    def refined(self, start: Placement) -> Placement:
+        """Gauss-Newton steps from a placement (Levenberg's damping); the score is the mean FSC over points.
+
+        Least squares of whitened differences, each shell weighted by the FSC it has at the start.
+        """
+        curve = self.curve(start.rotation, start.shift_voxel)
+        shell_weight = self.count * curve.clamp_min(_LEAST_SHELL_WEIGHT)
+        point_weight = (shell_weight / self.count.clamp_min(1))[self.shell]
+        rotation, shift, damping = start.rotation, start.shift_voxel, 1e-3
+        for _ in range(_MOST_STEPS):
+            normal, gradient = self._normal_equations(rotation, shift, point_weight)
+            value, gain = float((shell_weight * curve).sum()), 0.0
+            for _ in range(3):
+                damped = normal + damping * torch.diag(normal.diagonal())
+                step = torch.linalg.lstsq(damped, gradient).solution
+                trial = roma.rotvec_to_rotmat(step[:3] / (self.size / 4)) @ rotation, shift + step[3:]
+                trial_curve = self.curve(*trial)
+                gain = float((shell_weight * trial_curve).sum()) - value
+                if gain > 0:
+                    (rotation, shift), curve, damping = trial, trial_curve, damping / 10
+                    break
+                damping *= 10
+            if gain < _LEAST_GAIN * abs(value):
+                break
+        score = float((self.count * curve).sum() / self.count.sum())
+        rotation = roma.special_gramschmidt(rotation)  # products of many float32 turns drift
+        return Placement(start.mirrored, rotation, shift, score)
+
+    def _normal_equations(
+        self, rotation: Tensor, shift_voxel: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """J^H W J and J^H W (target - values) for turns (voxels at a quarter of the box) and shifts."""
+        lever, phase = self.size / 4, shift_phase(self.points, shift_voxel, self.size)
+        scale = (1 / self.moving_power.sqrt())[self.shell]
+
+        def values(turn: Tensor) -> Tensor:
+            return moved_values(self.moving, self.points, turn @ rotation, phase) * scale
+
+        columns = []
+        for axis in torch.eye(3):
+            step = axis * (_DIFFERENCE_VOXEL / lever)
+            ahead, behind = (values(roma.rotvec_to_rotmat(turn)) for turn in (step, -step))
+            columns.append((ahead - behind) / (2 * _DIFFERENCE_VOXEL))
+        here = values(torch.eye(3))
+        columns += [here * (2j * torch.pi / self.size) * self.points[:, axis] for axis in range(3)]
+        jacobian = torch.stack(columns, dim=-1)
+        weighted = jacobian.conj() * weight[:, None]
+        return (weighted.mT @ jacobian).real, (weighted.mT @ (self.whitened_target - here)).real
