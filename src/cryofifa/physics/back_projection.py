@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryofifa.physics.central_slice import OVERSAMPLING, slice_coordinates, trilinear_gridding
+from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
 from cryofifa.physics.mask import distance_from_centre
 
@@ -23,7 +23,8 @@ from cryofifa.physics.mask import distance_from_centre
 class BackProjector:
     """Running sums of one (half) map on the fine grid; add slices, then ask for the volume.
 
-    The grid reaches up to the box's Nyquist shell: (2 N)^3 samples flattened, axes (z, y, x).
+    The grid reaches a little beyond the box's Nyquist shell, so that every point has its eight neighbours; samples
+    flattened, axes (z, y, x).
     """
 
     box_size: int
@@ -33,7 +34,7 @@ class BackProjector:
 
     @classmethod
     def empty(cls, box_size: int, device: torch.device | None = None) -> BackProjector:
-        voxels = (OVERSAMPLING * box_size) ** 3
+        voxels = FourierGrid.size_for(box_size / 2) ** 3
         return cls(box_size, *(torch.zeros(voxels, device=device) for _ in range(3)))
 
     def __add__(self, other: BackProjector) -> BackProjector:
@@ -53,7 +54,7 @@ class BackProjector:
         particle_weight: Float[Tensor, " particles"] | None = None,
     ) -> None:
         """Spread images whose shift was already taken out (centred) at their rotations."""
-        size = OVERSAMPLING * self.box_size
+        size = FourierGrid.size_for(self.box_size / 2)
         position = slice_coordinates(rotation_volume_to_image, plane) * OVERSAMPLING + size // 2
         corner = position.floor()
         upper = position - corner
@@ -82,7 +83,7 @@ class BackProjector:
         inverse_ssnr: weight to add to the denominator per shell of the box (0 .. N//2), in units of the shell's
         mean weight; by default 1/1000 of the shell's mean weight, which only keeps empty voxels finite.
         """
-        size = OVERSAMPLING * self.box_size
+        size = FourierGrid.size_for(self.box_size / 2)
         data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
         weight = add_hermitian_mate(self.weight.reshape(size, size, size))
         shells = self.box_size // 2 + 1
@@ -95,7 +96,7 @@ class BackProjector:
         floor = (inverse_ssnr.to(mean_weight) * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
         transform = torch.where(inside, data / (weight + floor[shell]), torch.zeros((), device=weight.device))
         # data and weight were spread with the same trilinear weights: their ratio interpolates, as RELION's does
-        padded = inverse_fourier_3d(transform)
+        padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
         volume = window_centre(padded, self.box_size, 3)
         return volume / trilinear_gridding(self.box_size, volume.device)
 
