@@ -50,7 +50,7 @@ class DecoderSettings:
     envelope_layers: int = 2  # cryoAI
     omega_modulant: float = 40.0  # cryoAI
     omega_envelope: float = 30.0  # cryoAI
-    coordinate_scale: float = 0.1  # of frequency times particle radius; the prototype's 0.08 to 0.11
+    coordinate_scale: float = 0.09  # of frequency times particle radius; the prototype's 0.08 to 0.11
     learning_rate: float = 5e-4  # prototype
     raster_every: int = 6  # minibatches between two samplings of the network for candidate scoring; prototype
 
@@ -61,11 +61,14 @@ class CurriculumSettings:
 
     mask_steps: int = 32  # Extended Data Table 2
     minibatch: int = 64  # prototype; Extended Data Table 2 has 16 to 128 per GPU
-    visits: int = 60_000  # particles seen in all: prototype 70,000; RELION's initial model about 100,000
+    visits: int = 50_000  # particles seen in all: measured, poses settle by 40,000; RELION's initial model 100,000
     fewest_epochs: int = 6
     most_particles: int = 20_000  # ab initio works on a random subset of this size; all particles are posed after it
-    start_cycles: float = 0.9  # first mask: frequency times particle radius
-    end_cycles: float = 4.5  # last mask of ab initio, likewise
+    # first mask: coarser, the CTF lets nothing through and poses lock into a wrong minimum (measured on ribosome:
+    # 140 A fails, 78 A succeeds; gpcr 70 A); the prototype's two sets began at 70 and 80 A
+    start_resolution_angstrom: float = 75.0
+    start_cycles: float = 0.8  # but at least this frequency times the particle radius, for small particles
+    end_cycles: float = 4.0  # last mask of ab initio: frequency times particle radius; the polish goes on from there
     growth_share: float = 0.9  # prototype: 0.7 to 0.95
     keep_fraction: float = 0.9  # share of each minibatch that updates the network in the end
     keep_growth_share: float = 0.5
@@ -94,7 +97,7 @@ class SearchSettings:
 class PolishSettings:
     """Projection matching against each half's own map, after the network has found the poses."""
 
-    iterations: int = 5
+    iterations: int = 3  # measured on gpcr: 2.7 degrees before, 1.9, 1.7, 1.7 after
     rounds: int = 2  # searches per iteration, each around the last winner
     fsc_limit: float = 0.3  # frequencies count up to where the half maps' FSC falls under this
 

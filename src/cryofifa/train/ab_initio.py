@@ -79,6 +79,8 @@ class AbInitio:
         self.config, self.curriculum, self.particles = config, curriculum, particles
         device = particles.image.device
         self.particle_radius_angstrom = particle_radius_angstrom
+        self.shift_range_angstrom = shift_range_angstrom
+        self.shift_sd_angstrom = shift_range_angstrom / 3
         self.plane = HalfPlane.of_box(particles.image.shape[-1], particles.pixel_size_angstrom, device=device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -118,6 +120,7 @@ class AbInitio:
             if on_step is not None:
                 on_step(progress, stage)
         self.particle_radius_angstrom = self._tightened_radius(stage)
+        self.shift_sd_angstrom = self._seen_shift_sd()
         posed_before = before.posed
         turned = rotation_distance_radian(before.rotation, self.poses.rotation)[posed_before].rad2deg()
         moved = (before.shift_angstrom - self.poses.shift_angstrom).norm(dim=-1)[posed_before]
@@ -177,12 +180,26 @@ class AbInitio:
         measured = plane.gather(fourier_2d(image * mask)) / plane.box_size
         ctf = contrast_transfer(self.particles.ctf[members], plane.frequency_per_angstrom)
         return Minibatch(
-            members, image, mask, measured, ctf, plane, self.poses.rotation[members], shift, self.poses.posed[members]
+            particle=members,
+            image=image,
+            mask=mask,
+            measured=measured,
+            ctf=ctf,
+            plane=plane,
+            rotation=self.poses.rotation[members],
+            shift_angstrom=shift,
+            posed=self.poses.posed[members],
+            shift_sd_angstrom=self.shift_sd_angstrom,
         )
 
     @property
     def mask_radius_angstrom(self) -> float:
         return self.config.image.mask_margin * self.particle_radius_angstrom
+
+    def _seen_shift_sd(self) -> float:
+        """Spread of the shifts found so far along an axis, within what the search can tell."""
+        spread = float(self.poses.shift_angstrom[self.poses.posed].square().mean().sqrt())
+        return min(max(spread, 0.05 * self.particle_radius_angstrom), self.shift_range_angstrom)
 
     def _tightened_radius(self, stage: Stage) -> float:
         """The particle's radius as the decoder's map shows it: never grows, and only where nobody gave it."""

@@ -105,6 +105,7 @@ class GuidedInference:
             grid.slices(bank_rotation, plane),
             displacement_phase(offsets, plane.frequency_per_angstrom),
         )
+        distance = distance + self._shift_penalty(batch, offsets)[:, :, None]
         best = distance.amin(dim=1).topk(settings.bank_best, dim=1, largest=False).indices
         return bank_rotation[best]
 
@@ -118,10 +119,15 @@ class GuidedInference:
             offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
         phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)
-        distance = squared_distance_over_shifts(self._centred(batch), model, phase).flatten(1)
-        best = distance.argmin(dim=1)
+        distance = squared_distance_over_shifts(self._centred(batch), model, phase)
+        best = (distance + self._shift_penalty(batch, offsets)[:, None]).flatten(1).argmin(dim=1)
         shift = batch.shift_angstrom + offsets[best % len(offsets)]
         return best // len(offsets), clamp_length(shift, self.shift_range_angstrom)
+
+    def _shift_penalty(self, batch: Minibatch, offsets: Float[Tensor, "shifts 2"]) -> Float[Tensor, "n shifts"]:
+        """-log of a normal prior on shifts about zero (RELION's sigma of origin offsets), in the distance's unit."""
+        shift = batch.shift_angstrom[:, None] + offsets
+        return shift.square().sum(-1) / (2 * batch.shift_sd_angstrom**2)
 
     def _centred(self, batch: Minibatch) -> Tensor:
         return batch.measured * displacement_phase(batch.shift_angstrom, batch.plane.frequency_per_angstrom).conj()

@@ -26,6 +26,7 @@ class Minibatch:
     rotation: Float[Tensor, "n 3 3"]  # remembered pose
     shift_angstrom: Float[Tensor, "n 2"]
     posed: Bool[Tensor, " n"]  # whether the remembered rotation means anything yet
+    shift_sd_angstrom: float  # spread of the particles' shifts along an axis, as known so far
 
 
 @dataclass(frozen=True)
