@@ -1,10 +1,14 @@
-"""Where the particle sets lie, and which tests need them."""
+"""Where the particle sets lie, which tests need them, and the check of all shape types while testing."""
 
 import os
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
+
+# Before anything imports the package: every function and dataclass checks its types and shapes when called.
+jaxtyping.install_import_hook("cryofifa", "shape_checks.check_types")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_FOLDER = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))

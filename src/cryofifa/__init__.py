@@ -1,0 +1,10 @@
+"""CryoFIFA: ab-initio cryo-EM reconstruction by deep curriculum learning."""
+
+import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
+from cryofifa.config import Config
+from cryofifa.errors import InputError
+from cryofifa.evaluate import Evaluation, evaluate
+from cryofifa.particles.simulate import simulate
+from cryofifa.reconstruct import Reconstruction, reconstruct
+
+__all__ = ["Config", "Evaluation", "InputError", "Reconstruction", "evaluate", "reconstruct", "simulate"]

@@ -63,6 +63,7 @@ class CurriculumSettings:
     minibatch: int = 64  # prototype; Extended Data Table 2 has 16 to 128 per GPU
     visits: int = 50_000  # particles seen in all: measured, poses settle by 40,000; RELION's initial model 100,000
     fewest_epochs: int = 6
+    epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100
     most_particles: int = 20_000  # ab initio works on a random subset of this size; all particles are posed after it
     # first mask: coarser, the CTF lets nothing through and poses lock into a wrong minimum (measured on ribosome:
     # 140 A fails, 78 A succeeds; gpcr 70 A); the prototype's two sets began at 70 and 80 A
@@ -97,9 +98,9 @@ class SearchSettings:
 class PolishSettings:
     """Projection matching against each half's own map, after the network has found the poses."""
 
-    iterations: int = 3  # measured on gpcr: 2.7 degrees before, 1.9, 1.7, 1.7 after
+    iterations: int = 4  # measured on gpcr: 2.7 degrees before, 1.9, 1.7, 1.7 after
     rounds: int = 2  # searches per iteration, each around the last winner
-    fsc_limit: float = 0.3  # frequencies count up to where the half maps' FSC falls under this
+    fsc_limit: float = 0.143  # frequencies count up to where the half maps' FSC falls under this
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,10 @@ class Config:
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     polish: PolishSettings = field(default_factory=PolishSettings)
+
+    def changed(self, **settings: Any) -> Config:
+        """The same settings but for these, checked as a settings file's are."""
+        return _overlay(self, settings, "settings")
 
 
 def read_config(path: Path, base: Config | None = None) -> Config:

@@ -1,5 +1,6 @@
 """Rotations against scipy and against RELION's own matrix, written out."""
 
+import inspect
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -87,4 +88,4 @@ def test_other_hand_is_minus_tilt() -> None:
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (2, 3, 3)])
 def test_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected shape"):
-        rotations_from_relion_euler_degrees(np.zeros(shape))
+        inspect.unwrap(rotations_from_relion_euler_degrees)(np.zeros(shape))  # past the tests' own type check

@@ -81,6 +81,9 @@ class FourierNet(nn.Module):
         return FourierGrid(torch.stack([transform.real, transform.imag]), radius)
 
     @torch.no_grad()
-    def volume(self, box_size: int, radius: float) -> Float[Tensor, "z y x"]:
-        """What the network itself believes, in real space, up to the radius it was trained to."""
-        return inverse_fourier_3d(self.on_grid(box_size, 1.0, radius)) * box_size
+    def volume(self, box_size: int, radius: float, spacing: float = 1.0) -> Float[Tensor, "z y x"]:
+        """What the network itself believes, in real space, up to the radius it was trained to.
+
+        spacing: of the volume's Fourier pixels, in those of the working box; values are FT / working box.
+        """
+        return inverse_fourier_3d(self.on_grid(box_size, spacing, radius))

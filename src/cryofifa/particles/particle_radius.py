@@ -91,3 +91,17 @@ def radius_of_volume(volume: Tensor, share: float = SIGNAL_SHARE) -> float:
     if signal.sum() <= 0:
         return 0.35 * size
     return float(np.interp(share, np.cumsum(signal) / signal.sum(), np.arange(len(signal)) + 0.5))
+
+
+def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float, share: float = SIGNAL_SHARE) -> float:
+    """Radius in voxels that holds `share` of what two half maps agree on.
+
+    The product of the halves has no noise floor: noise is independent, signal is not.
+    """
+    size = half_1.shape[-1]
+    shell = distance_from_centre(size, 3, half_1.device).round().long().clamp(max=size // 2).flatten()
+    both = torch.zeros(size // 2 + 1, device=half_1.device).index_add_(0, shell, (half_1 * half_2).flatten())
+    signal = both[: min(size // 2, int(largest_radius) + 1)].clamp_min(0).cpu().numpy()
+    if signal.sum() <= 0:
+        return largest_radius
+    return float(np.interp(share, np.cumsum(signal) / signal.sum(), np.arange(len(signal)) + 0.5))

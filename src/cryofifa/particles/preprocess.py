@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +96,18 @@ class ParticleImages:
             b_factor_square_angstrom=column(t.b_factor_square_angstrom),
             scale=column(t.ctf_scale),
         )
+
+
+LARGEST_HELD_GIB = 4.0  # images of one frame that are kept in memory; beyond it they are read again when needed
+
+
+def hold_images(images: ParticleImages, frame: Frame) -> Callable[[np.ndarray], Float[Tensor, "n y x"]]:
+    """A reader of images in a frame, from memory if they all fit, else from the stacks each time."""
+    count = len(images.table)
+    if count * frame.box_size**2 * 4 > LARGEST_HELD_GIB * 2**30:
+        return lambda rows: images.in_frame(rows, frame)
+    held = torch.cat([images.in_frame(block, frame) for block in images.blocks(np.arange(count))])
+    return lambda rows: held[torch.from_numpy(rows)]
 
 
 def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:

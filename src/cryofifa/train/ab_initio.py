@@ -102,7 +102,7 @@ class AbInitio:
             self.inference = AmortizedInference(self.encoder, self.copies, config.search, config.seed)
         self.poses = PoseMemory.empty(len(particles), device)
 
-    def train_epoch(self, epoch: int, on_step: Callable[[float, Stage], None] | None = None) -> EpochRecord:
+    def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
         """One pass over the particles; returns what happened."""
         config, started = self.config, time.monotonic()
         before = PoseMemory(*(value.clone() for value in vars(self.poses).values()))
@@ -118,7 +118,7 @@ class AbInitio:
                 grid = self.decoder.sampled(stage.mask_radius)
             sums += self._step(members, stage, grid, epoch, step)
             if on_step is not None:
-                on_step(progress, stage)
+                on_step(len(members))
         self.particle_radius_angstrom = self._tightened_radius(stage)
         self.shift_sd_angstrom = self._seen_shift_sd()
         posed_before = before.posed
@@ -139,6 +139,32 @@ class AbInitio:
             seconds=time.monotonic() - started,
             phase="ab-initio",
         )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that a resumed run needs, by name."""
+        tensors = {f"poses.{name}": value for name, value in vars(self.poses).items()}
+        for part, module in (("encoder", self.encoder), ("decoder", self.decoder)):
+            tensors |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
+        for index, slots in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in slots.items()}
+        known = [self.particle_radius_angstrom, self.shift_sd_angstrom]
+        return tensors | {"known": torch.tensor(known, dtype=torch.float64)}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Go on where `state` was taken."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.poses = PoseMemory(**part("poses."))
+        self.encoder.load_state_dict(part("encoder."))
+        self.decoder.load_state_dict(part("decoder."))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in part("optimiser.").items():
+            index, slot = name.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
+        self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
 
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
         """One minibatch; returns the sums of loss, teaching loss and winners' origins over its particles."""

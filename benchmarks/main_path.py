@@ -1,0 +1,371 @@
+"""The main path on three particle sets: wall and CPU time, peak memory, and errors against the truth.
+
+    python benchmarks/main_path.py                      # default sets and seeds; run again to continue
+    python benchmarks/main_path.py --sets gpcr --seeds 1 --prototype path/to/guided.py
+    python benchmarks/main_path.py --amortized
+
+Every run uses the default settings, two cores and a process of its own. Its numbers are kept as JSON in the folder of
+the runs; the table is made from all of them.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from cryofifa.evaluate import Evaluation, evaluate
+from cryofifa.particles.poses import PoseTable
+from cryofifa.particles.star import read_poses_star
+from cryofifa.results.compare_poses import compare_poses
+from cryofifa.results.symmetry import symmetry_rotations
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CORES = 2
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class ParticleSet:
+    """How one set is measured; nothing of this is told to the program."""
+
+    name: str
+    mask_radius_share: float
+    symmetry: str
+    seeds: tuple[int, ...]
+
+
+SETS = {
+    "gpcr": ParticleSet("gpcr", 0.35, "C1", (1, 2, 3)),
+    "ribosome": ParticleSet("ribosome", 0.45, "C1", (1, 2, 3)),
+    "apoferritin": ParticleSet("apoferritin", 0.35, "O", (1,)),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took, its own children included."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_gib: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished run against the truth."""
+
+    set_name: str
+    seed: int
+    pose_mode: str
+    cost: Cost
+    resolution_fsc05_angstrom: float | None
+    nyquist_angstrom: float | None
+    median_rotation_error_degree: float | None
+    share_within_10_degree: float | None
+    median_shift_error_angstrom: float | None
+    particle_radius_angstrom: float | None
+    command: str
+    finished: str
+    prototype_wall_seconds: float | None = None
+
+
+def main() -> None:
+    options = _options()
+    sets = [SETS[name] for name in options.sets]
+    absent = [star for one in sets if not (star := options.data / one.name / f"{one.name}.star").is_file()]
+    if absent:
+        sys.exit(f"{absent[0]}: no such particle file; give the folder of the sets with --data")
+    runs = options.runs
+    runs.mkdir(parents=True, exist_ok=True)
+    results = []
+    for one in sets:
+        for seed in options.seeds or one.seeds:
+            results.append(measured(one, seed, "guided", options.data, runs))
+            if options.prototype:
+                results[-1] = with_prototype(results[-1], options.prototype, options.data, runs)
+    curves = []
+    if options.amortized:
+        ribosome, seed = SETS["ribosome"], (options.seeds or (1,))[0]
+        for mode in ("guided", "amortized"):
+            result = measured(ribosome, seed, mode, options.data, runs)
+            if result not in results:
+                results.append(result)
+            curves.append((mode, error_against_time(ribosome, seed, mode, runs)))
+    table = options.results / f"main-path-{datetime.now(tz=UTC):%Y-%m-%d}.md"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(as_markdown(results, curves), encoding="utf-8")
+    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+
+
+def measured(one: ParticleSet, seed: int, mode: str, data: Path, runs: Path) -> Result:
+    """Run and evaluate, or read the numbers of an earlier call."""
+    numbers = runs / f"{_run_name(one, seed, mode)}.json"
+    if numbers.exists():
+        return _result_from_json(json.loads(numbers.read_text(encoding="utf-8")))
+    output = runs / _run_name(one, seed, mode)
+    star = data / one.name / f"{one.name}.star"
+    if output.exists():
+        # A resumed run would be measured too short.
+        output = _next_free(output)
+    arguments = ["reconstruct", str(star), "-o", str(output), "--seed", str(seed)]
+    if mode != "guided":
+        arguments += ["--pose-mode", mode]
+    print(f"{one.name} seed {seed} {mode} ...", flush=True)
+    watch = PoseWatch(output)
+    cost = run_on_two_cores([sys.executable, "-m", "cryofifa", *arguments], output.with_suffix(".txt"), watch.look)
+    watch.write(runs / f"{_run_name(one, seed, mode)}-poses.csv", data / one.name / "truth" / "poses.star", one.symmetry)
+    truth = _evaluation(one, output, data)
+    result = Result(
+        set_name=one.name,
+        seed=seed,
+        pose_mode=mode,
+        cost=cost,
+        resolution_fsc05_angstrom=truth.resolution_fsc05_angstrom,
+        nyquist_angstrom=truth.nyquist_angstrom,
+        median_rotation_error_degree=truth.median_rotation_error_degree,
+        share_within_10_degree=truth.share_within_10_degree,
+        median_shift_error_angstrom=truth.median_shift_error_angstrom,
+        particle_radius_angstrom=_summary(output).get("particle_radius_angstrom"),
+        command=_public_command(arguments, data, runs),
+        finished=f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M} UTC",
+    )
+    _write(numbers, result)
+    print("   " + " | ".join(_row(result)), flush=True)
+    return result
+
+
+def with_prototype(result: Result, prototype: Path, data: Path, runs: Path) -> Result:
+    """Time the prototype on the same set and cores, right after the run."""
+    if result.prototype_wall_seconds is not None:
+        return result
+    star = data / result.set_name / f"{result.set_name}.star"
+    name = f"prototype-{result.set_name}-seed{result.seed}"
+    print(f"{name} ...", flush=True)
+    command = [sys.executable, str(prototype), str(star), str(runs / name), "--seed", str(result.seed)]
+    cost = run_on_two_cores(command, runs / f"{name}.txt")
+    changed = Result(**{**vars(result), "prototype_wall_seconds": cost.wall_seconds})
+    _write(runs / f"{_run_name(SETS[result.set_name], result.seed, result.pose_mode)}.json", changed)
+    return changed
+
+
+class PoseWatch:
+    """Poses of a run while it goes on, from its checkpoints; for runs whose search sees all particles."""
+
+    def __init__(self, output: Path) -> None:
+        self._checkpoint = output / "checkpoint" / "state.safetensors"
+        self._seen = 0
+        self.poses: list[tuple[float, str, PoseTable]] = []
+
+    def look(self, seconds: float) -> None:
+        """Take up the checkpoint if it is new."""
+        if not self._checkpoint.exists() or (changed := self._checkpoint.stat().st_mtime_ns) == self._seen:
+            return
+        self._seen = changed
+        with safe_open(self._checkpoint, framework="np") as file:
+            names = set(file.keys())
+            phase, prefix = ("polish", "polish.") if "polish.rotation" in names else ("ab initio", "ab_initio.poses.")
+            rotation = file.get_tensor(f"{prefix}rotation").astype(np.float64)
+            shift = file.get_tensor(f"{prefix}shift_angstrom").astype(np.float64)
+        n = len(rotation)
+        self.poses.append((seconds, phase, PoseTable(rotation, shift, np.zeros(n), np.zeros(n, dtype=np.int64))))
+
+    def write(self, path: Path, truth: Path, symmetry: str) -> None:
+        """One line per checkpoint; afterwards, so that the comparing takes no time from the run."""
+        true, group = read_poses_star(truth), symmetry_rotations(symmetry)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(CURVE_HEAD)
+            for seconds, phase, poses in self.poses:
+                if len(poses) == len(true):
+                    found = compare_poses(poses, true, group)
+                    error, share = found.median_rotation_error_degree, found.share_within_10_degree
+                    writer.writerow([f"{seconds:.0f}", phase, f"{error:.2f}", f"{share:.3f}"])
+
+
+CURVE_HEAD = ("seconds", "phase", "median rotation error (deg)", "share within 10 deg")
+
+
+def run_on_two_cores(command: list[str], messages: Path, look: Callable[[float], None] | None = None) -> Cost:
+    """Run to the end, on the first cores of this process; the program's own words go to a file.
+
+    look: called every second with the time since the start.
+
+    Raises:
+        SystemExit: if the program fails.
+    """
+    cores = sorted(os.sched_getaffinity(0))[:CORES]
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(len(cores)))
+    started = time.monotonic()
+    with messages.open("wb") as file:
+        process = subprocess.Popen(
+            ["taskset", "-c", ",".join(map(str, cores)), *command],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        # wait4 tells of this one process, not of all children so far
+        while not (found := os.wait4(process.pid, os.WNOHANG))[0]:
+            if look is not None:
+                look(time.monotonic() - started)
+            time.sleep(1.0 if look is not None else 0.1)
+        _, status, usage = found
+        process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - started
+    if process.returncode != 0:
+        tail = messages.read_text(encoding="utf-8", errors="replace")[-2000:]
+        sys.exit(f"{shlex.join(command)}\nended with {process.returncode}:\n{tail}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20)
+
+
+def error_against_time(one: ParticleSet, seed: int, mode: str, runs: Path) -> list[list[str]]:
+    """What was written while the run went on, one row per epoch, without the head."""
+    with (runs / f"{_run_name(one, seed, mode)}-poses.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))[1:]
+
+
+def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]) -> str:
+    """The whole page."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
+    lines = [
+        f"# Main path, {datetime.now(tz=UTC):%Y-%m-%d}",
+        "",
+        f"Hardware: {_processor()}, {CORES} cores. Python {platform.python_version()}, {packages}. Default settings;",
+        "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
+        f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *_public_arguments(sys.argv[1:])])}`.",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + "---|" * len(HEAD),
+        *("| " + " | ".join(_row(result)) + " |" for result in results),
+        "",
+        "Commands: " + "; ".join(f"`{result.command}`" for result in results) + ".",
+    ]
+    for mode, rows in curves:
+        lines += ["", f"## {mode} mode on the ribosome, against time", ""]
+        lines += ["| " + " | ".join(CURVE_HEAD) + " |", "|" + "---|" * len(CURVE_HEAD)]
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+HEAD = (
+    "set",
+    "seed",
+    "mode",
+    "FSC 0.5 (A)",
+    "Nyquist (A)",
+    "rotation error (deg)",
+    "within 10 deg",
+    "shift error (A)",
+    "radius (A)",
+    "wall (s)",
+    "CPU (s)",
+    "memory (GiB)",
+    "prototype wall (s)",
+    "prototype / ours",
+    "finished",
+)
+
+
+def _row(result: Result) -> list[str]:
+    share = result.share_within_10_degree
+    prototype = result.prototype_wall_seconds
+    return [
+        result.set_name,
+        str(result.seed),
+        result.pose_mode,
+        _cell(result.resolution_fsc05_angstrom),
+        _cell(result.nyquist_angstrom),
+        _cell(result.median_rotation_error_degree),
+        "-" if share is None else f"{100 * share:.1f} %",
+        _cell(result.median_shift_error_angstrom),
+        _cell(result.particle_radius_angstrom, 1),
+        _cell(result.cost.wall_seconds, 0),
+        _cell(result.cost.cpu_seconds, 0),
+        _cell(result.cost.peak_memory_gib),
+        _cell(prototype, 0),
+        _cell(None if prototype is None else prototype / result.cost.wall_seconds),
+        result.finished,
+    ]
+
+
+def _cell(value: Any, digits: int = 2) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def _evaluation(one: ParticleSet, output: Path, data: Path) -> Evaluation:
+    truth = data / one.name / "truth"
+    return evaluate(
+        output, truth / "map.mrc", truth / "poses.star", symmetry=one.symmetry, radius=one.mask_radius_share
+    )
+
+
+def _summary(output: Path) -> dict[str, Any]:
+    return json.loads((output / "run.json").read_text(encoding="utf-8"))
+
+
+def _run_name(one: ParticleSet, seed: int, mode: str) -> str:
+    return f"{one.name}-seed{seed}" + ("" if mode == "guided" else f"-{mode}")
+
+
+def _next_free(output: Path) -> Path:
+    tries = (output.with_name(f"{output.name}.again{number}") for number in count(1))
+    return next(path for path in tries if not path.exists())
+
+
+def _public_command(arguments: list[str], data: Path, runs: Path) -> str:
+    text = shlex.join(["python", "-m", "cryofifa", *arguments])
+    return text.replace(str(data), "DATA").replace(str(runs), "RUNS")
+
+
+def _public_arguments(arguments: list[str]) -> list[str]:
+    """Folders of this machine say nothing to others: their last name is enough."""
+    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _write(path: Path, result: Result) -> None:
+    path.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+
+
+def _result_from_json(values: dict[str, Any]) -> Result:
+    return Result(**{**values, "cost": Cost(**values["cost"])})
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
+    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    parser.add_argument("--seeds", nargs="+", type=int, help="instead of each set's own")
+    parser.add_argument("--amortized", action="store_true", help="amortized mode on the ribosome, beside guided")
+    parser.add_argument("--prototype", type=Path, metavar="SCRIPT", help="script to time beside: SCRIPT STAR OUT --seed S")
+    parser.add_argument("--runs", type=Path, default=REPOSITORY / "benchmarks" / "runs", help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="folder of the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The final map against RELION's own reconstruction from the same particles and poses.
+
+    python benchmarks/relion_reconstruct_check.py RUN DATA_FOLDER [--wanted 0.99]
+
+RUN is a finished run, DATA_FOLDER where the image paths of RUN/particles.star start. RELION 3.1 reads neither MRC mode
+12 (float16) nor long or odd image paths well, so such stacks are copied as float32 to a temporary folder, others linked.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import starfile
+import torch
+from torch import Tensor
+
+from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
+from cryofifa.results.mrc_map import read_map
+
+READABLE_MODES = (0, 1, 2)
+NYQUIST_SHARE = 0.9
+
+
+def main() -> int:
+    options = _options()
+    if shutil.which("relion_reconstruct") is None:
+        sys.exit("relion_reconstruct is not installed (Debian: package relion)")
+    ours, pixel_size = read_map(options.run / "map.mrc")
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        star = readable_copy(options.run / "particles.star", options.data, work)
+        command = ["relion_reconstruct", "--i", star.name, "--o", "relion.mrc", "--ctf"]
+        command += ["--angpix", f"{pixel_size}"] if options.angpix else []
+        print(" ".join(command), flush=True)
+        finished = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+        if finished.returncode != 0 or not (work / "relion.mrc").exists():
+            sys.exit(f"relion_reconstruct ended with {finished.returncode}:\n{finished.stdout}{finished.stderr}")
+        theirs, _ = read_map(work / "relion.mrc")
+    plain = fourier_shell_correlation(ours, theirs)
+    # RELION's map is not masked; ours is: only inside the sphere do both show the same.
+    masked = fourier_shell_correlation(in_soft_sphere(ours, options.radius), in_soft_sphere(theirs, options.radius))
+    return report(plain, masked, ours.shape[-1] * pixel_size, options.radius, options.wanted)
+
+
+def report(plain: Tensor, masked: Tensor, box_angstrom: float, radius: float, wanted: float) -> int:
+    """Print both curves; exit code 1 if the masked one falls under `wanted` before 0.9 of Nyquist."""
+    last = int(NYQUIST_SHARE * (len(plain) - 1))
+    print(f"\n{'shell':>5} {'angstrom':>9} {'no mask':>9} {'sphere ' + format(radius, 'g'):>12}")
+    for shell in range(1, len(plain)):
+        print(f"{shell:>5} {box_angstrom / shell:>9.2f} {plain[shell]:>9.4f} {masked[shell]:>12.4f}")
+    lowest_plain, lowest_masked = float(plain[1 : last + 1].min()), float(masked[1 : last + 1].min())
+    print(f"\nlowest FSC up to shell {last} (0.9 Nyquist): {lowest_plain:.4f} without mask, {lowest_masked:.4f} within")
+    good = lowest_masked >= wanted
+    print(f"{'agrees' if good else 'DOES NOT AGREE'} (wanted: {wanted} within the sphere)")
+    return 0 if good else 1
+
+
+def readable_copy(star: Path, data: Path, work: Path) -> Path:
+    """A STAR in `work` whose stacks RELION 3.1 can read: links where they are, float32 copies where they are not."""
+    blocks = starfile.read(star, always_dict=True)
+    particles = blocks["particles"]
+    number, stack = particles["rlnImageName"].str.split("@", n=1).str
+    new_names = {}
+    for index, name in enumerate(sorted(stack.unique())):
+        new_names[name] = f"stack{index:04d}.mrcs"
+        _make_readable(_found_stack(name, star, data), work / new_names[name])
+    particles["rlnImageName"] = number + "@" + stack.map(new_names)
+    copy = work / "particles.star"
+    starfile.write(blocks, copy)
+    return copy
+
+
+def _found_stack(name: str, star: Path, data: Path) -> Path:
+    clean = name.lstrip(">")
+    for path in (data / clean, data / Path(clean).name, star.parent / clean, Path(clean)):
+        if path.is_file():
+            return path.resolve()
+    sys.exit(f"{name}: no such stack under {data}")
+
+
+def _make_readable(source: Path, target: Path) -> None:
+    with mrcfile.mmap(source, mode="r", permissive=True) as file:
+        if int(file.header.mode) in READABLE_MODES:
+            target.symlink_to(source)
+            return
+        images, voxel_size = file.data, float(file.voxel_size.x)
+        with mrcfile.new_mmap(target, shape=images.shape, mrc_mode=2) as copy:
+            copy.set_image_stack()
+            copy.voxel_size = voxel_size
+            for first in range(0, len(images), 1000):
+                copy.data[first : first + 1000] = np.asarray(images[first : first + 1000], dtype=np.float32)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("data", type=Path, metavar="DATA_FOLDER")
+    parser.add_argument("--radius", type=float, default=0.35, help="of the soft sphere, share of the box")
+    parser.add_argument("--wanted", type=float, default=0.99, help="lowest FSC up to 0.9 Nyquist within the sphere")
+    parser.add_argument("--angpix", action="store_true", help="tell RELION the map's pixel size")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

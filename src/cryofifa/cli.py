@@ -1,0 +1,138 @@
+"""The command line: reads arguments, calls the library, turns the user's mistakes into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryofifa.config import Config, read_config
+from cryofifa.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the `cryofifa` command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"cryofifa: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cryofifa: stopped; the same command again resumes", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cryofifa", description="Ab-initio cryo-EM reconstruction: particles in; map, poses and report out."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    add = commands.add_parser("reconstruct", help="particles in; map, poses and report out").add_argument
+    add("particles", type=Path, metavar="PARTICLES", help="RELION .star (3.0, 3.1) or cryoSPARC .cs file")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder of the run; run again to resume")
+    add("--datadir", type=Path, metavar="D", help="folder in which image paths are looked up first")
+    add("--box", type=int, metavar="N", help="working box of the ab-initio search in pixels (default: from the data)")
+    add("--seed", type=int, metavar="S", help="random seed (default: 0)")
+    add("--pose-mode", choices=("guided", "amortized"), help="how poses are inferred (default: guided)")
+    add("--device", choices=("auto", "cpu", "cuda"), help="where to compute (default: auto)")
+    add("--invert", action="store_true", default=None, help="multiply the images by -1 (dark particles)")
+    add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
+    add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
+    add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
+    add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
+    add("--config", type=Path, metavar="FILE", help="TOML file with settings of the method")
+    add("--dry-run", action="store_true", help="print the resolved plan and touch nothing")
+    commands.choices["reconstruct"].set_defaults(run=_reconstruct)
+
+    add = commands.add_parser("simulate", help="particles with known poses from a map or model").add_argument
+    add("structure", type=Path, metavar="MAP.mrc|MODEL.cif|MODEL.pdb")
+    add("-o", "--output", type=Path, required=True, metavar="DIR")
+    add("-n", "--particles", type=int, required=True, metavar="N")
+    add("--box", type=int, required=True, metavar="B", help="pixels")
+    add("--pixel-size", type=float, required=True, metavar="A", help="angstrom per pixel")
+    add("--snr", type=float, required=True, metavar="S", help="variance of signal in the central disc over noise")
+    add("--shift-sd", type=float, default=1.5, metavar="PX", help="sd of the origins in pixels (default: 1.5)")
+    add("--defocus", type=float, nargs=2, default=(8000.0, 25000.0), metavar=("LO", "HI"), help="angstrom")
+    add("--junk", type=float, default=0.0, metavar="F", help="share of junk particles (default: 0)")
+    add("--select", metavar="GEMMI_SELECTION", help="part of the model")
+    add("--seed", type=int, default=0)
+    commands.choices["simulate"].set_defaults(run=_simulate)
+
+    add = commands.add_parser("evaluate", help="compare a run or a map with the truth").add_argument
+    add("run_or_map", type=Path, metavar="RUN|MAP")
+    add("--truth-map", type=Path, metavar="MAP")
+    add("--truth-poses", type=Path, metavar="STAR")
+    add("--symmetry", default="C1", metavar="G", help="point group of the truth (default: C1)")
+    add("--radius", type=float, default=0.45, help="soft sphere's radius as a share of the box (default: 0.45)")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    commands.choices["evaluate"].set_defaults(run=_evaluate)
+    return parser
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """Defaults, overlaid by the settings file, overlaid by the options given."""
+    config = read_config(options.config) if options.config else Config()
+    given = {
+        "seed": options.seed,
+        "pose_mode": options.pose_mode,
+        "device": options.device,
+        "box": options.box,
+        "diameter_angstrom": options.diameter,
+        "start_resolution_angstrom": options.start_resolution,
+        "end_resolution_angstrom": options.end_resolution,
+        "invert": options.invert,
+    }
+    return config.changed(**{name: value for name, value in given.items() if value is not None})
+
+
+def _reconstruct(options: argparse.Namespace) -> None:
+    from cryofifa.reconstruct import prepare, reconstruct
+
+    config = _config(options)
+    if options.dry_run:
+        _, prepared, device = prepare(options.particles, options.datadir, options.ind, config)
+        print(prepared.plan.describe())
+        print(f"{'device':<16} {device}")
+        if prepared.warning:
+            print(f"warning: {prepared.warning}", file=sys.stderr)
+        return
+    result = reconstruct(
+        options.particles, options.output, data_folder=options.datadir, rows_file=options.ind, config=config
+    )
+    print(f"map     {result.folder.map}\nposes   {result.folder.particles}\nreport  {result.report}")
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from cryofifa.particles.simulate import simulate
+
+    simulate(
+        options.structure,
+        options.output,
+        particles=options.particles,
+        box=options.box,
+        pixel_size_angstrom=options.pixel_size,
+        snr=options.snr,
+        shift_sd_pixel=options.shift_sd,
+        defocus_angstrom=tuple(options.defocus),
+        junk=options.junk,
+        select=options.select,
+        seed=options.seed,
+    )
+    print(f"particles  {options.output / 'particles.star'}\ntruth      {options.output / 'truth'}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from cryofifa.evaluate import evaluate
+
+    evaluation = evaluate(
+        options.run_or_map, options.truth_map, options.truth_poses, options.symmetry, options.radius
+    )
+    print(evaluation.as_json() if options.json else evaluation.as_text())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

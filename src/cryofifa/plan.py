@@ -1,0 +1,162 @@
+"""What a run will do, resolved from the settings and a first look at the images: sizes, stages, memory, time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cryofifa.config import Config
+from cryofifa.errors import InputError
+from cryofifa.particles.particle_radius import ImageSurvey
+from cryofifa.particles.preprocess import Frame, even_at_least
+from cryofifa.particles.table import ParticleTable
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.train.curriculum import Curriculum, stage_at
+
+SMALLEST_BOX = 16
+# seconds per particle visit and Fourier point of the mask; measured on two cores of a 2023 server, order of magnitude
+SECONDS_PER_POINT = 2.5e-5
+SECONDS_PER_POLISH_POINT = 2.5e-6
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The resolved plan of one run; stored with the run and used again when it is resumed."""
+
+    particles: int
+    box_size: int
+    pixel_size_angstrom: float
+    particle_radius_angstrom: float
+    shift_range_angstrom: float
+    ab_initio_particles: int
+    ab_initio_frame: Frame
+    polish_frame: Frame
+    polish_iterations: int
+    curriculum: Curriculum
+
+    def resolution_at(self, progress: float) -> float:
+        return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
+
+    @property
+    def memory_gib(self) -> float:
+        """Rough peak: images of both frames, grids of the final map (three sums, transforms, two halves)."""
+        images = self.ab_initio_particles * self.ab_initio_frame.box_size**2 * 4
+        images += self.particles * self.polish_frame.box_size**2 * 4
+        return (0.5 * 2**30 + images + 12 * 4 * (2 * self.box_size) ** 3) / 2**30
+
+    @property
+    def cpu_minutes(self) -> float:
+        """Rough time on two CPU cores; a GPU takes a small fraction of it."""
+        points = [
+            math.pi / 2 * stage_at(self.curriculum, step / 50).mask_radius ** 2 for step in range(50)
+        ]
+        learning = self.ab_initio_particles * self.curriculum.epochs * sum(points) / 50 * SECONDS_PER_POINT
+        polish_points = math.pi / 8 * self.polish_frame.box_size**2
+        polish = self.particles * self.polish_iterations * polish_points * SECONDS_PER_POLISH_POINT
+        return (20 + learning + polish) / 60
+
+    def describe(self) -> str:
+        """The plan in a few lines, for --dry-run and the log."""
+        c, frame = self.curriculum, self.ab_initio_frame
+        rows = [
+            ("particles", f"{self.particles}, box {self.box_size} px, {self.pixel_size_angstrom:.4g} A/px"),
+            ("particle radius", f"{self.particle_radius_angstrom:.0f} A"),
+            ("shifts", f"up to {self.shift_range_angstrom:.0f} A"),
+            (
+                "ab initio",
+                f"{self.ab_initio_particles} particles, window {frame.window_pixel} px sampled to "
+                f"{frame.box_size} px of {frame.pixel_size_angstrom:.3g} A",
+            ),
+            (
+                "stages",
+                f"{c.mask_steps} masks over {c.epochs} epochs, {self.resolution_at(0):.0f} A to "
+                f"{self.resolution_at(1):.1f} A",
+            ),
+            ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
+            ("memory", f"about {self.memory_gib:.1f} GiB"),
+            ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
+        ]
+        return "\n".join(f"{name:<16} {text}" for name, text in rows)
+
+
+def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPlan:
+    """Resolve sizes and stages.
+
+    Raises:
+        InputError: if a setting does not fit the particles.
+    """
+    pixel_size, box_size = table.reference_pixel_size_angstrom, table.box_size
+    if box_size % 2 or box_size < SMALLEST_BOX:
+        raise InputError(
+            f"{table.source_path}: images of {box_size} px cannot be used; "
+            f"extract or crop them to an even box of at least {SMALLEST_BOX} px"
+        )
+    longest_radius = 0.5 * box_size * pixel_size
+    radius = survey.particle_radius_angstrom if config.diameter_angstrom is None else config.diameter_angstrom / 2
+    if not 0 < radius <= longest_radius:
+        raise InputError(
+            f"--diameter {2 * radius:g} A does not fit a box of {box_size} px of {pixel_size:g} A "
+            f"({2 * longest_radius:.0f} A); give the particle's diameter in angstrom"
+        )
+    margin = config.image.mask_margin + config.image.shift_margin_share
+    window = min(box_size, max(SMALLEST_BOX, even_at_least(2 * radius * margin / pixel_size)))
+    extent = window * pixel_size
+    start = config.start_resolution_angstrom or min(
+        config.curriculum.start_resolution_angstrom, radius / config.curriculum.start_cycles
+    )
+    end = max(config.end_resolution_angstrom or radius / config.curriculum.end_cycles, 2 * pixel_size)
+    if start <= end:
+        raise InputError(
+            f"start resolution {start:.1f} A is not coarser than the end resolution {end:.1f} A; "
+            "change --start-resolution or --end-resolution"
+        )
+    box = config.box or min(window, max(SMALLEST_BOX, even_at_least(2 * (extent / end + 1))))
+    if box % 2 or not SMALLEST_BOX <= box <= window:
+        raise InputError(f"--box {box}: give an even number of pixels from {SMALLEST_BOX} to {window}")
+    guided = config.pose_mode == "guided"
+    subset = min(len(table), config.curriculum.most_particles)
+    epochs = config.curriculum.epochs or max(
+        config.curriculum.fewest_epochs, math.ceil(config.curriculum.visits / subset)
+    )
+    curriculum = Curriculum(
+        epochs=epochs,
+        mask_steps=config.curriculum.mask_steps,
+        start_radius=extent / start,
+        end_radius=min(extent / end, box / 2 - 1),
+        growth_share=config.curriculum.growth_share,
+        bank_share=config.search.bank_share,
+        keep_fraction_start=1.0,
+        keep_fraction_end=config.curriculum.keep_fraction,
+        keep_growth_share=config.curriculum.keep_growth_share,
+        disturbance_start_degree=0.0 if guided else config.search.disturbance_degree,
+        disturbance_share=config.search.disturbance_share,
+    )
+    plan = RunPlan(
+        particles=len(table),
+        box_size=box_size,
+        pixel_size_angstrom=pixel_size,
+        particle_radius_angstrom=radius,
+        shift_range_angstrom=config.search.shift_range_share * radius,
+        ab_initio_particles=subset,
+        ab_initio_frame=Frame(window, box, pixel_size),
+        polish_frame=Frame(window, window, pixel_size),
+        polish_iterations=config.polish.iterations if guided else 0,
+        curriculum=curriculum,
+    )
+    first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
+    if first_points < 2:
+        least = 2 * extent / 3
+        raise InputError(f"start resolution {start:.0f} A is coarser than the window allows; at most {least:.0f} A")
+    return plan
+
+
+def plan_from_json(values: dict) -> RunPlan:
+    """A stored plan."""
+    nested = {
+        "ab_initio_frame": Frame(**values["ab_initio_frame"]),
+        "polish_frame": Frame(**values["polish_frame"]),
+        "curriculum": Curriculum(**values["curriculum"]),
+    }
+    return RunPlan(**{**values, **nested})
+
+

@@ -1,0 +1,250 @@
+"""Everything a finished run leaves behind: maps, poses, curve, summary, report."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.config import Config, config_as_toml
+from cryofifa.errors import InputError
+from cryofifa.particles.poses import PoseTable
+from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
+from cryofifa.particles.star_writer import write_particles_star
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.ctf import contrast_transfer
+from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
+from cryofifa.physics.image_formation import form_image
+from cryofifa.plan import RunPlan
+from cryofifa.results.fsc import first_crossing_angstrom, write_fsc_csv
+from cryofifa.results.mrc_map import write_map
+from cryofifa.results.report import HealthSign, ReportContents, write_report
+from cryofifa.results.view_coverage import fourier_sampling
+from cryofifa.run_folder import RunFolder, read_json, write_json
+from cryofifa.train.half_maps import HalfMaps
+from cryofifa.train.projection_matching import PolishState
+from cryofifa.train.run_log import EpochRecord, epoch_record_to_json
+
+EXAMPLES = 8
+SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
+EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
+
+OPTIMISTIC = "both halves were posed with one shared network, so this FSC is optimistic: no gold-standard resolution"
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What `reconstruct` returns; everything else lies in the files of `folder`.
+
+    resolution_*: half-map FSC crossings, optimistic because both halves shared one network.
+    """
+
+    folder: RunFolder
+    particles: int
+    pixel_size_angstrom: float
+    particle_radius_angstrom: float
+    resolution_fsc0143_angstrom: float
+    resolution_fsc05_angstrom: float
+    pose_change_median_degree: float | None
+    seconds: float
+
+    @property
+    def report(self) -> Path:
+        return self.folder.report
+
+
+def write_outputs(
+    folder: RunFolder,
+    config: Config,
+    images: ParticleImages,
+    plan: RunPlan,
+    maps: HalfMaps,
+    decoder_map: Float[Tensor, "z y x"],
+    state: PolishState,
+    history: Sequence[EpochRecord],
+    timings: Sequence[tuple[str, float]],
+    warnings: Sequence[str],
+    particle_radius_angstrom: float,
+) -> Reconstruction:
+    """Write all files of a run, run.json last: its presence says that the run is finished."""
+    pixel_size = images.pixel_size_angstrom
+    box_angstrom = maps.combined.shape[-1] * pixel_size
+    for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, (maps.half_1, maps.half_2), strict=True)):
+        write_map(path, volume.cpu(), pixel_size)
+    write_map(folder.decoder_map, decoder_map.cpu(), pixel_size)
+    write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom)
+    poses = PoseTable(
+        state.rotation.cpu().double().numpy(),
+        state.shift_angstrom.cpu().double().numpy(),
+        state.score.cpu().double().numpy(),
+        state.half.cpu().numpy(),
+    )
+    write_particles_star(folder.particles, images.table, poses)
+    result = Reconstruction(
+        folder=folder,
+        particles=len(images.table),
+        pixel_size_angstrom=pixel_size,
+        particle_radius_angstrom=particle_radius_angstrom,
+        resolution_fsc0143_angstrom=first_crossing_angstrom(maps.fsc, 0.143, box_angstrom),
+        resolution_fsc05_angstrom=first_crossing_angstrom(maps.fsc, 0.5, box_angstrom),
+        pose_change_median_degree=history[-1].pose_change_median_degree if history else None,
+        seconds=sum(seconds for _, seconds in timings),
+    )
+    health = _health(result, poses)
+    write_report(folder.report, _report(config, images, plan, maps, state, history, timings, warnings, result, health))
+    write_json(folder.summary, _summary(result, history, timings, warnings, health))
+    return result
+
+
+def read_summary(folder: RunFolder) -> Reconstruction:
+    """The result of a finished run."""
+    values = read_json(folder.summary)
+    names = Reconstruction.__dataclass_fields__.keys() - {"folder"}
+    try:
+        return Reconstruction(folder=folder, **{name: values[name] for name in names})
+    except KeyError as error:
+        raise InputError(f"{folder.summary}: has no {error}; delete the folder and start anew") from None
+
+
+def _summary(
+    result: Reconstruction,
+    history: Sequence[EpochRecord],
+    timings: Sequence[tuple[str, float]],
+    warnings: Sequence[str],
+    health: Sequence[HealthSign],
+) -> dict:
+    values = {name: value for name, value in vars(result).items() if name != "folder"}
+    return {
+        **values,
+        "fsc_note": OPTIMISTIC,
+        "hand": "unknown",
+        "health": [vars(sign) for sign in health],
+        "warnings": list(warnings),
+        "timings_seconds": dict(timings),
+        "peak_memory_gib": _peak_memory_gib(),
+        "peak_gpu_memory_gib": _peak_gpu_memory_gib(),
+        "versions": _versions(),
+        "history": [epoch_record_to_json(record) for record in history],
+    }
+
+
+def _health(result: Reconstruction, poses: PoseTable) -> list[HealthSign]:
+    change = result.pose_change_median_degree
+    sampling = fourier_sampling(poses.rotation_volume_to_image)
+    return [
+        HealthSign(
+            "Poses",
+            "not known" if change is None else f"moved {change:.1f} degrees in the last epoch",
+            None if change is None else change <= SETTLED_DEGREE,
+            "Poses that still move have not converged. Settled poses can still be wrong: compare the map with "
+            "what is known of the particle, and with a second run from another --seed.",
+        ),
+        HealthSign(
+            "Views",
+            f"Fourier sampling {sampling:.2f}",
+            sampling >= EVEN_SAMPLING,
+            "1 when all directions are sampled evenly, 0.81 for side views only, near 0 for a single view.",
+        ),
+        HealthSign(
+            "Half maps",
+            f"FSC 0.143 at {result.resolution_fsc0143_angstrom:.1f} A",
+            None,
+            OPTIMISTIC[0].upper() + OPTIMISTIC[1:] + ".",
+        ),
+    ]
+
+
+def _report(
+    config: Config,
+    images: ParticleImages,
+    plan: RunPlan,
+    maps: HalfMaps,
+    state: PolishState,
+    history: Sequence[EpochRecord],
+    timings: Sequence[tuple[str, float]],
+    warnings: Sequence[str],
+    result: Reconstruction,
+    health: Sequence[HealthSign],
+) -> ReportContents:
+    table = images.table
+    example_particles, example_projections = _examples(images, maps, state, result)
+    return ReportContents(
+        title=f"{table.source_path.stem}: {result.particles} particles",
+        input_path=str(table.source_path),
+        map_volume=maps.combined.cpu().numpy(),
+        pixel_size_angstrom=result.pixel_size_angstrom,
+        fsc=maps.fsc.cpu().numpy(),
+        resolution_0143_angstrom=result.resolution_fsc0143_angstrom,
+        resolution_05_angstrom=result.resolution_fsc05_angstrom,
+        nyquist_angstrom=2 * result.pixel_size_angstrom,
+        history=history,
+        rotation_volume_to_image=state.rotation.cpu().numpy(),
+        score=state.score.cpu().numpy(),
+        example_particles=example_particles,
+        example_projections=example_projections,
+        timings=timings,
+        versions=_versions(),
+        settings_toml=config_as_toml(config),
+        warnings=warnings,
+        health=health,
+        facts=[
+            ("Particles", f"{result.particles}"),
+            ("Box", f"{plan.box_size} px of {result.pixel_size_angstrom:.4g} A"),
+            ("Particle radius", f"{result.particle_radius_angstrom:.0f} A (99 % of the map's power)"),
+            ("Pose inference", config.pose_mode),
+            ("Device", str(state.rotation.device)),
+            ("Peak memory", f"{_peak_memory_gib():.1f} GiB"),
+        ],
+        score_meaning="Gain in log-likelihood per Fourier point of the particle's pose over no particle at all.",
+    )
+
+
+def _examples(
+    images: ParticleImages, maps: HalfMaps, state: PolishState, result: Reconstruction
+) -> tuple[np.ndarray, np.ndarray]:
+    """A few particles beside what the map predicts for them, CTF and shift included."""
+    rows = np.unique(np.linspace(0, len(images.table) - 1, EXAMPLES).astype(np.int64))
+    device = maps.combined.device
+    chosen = torch.from_numpy(rows).to(device)
+    size, pixel_size = images.table.box_size, result.pixel_size_angstrom
+    plane = HalfPlane.of_box(size, pixel_size, device=device)
+    ctf = contrast_transfer(images.ctf_parameters().to(device)[chosen], plane.frequency_per_angstrom)
+    slices = FourierGrid.from_volume(maps.combined, size / 2).slices(state.rotation[chosen], plane)
+    predicted = inverse_fourier_2d(plane.fill(form_image(slices, ctf, state.shift_angstrom[chosen], plane)))
+    # particles low-passed to what the eye can use
+    shown = butterworth_low_pass(images.normalised(rows), min(0.9, 2 * pixel_size / 20.0), 4)
+    return shown.numpy(), predicted.cpu().numpy()
+
+
+def _peak_memory_gib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def _peak_gpu_memory_gib() -> float | None:
+    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_initialized() else None
+
+
+def _versions() -> dict[str, str]:
+    names = ("cryofifa", "torch", "numpy", "scipy", "mrcfile", "starfile")
+    found = {name: metadata.version(name) for name in names if _installed(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+

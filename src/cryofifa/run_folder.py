@@ -1,0 +1,157 @@
+"""The folder of one run: what it holds, whose settings it belongs to, and where a stopped run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cryofifa.atomic_file import atomic_path
+from cryofifa.config import Config, config_as_dict
+from cryofifa.errors import InputError
+
+# settings that may change between two calls of one run: they do not change what it computes
+FREE_SETTINGS = ("device",)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run. The names are fixed: other programs read them."""
+
+    path: Path
+
+    @property
+    def map(self) -> Path:
+        return self.path / "map.mrc"
+
+    @property
+    def half_maps(self) -> tuple[Path, Path]:
+        return self.path / "half1.mrc", self.path / "half2.mrc"
+
+    @property
+    def decoder_map(self) -> Path:
+        return self.path / "decoder.mrc"
+
+    @property
+    def particles(self) -> Path:
+        return self.path / "particles.star"
+
+    @property
+    def fsc(self) -> Path:
+        return self.path / "fsc.csv"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "checkpoint" / "settings.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint" / "state.safetensors"
+
+    def claim(self, settings: dict[str, Any]) -> None:
+        """Make the folder this run's, or check that it already is.
+
+        Raises:
+            InputError: if the folder belongs to a run with other settings, or cannot be written.
+        """
+        try:
+            self.settings.parent.mkdir(parents=True, exist_ok=True)
+            if self.settings.exists():
+                self._compare(settings)
+            elif self.summary.exists() or self.map.exists():
+                raise InputError(f"{self.path}: holds results of something else; choose another folder with -o")
+            else:
+                write_json(self.settings, settings)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o") from None
+
+    def _compare(self, settings: dict[str, Any]) -> None:
+        before = read_json(self.settings)
+        old, new = _flat(before), _flat(settings)
+        for name in sorted(old.keys() | new.keys()):
+            if name.split(".")[-1] in FREE_SETTINGS:
+                continue
+            if old.get(name) != new.get(name):
+                raise InputError(
+                    f"{self.path}: belongs to a run with other settings ({name} was {old.get(name)!r}, now "
+                    f"{new.get(name)!r}); choose another folder with -o, or give the old settings to resume"
+                )
+
+
+def run_settings(particles: Path, data_folder: Path | None, rows_file: Path | None, config: Config) -> dict[str, Any]:
+    """What identifies a run."""
+    return {
+        "particles": str(particles.resolve()),
+        "datadir": None if data_folder is None else str(data_folder.resolve()),
+        "ind": None if rows_file is None else str(rows_file.resolve()),
+        "config": config_as_dict(config),
+    }
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def write_json(path: Path, values: Any) -> None:
+    """JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """JSON written by this program.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); delete the folder and start anew") from None
+
+
+def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    """All tensors of a run and where it stands, in one file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+        save_file(plain, temporary, metadata={"progress": json.dumps(progress)})
+
+
+def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_checkpoint` wrote.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            progress = json.loads((file.metadata() or {})["progress"])
+            return {name: file.get_tensor(name) for name in file.keys()}, progress  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: checkpoint is damaged ({error}); delete the folder and start anew") from None
+
+
