@@ -128,7 +128,8 @@ def measured(one: ParticleSet, seed: int, mode: str, data: Path, runs: Path) -> 
     print(f"{one.name} seed {seed} {mode} ...", flush=True)
     watch = PoseWatch(output)
     cost = run_on_two_cores([sys.executable, "-m", "cryofifa", *arguments], output.with_suffix(".txt"), watch.look)
-    watch.write(runs / f"{_run_name(one, seed, mode)}-poses.csv", data / one.name / "truth" / "poses.star", one.symmetry)
+    true_poses = data / one.name / "truth" / "poses.star"
+    watch.write(runs / f"{_run_name(one, seed, mode)}-poses.csv", true_poses, one.symmetry)
     truth = _evaluation(one, output, data)
     result = Result(
         set_name=one.name,
@@ -361,9 +362,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, help="instead of each set's own")
     parser.add_argument("--amortized", action="store_true", help="amortized mode on the ribosome, beside guided")
-    parser.add_argument("--prototype", type=Path, metavar="SCRIPT", help="script to time beside: SCRIPT STAR OUT --seed S")
+    parser.add_argument("--prototype", type=Path, metavar="SCRIPT", help="timed beside: SCRIPT STAR OUT --seed S")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "benchmarks" / "runs", help="folder of the runs")
-    parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="folder of the table")
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
     return parser.parse_args()
 
 

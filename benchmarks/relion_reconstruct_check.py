@@ -3,7 +3,7 @@
     python benchmarks/relion_reconstruct_check.py RUN DATA_FOLDER [--wanted 0.99]
 
 RUN is a finished run, DATA_FOLDER where the image paths of RUN/particles.star start. RELION 3.1 reads neither MRC mode
-12 (float16) nor long or odd image paths well, so such stacks are copied as float32 to a temporary folder, others linked.
+12 (float16) nor paths from another folder: such stacks are copied as float32 to a temporary folder, others linked.
 """
 
 import argparse
@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import mrcfile
 import numpy as np
+import pandas as pd
 import starfile
-import torch
 from torch import Tensor
 
 from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
@@ -62,16 +63,17 @@ def report(plain: Tensor, masked: Tensor, box_angstrom: float, radius: float, wa
 
 def readable_copy(star: Path, data: Path, work: Path) -> Path:
     """A STAR in `work` whose stacks RELION 3.1 can read: links where they are, float32 copies where they are not."""
-    blocks = starfile.read(star, always_dict=True)
+    blocks = cast(dict[str, pd.DataFrame], starfile.read(star, always_dict=True))
     particles = blocks["particles"]
-    number, stack = particles["rlnImageName"].str.split("@", n=1).str
+    parts = particles["rlnImageName"].str.split("@", n=1, expand=True)
+    number, stack = parts[0], parts[1]
     new_names = {}
     for index, name in enumerate(sorted(stack.unique())):
         new_names[name] = f"stack{index:04d}.mrcs"
         _make_readable(_found_stack(name, star, data), work / new_names[name])
     particles["rlnImageName"] = number + "@" + stack.map(new_names)
     copy = work / "particles.star"
-    starfile.write(blocks, copy)
+    starfile.write(dict(blocks), copy)
     return copy
 
 
@@ -85,15 +87,21 @@ def _found_stack(name: str, star: Path, data: Path) -> Path:
 
 def _make_readable(source: Path, target: Path) -> None:
     with mrcfile.mmap(source, mode="r", permissive=True) as file:
-        if int(file.header.mode) in READABLE_MODES:
+        header, images = file.header, file.data
+        assert header is not None
+        assert images is not None
+        if int(header.mode) in READABLE_MODES:
             target.symlink_to(source)
             return
-        images, voxel_size = file.data, float(file.voxel_size.x)
+        assert file.voxel_size is not None
+        voxel_size = float(file.voxel_size.x)
         with mrcfile.new_mmap(target, shape=images.shape, mrc_mode=2) as copy:
             copy.set_image_stack()
             copy.voxel_size = voxel_size
+            written = copy.data
+            assert written is not None
             for first in range(0, len(images), 1000):
-                copy.data[first : first + 1000] = np.asarray(images[first : first + 1000], dtype=np.float32)
+                written[first : first + 1000] = np.asarray(images[first : first + 1000], dtype=np.float32)
 
 
 def _options() -> argparse.Namespace:

@@ -128,9 +128,7 @@ def _simulate(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from cryofifa.evaluate import evaluate
 
-    evaluation = evaluate(
-        options.run_or_map, options.truth_map, options.truth_poses, options.symmetry, options.radius
-    )
+    evaluation = evaluate(options.run_or_map, options.truth_map, options.truth_poses, options.symmetry, options.radius)
     print(evaluation.as_json() if options.json else evaluation.as_text())
 
 

@@ -61,6 +61,8 @@ class CurriculumSettings:
 
     mask_steps: int = 32  # Extended Data Table 2
     minibatch: int = 64  # prototype; Extended Data Table 2 has 16 to 128 per GPU
+    starts: int = 3  # guided: independent starts, of which the likeliest goes on; single starts fail now and then
+    start_share: float = 0.4  # of the run, after which the starts are compared
     visits: int = 50_000  # particles seen in all: measured, poses settle by 40,000; RELION's initial model 100,000
     fewest_epochs: int = 6
     epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100
@@ -70,6 +72,7 @@ class CurriculumSettings:
     start_resolution_angstrom: float = 75.0
     start_cycles: float = 0.8  # but at least this frequency times the particle radius, for small particles
     end_cycles: float = 4.0  # last mask of ab initio: frequency times particle radius; the polish goes on from there
+    hold_share: float = 0.0
     growth_share: float = 0.9  # prototype: 0.7 to 0.95
     keep_fraction: float = 0.9  # share of each minibatch that updates the network in the end
     keep_growth_share: float = 0.5
@@ -87,6 +90,10 @@ class SearchSettings:
     narrow_perturbations: int = 4  # prototype
     wide_cycles: float = 0.33  # sd in radians times (mask frequency times particle radius); prototype 0.28 to 0.4
     narrow_cycles: float = 0.1
+    temperature: float = 0.0
+    # guided: the encoder joins after this share of the run; before, poses are near random, and it costs as much as
+    # all the rest
+    encoder_share: float = 0.4
     encoder_copies: int = 2  # copies whose predictions are candidates, and which are taught the winner
     teaching_weight: float = 0.1  # prototype
     shift_range_share: float = 0.4  # largest shift over the particle radius, when the images do not tell; our choice

@@ -183,11 +183,8 @@ def _image_names(path: Path) -> list[tuple[int, str]]:
             names.append((int(number or 1), Path(stack).name))
         except ValueError as error:
             raise InputError(
-                f"{path}: particle row {row} (counted from 0): rlnImageName '{text}' "
-                "is not like 000001@stack.mrcs"
+                f"{path}: particle row {row} (counted from 0): rlnImageName '{text}' is not like 000001@stack.mrcs"
             ) from error
     if len(set(names)) != len(names):
-        raise InputError(
-            f"{path}: two particles have the same image number and stack name (folders are not compared)"
-        )
+        raise InputError(f"{path}: two particles have the same image number and stack name (folders are not compared)")
     return names

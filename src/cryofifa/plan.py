@@ -33,6 +33,8 @@ class RunPlan:
     polish_frame: Frame
     polish_iterations: int
     curriculum: Curriculum
+    starts: int
+    start_epochs: int
 
     def resolution_at(self, progress: float) -> float:
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
@@ -47,10 +49,9 @@ class RunPlan:
     @property
     def cpu_minutes(self) -> float:
         """Rough time on two CPU cores; a GPU takes a small fraction of it."""
-        points = [
-            math.pi / 2 * stage_at(self.curriculum, step / 50).mask_radius ** 2 for step in range(50)
-        ]
-        learning = self.ab_initio_particles * self.curriculum.epochs * sum(points) / 50 * SECONDS_PER_POINT
+        points = [math.pi / 2 * stage_at(self.curriculum, step / 50).mask_radius ** 2 for step in range(50)]
+        epochs = self.curriculum.epochs + (self.starts - 1) * self.start_epochs
+        learning = self.ab_initio_particles * epochs * sum(points) / 50 * SECONDS_PER_POINT
         polish_points = math.pi / 8 * self.polish_frame.box_size**2
         polish = self.particles * self.polish_iterations * polish_points * SECONDS_PER_POLISH_POINT
         return (20 + learning + polish) / 60
@@ -72,6 +73,7 @@ class RunPlan:
                 f"{c.mask_steps} masks over {c.epochs} epochs, {self.resolution_at(0):.0f} A to "
                 f"{self.resolution_at(1):.1f} A",
             ),
+            ("starts", f"{self.starts} of {self.start_epochs} epochs, the likeliest goes on"),
             ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
             ("memory", f"about {self.memory_gib:.1f} GiB"),
             ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
@@ -123,8 +125,10 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         mask_steps=config.curriculum.mask_steps,
         start_radius=extent / start,
         end_radius=min(extent / end, box / 2 - 1),
+        hold_share=config.curriculum.hold_share,
         growth_share=config.curriculum.growth_share,
         bank_share=config.search.bank_share,
+        encoder_share=config.search.encoder_share if guided else 0.0,
         keep_fraction_start=1.0,
         keep_fraction_end=config.curriculum.keep_fraction,
         keep_growth_share=config.curriculum.keep_growth_share,
@@ -142,6 +146,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         polish_frame=Frame(window, window, pixel_size),
         polish_iterations=config.polish.iterations if guided else 0,
         curriculum=curriculum,
+        starts=config.curriculum.starts if guided else 1,
+        start_epochs=max(1, round(config.curriculum.start_share * epochs)),
     )
     first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
     if first_points < 2:
@@ -158,5 +164,3 @@ def plan_from_json(values: dict) -> RunPlan:
         "curriculum": Curriculum(**values["curriculum"]),
     }
     return RunPlan(**{**values, **nested})
-
-

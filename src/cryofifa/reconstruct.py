@@ -1,11 +1,14 @@
-"""The main path: particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> polish -> map -> report."""
+"""The main path.
+
+particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> polish -> map -> report
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +18,13 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.particles.particle_radius import radius_of_half_maps, survey_images
+from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import ParticleImages, hold_images
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.plan import RunPlan, plan_from_json, plan_run
+from cryofifa.results.compare_poses import compare_poses
 from cryofifa.results.outputs import Reconstruction, read_summary, write_outputs
 from cryofifa.run_folder import (
     RunFolder,
@@ -38,6 +43,9 @@ from cryofifa.train.run_log import (
     epoch_record_from_json,
     epoch_record_to_json,
 )
+
+START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+AGREEING_DEGREE = 20.0  # median rotation between two starts' poses, after alignment, under which they agree
 
 
 def reconstruct(
@@ -74,7 +82,18 @@ def reconstruct(
         maps, radius = run.final_map(state)
         decoder_map = run.decoder_map(ab_initio)
         return write_outputs(
-            folder, config, images, run.plan, maps, decoder_map, state, run.history, run.timings, log.warnings, radius
+            folder,
+            config,
+            images,
+            run.plan,
+            maps,
+            decoder_map,
+            state,
+            run.history,
+            run.timings,
+            log.warnings,
+            radius,
+            run.agreeing_starts(),
         )
 
 
@@ -133,6 +152,7 @@ class _Run:
     history: list[EpochRecord] = field(default_factory=list)
     timings: list[tuple[str, float]] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    starts: list[float] = field(default_factory=list)  # loss of each finished start
 
     def resume(self) -> None:
         """Take up the checkpoint, if there is one; its plan counts."""
@@ -142,34 +162,75 @@ class _Run:
         self.plan = plan_from_json(progress["plan"])
         self.history = [epoch_record_from_json(record) for record in progress["history"]]
         self.timings = [(name, seconds) for name, seconds in progress["timings"]]
+        self.starts = progress["starts"]
         self.log.line(f"resumed after {len(self.history)} epochs")
 
     @property
     def visits_in_all(self) -> int:
         plan = self.plan
-        return plan.ab_initio_particles * plan.curriculum.epochs + plan.particles * plan.polish_iterations
+        epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
+        return plan.ab_initio_particles * epochs + plan.particles * plan.polish_iterations
 
     @property
     def visits_done(self) -> int:
-        return sum(record.particles for record in self.history)
+        losers = max(0, len(self.starts) - 1) * self.plan.start_epochs * self.plan.ab_initio_particles
+        return losers + sum(record.particles for record in self.history)
 
     def find_poses(self, progress: Progress) -> AbInitio:
         """Ab initio: train encoder and decoder together until the curriculum ends."""
-        plan, config = self.plan, self.config
+        plan = self.plan
         with self._timed("read particles"):
             particles = self._working_set()
-        ab_initio = AbInitio(
-            config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
-        )
-        if self.tensors:
-            ab_initio.load_state({k[10:]: v for k, v in self.tensors.items() if k.startswith("ab_initio.")})
+        for which in range(len(self.starts), plan.starts):
+            self._make_start(which, particles, progress)
+        best = min(range(plan.starts), key=lambda which: self.starts[which])
+        ab_initio = self._new_ab_initio(best, particles)
+        ab_initio.load_state(_part(self.tensors, "ab_initio."))
         done = sum(record.phase == "ab-initio" for record in self.history)
         for epoch in range(done, plan.curriculum.epochs):
-            with self._timed("ab initio"):
-                progress.stage("ab initio", plan.resolution_at(epoch / plan.curriculum.epochs), self._last_change)
-                record = ab_initio.train_epoch(epoch, progress.advance)
-            self._keep(record, {f"ab_initio.{name}": value for name, value in ab_initio.state().items()})
+            record = self._train_epoch(ab_initio, epoch, "ab initio", progress)
+            self.history.append(record)
+            self._keep(_named("ab_initio.", ab_initio.state()))
         return ab_initio
+
+    def _make_start(self, which: int, particles: WorkingSet, progress: Progress) -> None:
+        """One independent start; it is kept if it explains the particles better than those before it.
+
+        All starts see the same particles through the same masks, so their losses can be compared, and the
+        difference between a right and a wrong minimum is far larger than that between two right ones.
+        """
+        name = f"start {which + 1} of {self.plan.starts}"
+        start = self._new_ab_initio(which, particles)
+        records = [self._train_epoch(start, epoch, name, progress) for epoch in range(self.plan.start_epochs)]
+        loss = records[-1].loss
+        self.log.line(f"{name}: loss {loss:.4f}")
+        kept = {f"start{which}.rotation": start.poses.rotation.clone()}
+        if not self.starts or loss < min(self.starts):
+            self.history = records
+            kept |= _named("ab_initio.", start.state())
+        self.starts.append(loss)
+        self._keep(kept)
+
+    def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
+        plan = self.plan
+        config = replace(self.config, seed=self.config.seed + START_SEED_STEP * which)
+        return AbInitio(config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom)
+
+    def _train_epoch(self, ab_initio: AbInitio, epoch: int, name: str, progress: Progress) -> EpochRecord:
+        with self._timed("ab initio"):
+            progress.stage(name, self.plan.resolution_at(epoch / self.plan.curriculum.epochs), self._last_change)
+            record = ab_initio.train_epoch(epoch, progress.advance)
+        self.log.epoch(record)
+        return record
+
+    def agreeing_starts(self) -> int:
+        """How many of the starts, the one that went on included, came to the same poses."""
+        best = min(range(len(self.starts)), key=lambda which: self.starts[which])
+        chosen, *others = (
+            _as_pose_table(self.tensors[f"start{which}.rotation"])
+            for which in sorted(range(len(self.starts)), key=lambda which: which != best)
+        )
+        return 1 + sum(compare_poses(other, chosen).median_rotation_error_degree < AGREEING_DEGREE for other in others)
 
     def polish_poses(self, ab_initio: AbInitio, progress: Progress) -> PolishState:
         """Projection matching of all particles, each half against its own map."""
@@ -189,20 +250,20 @@ class _Run:
         )
         done = sum(record.phase == "polish" for record in self.history)
         if done:
-            state = PolishState(**{k[7:]: v for k, v in self.tensors.items() if k.startswith("polish.")})
+            state = PolishState(**_part(self.tensors, "polish."))
         for iteration in range(done, self.plan.polish_iterations):
             with self._timed("polish"):
                 progress.stage("polish", self.history[-1].resolution_angstrom, self._last_change)
                 record = matching.iterate(state, iteration, progress.advance)
-            self._keep(record, {f"polish.{name}": value for name, value in vars(state).items()})
+            self.log.epoch(record)
+            self.history.append(record)
+            self._keep(_named("polish.", vars(state)))
         return state
 
     def final_map(self, state: PolishState) -> tuple[HalfMaps, float]:
         """Back-projection of the untouched full-size images; also the particle's radius as the map shows it."""
         table = self.images.table
-        plane = HalfPlane.of_box(
-            table.box_size, self.images.pixel_size_angstrom, with_origin=True, device=self.device
-        )
+        plane = HalfPlane.of_box(table.box_size, self.images.pixel_size_angstrom, with_origin=True, device=self.device)
         with self._timed("final map"):
             sums = back_project_halves(
                 self.images.normalised,
@@ -259,14 +320,14 @@ class _Run:
         half[order] = 1 + torch.arange(len(order)) % 2
         return half
 
-    def _keep(self, record: EpochRecord, tensors: dict[str, Tensor]) -> None:
-        self.history.append(record)
-        self.log.epoch(record)
+    def _keep(self, tensors: dict[str, Tensor]) -> None:
+        """Write a checkpoint; the run can go on from here."""
         self.tensors |= tensors
         progress = {
             "plan": asdict(self.plan),
             "history": [epoch_record_to_json(entry) for entry in self.history],
             "timings": self.timings,
+            "starts": self.starts,
         }
         write_checkpoint(self.folder.checkpoint, self.tensors, progress)
 
@@ -282,3 +343,20 @@ class _Run:
         before = dict(self.timings)
         before[name] = before.get(name, 0.0) + seconds
         self.timings = list(before.items())
+
+
+def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _as_pose_table(rotation: Tensor) -> PoseTable:
+    """Rotations alone, to be compared."""
+    count = len(rotation)
+    return PoseTable(
+        rotation.cpu().double().numpy(), np.zeros((count, 2)), np.full(count, np.nan), np.zeros(count, np.int64)
+    )

@@ -81,7 +81,9 @@ class RunFolder:
             else:
                 write_json(self.settings, settings)
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o") from None
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o"
+            ) from None
 
     def _compare(self, settings: dict[str, Any]) -> None:
         before = read_json(self.settings)
@@ -153,5 +155,3 @@ def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor]
             return {name: file.get_tensor(name) for name in file.keys()}, progress  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{path}: checkpoint is damaged ({error}); delete the folder and start anew") from None
-
-

@@ -1,6 +1,7 @@
 """Rotations against scipy and against RELION's own matrix, written out."""
 
 import inspect
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -70,9 +71,7 @@ def test_other_hand_projects_the_mirrored_map_to_the_same_image_points() -> None
     points = np.random.default_rng(2).normal(size=(3, 20))
     mirrored = points * np.array([[1.0], [1.0], [-1.0]])
     rotation = random_rotations(5)
-    np.testing.assert_allclose(
-        (flip_hand(rotation) @ mirrored)[:, :2], (rotation @ points)[:, :2], atol=1e-12
-    )
+    np.testing.assert_allclose((flip_hand(rotation) @ mirrored)[:, :2], (rotation @ points)[:, :2], atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(flip_hand(rotation)), 1.0)
 
 

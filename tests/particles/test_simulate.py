@@ -113,10 +113,7 @@ def test_files_are_what_relion_and_our_reader_expect(simulated):
 def test_same_seed_same_bytes_other_seed_other_images(simulated, map_path, tmp_path):
     simulate(map_path, tmp_path / "again", particles=150, snr=0.5, junk=0.2, **SETTINGS)
     simulate(map_path, tmp_path / "other", particles=150, snr=0.5, junk=0.2, seed=1, **SETTINGS)
-    read = [
-        mrcfile.read(folder / "particles.mrcs")
-        for folder in (simulated, tmp_path / "again", tmp_path / "other")
-    ]
+    read = [mrcfile.read(folder / "particles.mrcs") for folder in (simulated, tmp_path / "again", tmp_path / "other")]
     np.testing.assert_array_equal(read[0], read[1])
     assert not np.array_equal(read[0], read[2])
 

@@ -22,9 +22,7 @@ def table_of(tmp_path: Path, names: list[str]) -> ParticleTable:
     return read_particles(write_star(tmp_path / "a.star", particles))
 
 
-def raw_stack(
-    path: Path, images: np.ndarray, mode: int, order: str, extended: int = 0, **fields: object
-) -> Path:
+def raw_stack(path: Path, images: np.ndarray, mode: int, order: str, extended: int = 0, **fields: object) -> Path:
     """An MRC file written byte by byte: old header, no 'MAP ', no machine stamp."""
     header = np.zeros(1, dtype=HEADER_DTYPE.newbyteorder(order))
     header["nz"], header["ny"], header["nx"] = images.shape

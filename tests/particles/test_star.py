@@ -191,11 +191,7 @@ def test_absent_or_unknown_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["stack.mrcs", "./stack.mrcs", ">stack.mrcs", ">./stack.mrcs"])
 def test_prefixes_of_stack_names(tmp_path: Path, name: str) -> None:
     particles = changed(PARTICLES, rlnImageName=[f"{i}@{name}" for i in (1, 2, 3)])
-    assert (
-        read_particles(write_star(tmp_path / "a.star", particles))
-        .stack_paths[0]
-        .samefile(tmp_path / "stack.mrcs")
-    )
+    assert read_particles(write_star(tmp_path / "a.star", particles)).stack_paths[0].samefile(tmp_path / "stack.mrcs")
 
 
 def test_stacks_below_a_relion_project_root(tmp_path: Path) -> None:
@@ -294,9 +290,7 @@ def test_written_poses_are_what_scipy_reads(tmp_path: Path) -> None:
     angles = written[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
     matrix = Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix().transpose(0, 2, 1)
     np.testing.assert_allclose(matrix, poses.rotation_volume_to_image, atol=1e-6)
-    np.testing.assert_allclose(
-        written[["rlnOriginXAngst", "rlnOriginYAngst"]], poses.shift_angstrom, atol=1e-6
-    )
+    np.testing.assert_allclose(written[["rlnOriginXAngst", "rlnOriginYAngst"]], poses.shift_angstrom, atol=1e-6)
     np.testing.assert_array_equal(written["rlnRandomSubset"], poses.random_subset)
     back = read_poses_star(path)
     np.testing.assert_allclose(back.rotation_volume_to_image, poses.rotation_volume_to_image, atol=1e-6)
@@ -309,9 +303,7 @@ def test_every_input_cell_is_kept_as_it_was(tmp_path: Path) -> None:
         "someUnknown": ["0001", "1.421115e-09", "None"],
         "ucsfUid": [2**64 - 1, 2**63 + 1, 7],
     }
-    optics = changed(
-        OPTICS, rlnOpticsGroup=[12], rlnMtfFileName=["mtf.star"], rlnImagePixelSize=["1.5000001"]
-    )
+    optics = changed(OPTICS, rlnOpticsGroup=[12], rlnMtfFileName=["mtf.star"], rlnImagePixelSize=["1.5000001"])
     particles = changed(PARTICLES, **kept, rlnOpticsGroup=[12] * 3, rlnOriginX=[1.0] * 3)
     table = read_particles(write_star(tmp_path / "a.star", particles, optics)).select(np.array([2, 0]))
     write_particles_star(tmp_path / "out.star", table, some_poses(2))
@@ -348,9 +340,7 @@ def test_cs_is_written_as_star31(tmp_path: Path) -> None:
             "location/center_y_frac": np.full(3, 0.5, dtype=np.float32),
         }
     )
-    write_particles_star(
-        tmp_path / "out.star", read_particles(write_cs(tmp_path / "a.cs", records)), some_poses()
-    )
+    write_particles_star(tmp_path / "out.star", read_particles(write_cs(tmp_path / "a.cs", records)), some_poses())
     written = starfile.read(tmp_path / "out.star", parse_as_string=["ucsfUid"])
     particles = written["particles"]
     assert particles["rlnImageName"].tolist() == [f"00000{i}@stack.mrcs" for i in (3, 2, 1)]
@@ -364,15 +354,11 @@ def test_cs_is_written_as_star31(tmp_path: Path) -> None:
 
 def test_poses_of_another_length_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 poses for 3"):
-        write_particles_star(
-            tmp_path / "o.star", read_particles(write_star(tmp_path / "a.star")), some_poses(2)
-        )
+        write_particles_star(tmp_path / "o.star", read_particles(write_star(tmp_path / "a.star")), some_poses(2))
 
 
 @pytest.mark.parametrize("step", ["starfile.write", "os.replace"])
-def test_failing_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     table = read_particles(write_star(tmp_path / "a.star"))
     (tmp_path / "out.star").write_text("old")
 
@@ -435,9 +421,7 @@ def test_aspire_variants_agree(data_folder: Path) -> None:
     rows = np.delete(np.arange(17), 14)
     old_poses = read_poses_star(folder / "sample_particles_relion30.star")
     new_poses = read_poses_star(folder / "sample_particles_relion31.star")
-    np.testing.assert_allclose(
-        old_poses.rotation_volume_to_image[rows], new_poses.rotation_volume_to_image[rows]
-    )
+    np.testing.assert_allclose(old_poses.rotation_volume_to_image[rows], new_poses.rotation_volume_to_image[rows])
     # The two files hold the same numbers under rlnOriginX (pixels) and rlnOriginXAngst (angstrom).
     np.testing.assert_allclose(
         old_poses.shift_angstrom[rows] / old.pixel_size_angstrom[rows, None], new_poses.shift_angstrom[rows]

@@ -24,9 +24,7 @@ def poses(rotation: np.ndarray, shift: np.ndarray) -> PoseTable:
     return PoseTable(rotation, shift, np.full(n, np.nan), np.zeros(n, dtype=np.int64))
 
 
-def estimate_of(
-    truth: PoseTable, noise_degree: float, wrong: float, flipped: bool, group: np.ndarray
-) -> PoseTable:
+def estimate_of(truth: PoseTable, noise_degree: float, wrong: float, flipped: bool, group: np.ndarray) -> PoseTable:
     """A_estimate = A_truth g^T Q^T, with noise, some poses random, and the other hand if asked."""
     n = len(truth)
     generator = np.random.default_rng(1)
@@ -43,9 +41,7 @@ def estimate_of(
 @pytest.mark.parametrize("group_name", ["C1", "C4", "D3", "T", "O", "I1"])
 def test_frame_hand_and_origin_of_poses_are_found(flipped, group_name):
     group = symmetry_rotations(group_name)
-    truth = poses(
-        Rotation.random(800, random_state=0).as_matrix(), np.random.default_rng(0).normal(0, 5, (800, 2))
-    )
+    truth = poses(Rotation.random(800, random_state=0).as_matrix(), np.random.default_rng(0).normal(0, 5, (800, 2)))
     found = compare_poses(estimate_of(truth, 1.0, 0.2, flipped, group), truth, group)
     assert found.hand_flipped == flipped
     off = Rotation.from_matrix(np.swapaxes(group, 1, 2) @ Q.T @ found.rotation_truth_to_estimate)

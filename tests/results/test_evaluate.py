@@ -24,9 +24,7 @@ MIRROR = np.diag([1.0, 1.0, -1.0])
 
 def write_star(path: Path, names: list[str], rotation: np.ndarray, shift: np.ndarray) -> None:
     euler = relion_euler_degrees_from_rotations(rotation)
-    table = {"rlnImageName": names} | {
-        f"rlnAngle{n}": euler[:, i] for i, n in enumerate(("Rot", "Tilt", "Psi"))
-    }
+    table = {"rlnImageName": names} | {f"rlnAngle{n}": euler[:, i] for i, n in enumerate(("Rot", "Tilt", "Psi"))}
     table |= {f"rlnOrigin{axis}Angst": shift[:, i] for i, axis in enumerate("XY")}
     import pandas as pd
 
@@ -75,9 +73,7 @@ def test_poses_alone_and_map_alone(run):
 
 def test_bad_calls_are_refused_in_one_line(run, tmp_path):
     folder, _ = run
-    write_star(
-        tmp_path / "else.star", ["1@other.mrcs", "2@other.mrcs"], np.stack([np.eye(3)] * 2), np.zeros((2, 2))
-    )
+    write_star(tmp_path / "else.star", ["1@other.mrcs", "2@other.mrcs"], np.stack([np.eye(3)] * 2), np.zeros((2, 2)))
     calls = [
         (folder, None, None, "C1"),
         (folder / "absent", folder / "truth.mrc", None, "C1"),
@@ -119,8 +115,6 @@ def test_true_poses_back_project_to_the_true_map(data_folder):
             shift = torch.from_numpy(poses.shift_angstrom[rows]).float()
             centred = images * displacement_phase(shift, plane.frequency_per_angstrom).conj()
             rotation = torch.from_numpy(poses.rotation_volume_to_image[rows]).float()
-            projector.add(
-                centred, contrast_transfer(ctf[rows], plane.frequency_per_angstrom), rotation, plane
-            )
+            projector.add(centred, contrast_transfer(ctf[rows], plane.frequency_per_angstrom), rotation, plane)
     result = fsc_to_truth(projector.volume(), truth, pixel_size, 0.45)
     assert result.resolution_fsc05_angstrom < 1.1 * 2 * pixel_size

@@ -11,8 +11,10 @@ CURRICULUM = Curriculum(
     mask_steps=10,
     start_radius=3.0,
     end_radius=12.0,
+    hold_share=0.0,
     growth_share=0.8,
     bank_share=0.75,
+    encoder_share=0.4,
     keep_fraction_start=1.0,
     keep_fraction_end=0.9,
     keep_growth_share=0.5,
@@ -37,6 +39,14 @@ def test_one_step_is_the_end_radius():
     assert stage_at(replace(CURRICULUM, mask_steps=1), 1.0).mask_radius == 12
 
 
+def test_mask_waits_at_the_start_while_held():
+    held = replace(CURRICULUM, hold_share=0.3)
+    radii = [stage_at(held, progress).mask_radius for progress in PROGRESS]
+    assert radii[:300] == [3.0] * 300
+    assert radii == sorted(radii)
+    assert radii[801:] == [12.0] * 200
+
+
 def test_same_progress_same_stage():
     assert stage_at(CURRICULUM, 0.37) == stage_at(CURRICULUM, 0.37)
 
@@ -44,9 +54,10 @@ def test_same_progress_same_stage():
 def test_bank_filter_and_disturbance_follow_their_shares():
     stages = [stage_at(CURRICULUM, progress) for progress in PROGRESS]
     assert [stage.search_bank for stage in stages] == [progress < 0.75 for progress in PROGRESS]
+    assert [stage.use_encoder for stage in stages] == [progress >= 0.4 for progress in PROGRESS]
     assert stages[0].keep_fraction == 1
     assert stages[250].keep_fraction == pytest.approx(0.95)
-    assert {stage.keep_fraction for stage in stages[500:]} == {pytest.approx(0.9)}
+    assert [stage.keep_fraction for stage in stages[500:]] == pytest.approx([0.9] * 501)
     assert stages[0].disturbance_degree == 10
     assert stages[100].disturbance_degree == pytest.approx(5)
     assert {stage.disturbance_degree for stage in stages[200:]} == {0}

@@ -1,4 +1,4 @@
-"""The encoder: ResNet features -> two-layer SIREN -> parallel SIREN heads for rotation and translation (paper, Fig. 1b)."""
+"""The encoder (paper, Fig. 1b): ResNet features -> two-layer SIREN -> parallel SIREN heads, rotation and translation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,14 @@ class PoseEncoder(nn.Module):
     """Two-channel image (particle, low-passed particle) -> rotation_volume_to_image and shift in angstrom."""
 
     def __init__(
-        self, *, box_size: int, channels: int, stages: int, feature_width: int, omega: float, shift_scale_angstrom: float
+        self,
+        *,
+        box_size: int,
+        channels: int,
+        stages: int,
+        feature_width: int,
+        omega: float,
+        shift_scale_angstrom: float,
     ) -> None:
         super().__init__()
         widths = [channels * 2**stage for stage in range(stages)]
@@ -61,9 +68,7 @@ class PoseEncoder(nn.Module):
             SineLayer(feature_width, feature_width, omega, first=True),
             SineLayer(feature_width, feature_width, omega),
         )
-        self.rotation_head = nn.Sequential(
-            SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, 6)
-        )
+        self.rotation_head = nn.Sequential(SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, 6))
         self.translation_head = nn.Sequential(
             SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, 2)
         )

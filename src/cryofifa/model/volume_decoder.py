@@ -12,12 +12,14 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
 
+from cryofifa.model.siren import siren
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, centred_index, inverse_fourier_3d
-from cryofifa.model.siren import siren
 
 
-def fold_to_half_space(coordinate: Float[Tensor, "*batch 3"]) -> tuple[Float[Tensor, "*batch 3"], Bool[Tensor, "*batch"]]:
+def fold_to_half_space(
+    coordinate: Float[Tensor, "*batch 3"],
+) -> tuple[Float[Tensor, "*batch 3"], Bool[Tensor, "*batch"]]:
     """Coordinates turned to the half space whose first non-zero component is positive, and which were turned."""
     x, y, z = coordinate.unbind(-1)
     turned = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
@@ -55,7 +57,9 @@ class FourierNet(nn.Module):
         at_origin = (coordinate == 0).all(-1)
         return torch.complex(real, imaginary * sign * ~at_origin)
 
-    def slices(self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane) -> Complex[Tensor, "*batch points"]:
+    def slices(
+        self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
+    ) -> Complex[Tensor, "*batch points"]:
         """Exact central slices: D(C R)."""
         return self(slice_coordinates(rotation_volume_to_image, plane))
 

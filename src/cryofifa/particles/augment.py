@@ -59,9 +59,7 @@ class Copies:
     ) -> Float[Tensor, "*batch 3 3"]:
         return self.copy_from_image[copy].mT @ rotation
 
-    def shift_of_copy(
-        self, shift: Float[Tensor, "*batch 2"], copy: Int[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch 2"]:
+    def shift_of_copy(self, shift: Float[Tensor, "*batch 2"], copy: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch 2"]:
         return (self.copy_from_image[copy][..., :2, :2] @ shift[..., None])[..., 0]
 
     def shift_of_image(

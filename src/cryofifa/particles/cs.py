@@ -107,9 +107,7 @@ def _read_records(path: Path) -> np.ndarray:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again"
-        ) from error
+        raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error
     if not isinstance(records, np.ndarray) or records.dtype.names is None or records.ndim != 1:
         raise InputError(f"{path}: not a cryoSPARC .cs file (no table inside); export the particles again")
     if len(records) == 0:

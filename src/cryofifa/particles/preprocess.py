@@ -133,7 +133,9 @@ def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Te
     return (inverse_fourier_2d(transform) * ratio**2).to(image.dtype)
 
 
-def butterworth_low_pass(image: Float[Tensor, "*batch y x"], cutoff_share: float, order: int) -> Float[Tensor, "*batch y x"]:
+def butterworth_low_pass(
+    image: Float[Tensor, "*batch y x"], cutoff_share: float, order: int
+) -> Float[Tensor, "*batch y x"]:
     """Low-pass with gain 1 / sqrt(1 + (k / cutoff)^(2 order)); cutoff as a share of Nyquist (paper, preprocessing)."""
     size = image.shape[-1]
     radius = distance_from_centre(size, 2, image.device) / (size / 2)

@@ -55,9 +55,7 @@ def density_of_atoms(
     grid = _splatted(torch.from_numpy(atom_angstrom / fine_pixel).double() + fine_size // 2, fine_size)
     radius = distance_from_centre(fine_size, 3)
     gaussian = torch.exp(-0.25 * _B_FACTOR_SQUARE_ANGSTROM * (radius / (fine_size * fine_pixel)).square())
-    return rescale_volume(
-        inverse_fourier_3d(fourier_3d(grid) * gaussian * (radius <= box_size / 2)), box_size
-    )
+    return rescale_volume(inverse_fourier_3d(fourier_3d(grid) * gaussian * (radius <= box_size / 2)), box_size)
 
 
 def pseudo_atoms(seed: int = 0) -> Float64[np.ndarray, "atoms 3"]:
@@ -142,12 +140,7 @@ def _loop(start: np.ndarray, end: np.ndarray, generator: np.random.Generator) ->
     residues = max(_LOOP_RESIDUES, round(distance / 3.5))
     share = np.linspace(0, 1, residues * 4)[:, None]
     bow = generator.standard_normal(3) * 0.15 * distance
-    return (
-        start
-        + (end - start) * share
-        + bow * np.sin(np.pi * share)
-        + generator.normal(0, 0.7, (len(share), 3))
-    )
+    return start + (end - start) * share + bow * np.sin(np.pi * share) + generator.normal(0, 0.7, (len(share), 3))
 
 
 def _splatted(position_xyz: Tensor, size: int) -> Tensor:

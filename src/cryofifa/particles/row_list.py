@@ -38,8 +38,7 @@ def _read_integers(rows_file: Path) -> np.ndarray:
             rows = np.load(rows_file, allow_pickle=False)
             if rows.dtype.kind not in "iu" or rows.ndim != 1:
                 raise InputError(
-                    f"{rows_file}: holds {rows.dtype} of shape {rows.shape}; "
-                    "a flat list of integers is needed"
+                    f"{rows_file}: holds {rows.dtype} of shape {rows.shape}; a flat list of integers is needed"
                 )
             return rows
         text = rows_file.read_text(encoding="utf-8")

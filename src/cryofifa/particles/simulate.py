@@ -57,9 +57,7 @@ def simulate_images(
     """
     plane = HalfPlane.of_box(volume.shape[-1], pixel_size_angstrom, with_origin=True)
     grid = FourierGrid.from_volume(volume, volume.shape[-1] // 2)
-    return inverse_fourier_2d(
-        plane.fill(_transforms(grid, plane, rotation_volume_to_image, shift_angstrom, ctf))
-    )
+    return inverse_fourier_2d(plane.fill(_transforms(grid, plane, rotation_volume_to_image, shift_angstrom, ctf)))
 
 
 def simulate(
@@ -219,10 +217,7 @@ def _noisy_blocks(
         for row in rows:
             if drawn.junk_kind[row] >= 0:
                 transform[row - first] = _junk_transform(transform[row - first], plane, drawn, row, seed)
-        noise = [
-            np.random.default_rng([seed, 1, row]).standard_normal((size, size), dtype=np.float32)
-            for row in rows
-        ]
+        noise = [np.random.default_rng([seed, 1, row]).standard_normal((size, size), dtype=np.float32) for row in rows]
         yield first, inverse_fourier_2d(plane.fill(transform)).numpy() + np.stack(noise)
 
 
@@ -272,8 +267,7 @@ def _check(
         f"a box of {box} pixels: give an even number, 16 or more": box < 16 or box % 2 == 1,
         f"a pixel size of {pixel_size_angstrom} angstrom: it must be positive": not pixel_size_angstrom > 0,
         f"an SNR of {snr}: it must be positive": not snr > 0,
-        f"shifts with a standard deviation of {shift_sd_pixel} pixels: give 0 or more": not shift_sd_pixel
-        >= 0,
+        f"shifts with a standard deviation of {shift_sd_pixel} pixels: give 0 or more": not shift_sd_pixel >= 0,
         f"defocus {defocus_angstrom} angstrom: the first must not exceed the second": not defocus_angstrom[0]
         <= defocus_angstrom[1],
         f"a junk share of {junk}: it must be between 0 and 1": not 0 <= junk < 1,

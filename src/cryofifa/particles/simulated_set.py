@@ -88,8 +88,6 @@ def write_star(
     }
     if with_poses:
         euler = relion_euler_degrees_from_rotations(drawn.rotation_volume_to_image)
-        columns |= {
-            label: euler[:, i] for i, label in enumerate(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"))
-        }
+        columns |= {label: euler[:, i] for i, label in enumerate(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"))}
         columns |= {f"rlnOrigin{axis}Angst": drawn.shift_angstrom[:, i] for i, axis in enumerate("XY")}
     starfile.write({"optics": optics, "particles": pd.DataFrame(columns)}, path)

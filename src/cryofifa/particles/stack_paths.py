@@ -6,9 +6,7 @@ from pathlib import Path
 from cryofifa.errors import InputError
 
 
-def resolve_stack_paths(
-    names: Sequence[str], particle_file: Path, data_folder: Path | None = None
-) -> tuple[Path, ...]:
+def resolve_stack_paths(names: Sequence[str], particle_file: Path, data_folder: Path | None = None) -> tuple[Path, ...]:
     """Find every stack; one path per name, in the same order.
 
     A leading '>' (cryoSPARC) and './' are dropped.  Places, in order: `data_folder` (the whole name, then the
@@ -49,9 +47,7 @@ def _folders(particle_file: Path) -> list[Path]:
     return list(dict.fromkeys([own, Path.cwd(), *own.parents, real, *real.parents]))
 
 
-def _resolve(
-    name: str, particle_file: Path, data_folder: Path | None, folders: list[Path]
-) -> tuple[Path, bool]:
+def _resolve(name: str, particle_file: Path, data_folder: Path | None, folders: list[Path]) -> tuple[Path, bool]:
     relative = Path(clean_stack_name(name))
     places: list[tuple[Path, bool]] = []
     if data_folder is not None:
@@ -64,6 +60,5 @@ def _resolve(
             return path, by_bare_name and relative.name != str(relative)
     tried = ", ".join(dict.fromkeys(str(path) for path, _ in places))
     raise InputError(
-        f"{particle_file}: image stack '{name}' not found (tried {tried}); "
-        "give the folder of the stacks with --datadir"
+        f"{particle_file}: image stack '{name}' not found (tried {tried}); give the folder of the stacks with --datadir"
     )

@@ -36,17 +36,13 @@ def optics_numbers(
         if label in star.particles.columns:
             return numbers(star, label, rows)
         where = "data_optics and data_particles" if star.optics is not None else "the particle table"
-        raise InputError(
-            f"{star.path}: column {label} is missing in {where}; {WHAT_TO_DO}: it is never assumed"
-        )
+        raise InputError(f"{star.path}: column {label} is missing in {where}; {WHAT_TO_DO}: it is never assumed")
     used, back = np.unique(optics_rows, return_inverse=True)
     column = star.optics.loc[:, label].iloc[used]
     return finite_numbers(star.path, label, column, used, "data_optics row")[back]
 
 
-def optics_rows_of_particles(
-    star: StarBlocks, rows: Int64[np.ndarray, " m"]
-) -> Int64[np.ndarray, " m"] | None:
+def optics_rows_of_particles(star: StarBlocks, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"] | None:
     """Row of data_optics for each particle (group numbers are arbitrary); None without an optics block.
 
     Raises:
@@ -63,9 +59,7 @@ def optics_rows_of_particles(
     groups = finite_numbers(star.path, "rlnOpticsGroup", column, all_groups, "data_optics row")
     index = pd.Index(groups)
     if index.has_duplicates:
-        raise InputError(
-            f"{star.path}: data_optics lists an rlnOpticsGroup twice; give each group its number"
-        )
+        raise InputError(f"{star.path}: data_optics lists an rlnOpticsGroup twice; give each group its number")
     wanted = numbers(star, "rlnOpticsGroup", rows)
     optics_rows = index.get_indexer(pd.Index(wanted)).astype(np.int64)
     lost = np.flatnonzero(optics_rows < 0)

@@ -33,9 +33,7 @@ def structure_volume(
     """
     if not structure.is_file():
         raise InputError(f"{structure}: there is no such map or model")
-    suffix = (
-        Path(structure.stem).suffix.lower() if structure.suffix.lower() == ".gz" else structure.suffix.lower()
-    )
+    suffix = Path(structure.stem).suffix.lower() if structure.suffix.lower() == ".gz" else structure.suffix.lower()
     if suffix in _MAP_SUFFIXES:
         if select is not None:
             raise InputError(f"{structure}: a selection ('{select}') needs an atomic model, not a map")

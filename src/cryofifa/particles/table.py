@@ -80,9 +80,7 @@ class ParticleTable:
         return float(self.pixel_size_angstrom[np.argmax(self.optics_group == most_common)])
 
 
-def read_particles(
-    path: Path, data_folder: Path | None = None, rows_file: Path | None = None
-) -> ParticleTable:
+def read_particles(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
     """Read RELION's .star (3.0, 3.1) or cryoSPARC's .cs.
 
     Args:

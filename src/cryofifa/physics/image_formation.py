@@ -1,6 +1,6 @@
 """From a central slice to the Fourier transform of a particle image, and the distance between the two.
 
-    predicted = M_F * FT( M_R * FT^-1( CTF * exp(2 pi i k.t) * slice ) )        (the paper's equation, left part)
+predicted = M_F * FT( M_R * FT^-1( CTF * exp(2 pi i k.t) * slice ) )        (the paper's equation, left part)
 """
 
 from __future__ import annotations

@@ -7,9 +7,7 @@ from torch import Tensor
 from cryofifa.physics.fourier import centred_index
 
 
-def soft_edge(
-    distance: Float[Tensor, "*batch"], radius: float, edge_width: float
-) -> Float[Tensor, "*batch"]:
+def soft_edge(distance: Float[Tensor, "*batch"], radius: float, edge_width: float) -> Float[Tensor, "*batch"]:
     """1 inside, 0 outside, falling linearly over `edge_width` centred on `radius` (same unit as distance)."""
     if edge_width <= 0:
         return (distance <= radius).to(distance.dtype)

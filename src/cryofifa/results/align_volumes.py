@@ -84,9 +84,7 @@ def align_volumes(
     moving = {hand: _grid(mirror_z(volume) if hand else volume) for hand in (False, True)}
 
     if initial is None:
-        bank = rotation_from_uniform(
-            torch.quasirandom.SobolEngine(3).draw(_COARSE_ROTATIONS).clamp(1e-6, 1 - 1e-6)
-        )
+        bank = rotation_from_uniform(torch.quasirandom.SobolEngine(3).draw(_COARSE_ROTATIONS).clamp(1e-6, 1 - 1e-6))
         banks = {False: bank, True: bank}
     else:
         banks = {
@@ -153,9 +151,7 @@ def turned_volume(
     points = torch.stack([x[inside], y[inside], z[inside]], dim=-1)
     grid = FourierGrid.from_volume(low_pass_ball(volume, size / 2), size // 2)
     transform = torch.zeros_like(volume, dtype=torch.complex64)
-    transform[inside] = moved_values(
-        grid, points, rotation, shift_phase(points, rotation.mT @ shift_voxel, size)
-    )
+    transform[inside] = moved_values(grid, points, rotation, shift_phase(points, rotation.mT @ shift_voxel, size))
     return inverse_fourier_3d(transform)
 
 

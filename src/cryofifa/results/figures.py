@@ -39,12 +39,8 @@ class Ink:
     stack: tuple[str, ...]
 
 
-LIGHT = Ink(
-    "#30363d", "#d9dde2", "#0072B2", "#D55E00", ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#999999")
-)
-DARK = Ink(
-    "#c6ccd3", "#3a4048", "#56B4E9", "#E69F00", ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#999999")
-)
+LIGHT = Ink("#30363d", "#d9dde2", "#0072B2", "#D55E00", ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#999999"))
+DARK = Ink("#c6ccd3", "#3a4048", "#56B4E9", "#E69F00", ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#999999"))
 
 
 def fsc_figure(contents: ReportContents, ink: Ink) -> bytes:

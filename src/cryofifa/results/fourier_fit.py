@@ -73,9 +73,7 @@ class FourierFit:
         keep = half & (square <= radius * radius)
         self.index_xyz: Int[Tensor, "points 3"] = torch.stack([x[keep], y[keep], z[keep]], dim=-1)
         if len(self.index_xyz) > most_points:
-            chosen = torch.randperm(len(self.index_xyz), generator=torch.Generator().manual_seed(0))[
-                :most_points
-            ]
+            chosen = torch.randperm(len(self.index_xyz), generator=torch.Generator().manual_seed(0))[:most_points]
             self.index_xyz = self.index_xyz[chosen]
         self.points = self.index_xyz.float()
         self.shell = self.points.square().sum(-1).sqrt().round().long()
@@ -103,15 +101,11 @@ class FourierFit:
             product = _values_at(self.moving, turned) * self.whitened_target.conj() * weight
             transform = torch.zeros(len(batch), cube, cube, cube, dtype=torch.complex64)
             transform[:, z, y, x] = product
-            score, place = (
-                torch.fft.ifftn(transform, dim=(1, 2, 3), norm="forward").real.flatten(1).max(dim=1)
-            )
+            score, place = torch.fft.ifftn(transform, dim=(1, 2, 3), norm="forward").real.flatten(1).max(dim=1)
             step = torch.stack([place % cube, place // cube % cube, place // cube**2], dim=-1)
             step = torch.where(step >= cube / 2, step - cube, step)
             shift = step.float() * (self.size / cube)
-            placements += [
-                Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)
-            ]
+            placements += [Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)]
         return sorted(placements, key=lambda p: -p.score)
 
     def ranked(
@@ -130,9 +124,7 @@ class FourierFit:
         for batch in rotations.split(64):
             score = (_values_at(centred, self.points @ batch.mT) * target).real.sum(-1)
             shift = batch.mT @ centre_voxel
-            placements += [
-                Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)
-            ]
+            placements += [Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)]
         return sorted(placements, key=lambda p: -p.score)
 
     def _weight_per_radius(self) -> Float[Tensor, " points"]:
@@ -175,9 +167,7 @@ class FourierFit:
         rotation = roma.special_gramschmidt(rotation)  # products of many float32 turns drift
         return Placement(start.mirrored, rotation, shift, score)
 
-    def _normal_equations(
-        self, rotation: Tensor, shift_voxel: Tensor, weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _normal_equations(self, rotation: Tensor, shift_voxel: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """J^H W J and J^H W (target - values) for turns (voxels at a quarter of the box) and shifts."""
         lever, phase = self.size / 4, shift_phase(self.points, shift_voxel, self.size)
         scale = (1 / self.moving_power.sqrt())[self.shell]

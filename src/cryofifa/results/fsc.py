@@ -15,9 +15,7 @@ from cryofifa.physics.mask import distance_from_centre, spherical_mask
 MASK_EDGE_PIXEL = 3.0
 
 
-def fourier_shell_correlation(
-    a: Float[Tensor, "z y x"], b: Float[Tensor, "z y x"]
-) -> Float[Tensor, " shells"]:
+def fourier_shell_correlation(a: Float[Tensor, "z y x"], b: Float[Tensor, "z y x"]) -> Float[Tensor, " shells"]:
     """The curve over shells 0 .. N//2, each one Fourier pixel wide (round |k|); 0 where a map has no power.
 
     Raises:
@@ -95,9 +93,7 @@ def fsc_to_truth(
 
     The mean outside the sphere is subtracted first: a constant background, cut by the sphere, correlates.
     """
-    curve = fourier_shell_correlation(
-        in_soft_sphere(aligned, radius_share), in_soft_sphere(truth, radius_share)
-    )
+    curve = fourier_shell_correlation(in_soft_sphere(aligned, radius_share), in_soft_sphere(truth, radius_share))
     box_angstrom = truth.shape[-1] * pixel_size_angstrom
     return FscToTruth(
         curve,

@@ -54,6 +54,8 @@ class Reconstruction:
     particle_radius_angstrom: float
     resolution_fsc0143_angstrom: float
     resolution_fsc05_angstrom: float
+    starts: int
+    agreeing_starts: int
     pose_change_median_degree: float | None
     seconds: float
 
@@ -74,6 +76,7 @@ def write_outputs(
     timings: Sequence[tuple[str, float]],
     warnings: Sequence[str],
     particle_radius_angstrom: float,
+    agreeing_starts: int,
 ) -> Reconstruction:
     """Write all files of a run, run.json last: its presence says that the run is finished."""
     pixel_size = images.pixel_size_angstrom
@@ -96,6 +99,8 @@ def write_outputs(
         particle_radius_angstrom=particle_radius_angstrom,
         resolution_fsc0143_angstrom=first_crossing_angstrom(maps.fsc, 0.143, box_angstrom),
         resolution_fsc05_angstrom=first_crossing_angstrom(maps.fsc, 0.5, box_angstrom),
+        starts=plan.starts,
+        agreeing_starts=agreeing_starts,
         pose_change_median_degree=history[-1].pose_change_median_degree if history else None,
         seconds=sum(seconds for _, seconds in timings),
     )
@@ -147,6 +152,13 @@ def _health(result: Reconstruction, poses: PoseTable) -> list[HealthSign]:
             None if change is None else change <= SETTLED_DEGREE,
             "Poses that still move have not converged. Settled poses can still be wrong: compare the map with "
             "what is known of the particle, and with a second run from another --seed.",
+        ),
+        HealthSign(
+            "Starts",
+            f"{result.agreeing_starts} of {result.starts} agree",
+            None if result.starts == 1 else result.agreeing_starts > 1,
+            "Independent starts from other seeds that came to the same poses early in the run. Several that agree "
+            "speak for a right solution; one alone may still be right, since the likeliest one went on.",
         ),
         HealthSign(
             "Views",
@@ -246,5 +258,3 @@ def _installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
-
-

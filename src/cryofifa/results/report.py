@@ -16,14 +16,10 @@ from cryofifa.results.view_coverage import fourier_sampling, view_evenness
 
 __all__ = ["HealthSign", "ReportContents", "report_html", "write_report"]
 
-FSC_NOTE = (
-    "Both halves were posed with one shared model, "
-    "so this FSC is optimistic and not a gold-standard resolution."
-)
+FSC_NOTE = "Both halves were posed with one shared model, so this FSC is optimistic and not a gold-standard resolution."
 HAND_NOTE = "The absolute hand is unknown: the mirror image of this map explains the particles just as well."
 LOSS_NOTE = (
-    "The loss falls in wrong minima too: never judge a run by it. "
-    "Look at the map, the pose change and the views."
+    "The loss falls in wrong minima too: never judge a run by it. Look at the map, the pose change and the views."
 )
 CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing is fetched or run
 MOST_EXAMPLES = 8  # pairs shown; keeps the file small
@@ -52,9 +48,7 @@ def report_html(contents: ReportContents) -> str:
             _poses(contents),
             _section("loss", "Loss", _plot("loss", contents, "Loss per epoch"), _note(LOSS_NOTE)),
             _winners(contents),
-            _section(
-                "score", "Scores", _plot("score", contents, "Score histogram"), _note(contents.score_meaning)
-            ),
+            _section("score", "Scores", _plot("score", contents, "Score histogram"), _note(contents.score_meaning)),
             _examples(contents),
             _timings(contents),
             _settings(contents),
@@ -201,9 +195,7 @@ def _examples(contents: ReportContents) -> str:
         "examples",
         "Particles beside their predicted projections",
         f'<div class="pairs">{figures}</div>' if pairs else _note("No examples."),
-        _note(
-            "Left: the particle, smoothed for the eye. Right: the map's projection at its pose, with its CTF."
-        ),
+        _note("Left: the particle, smoothed for the eye. Right: the map's projection at its pose, with its CTF."),
     )
 
 
@@ -225,11 +217,7 @@ def _settings(contents: ReportContents) -> str:
 
 
 def _section(name: str, heading: str, *parts: str) -> str:
-    return (
-        f'<section id="{name}"><h2>{heading}</h2>\n'
-        + "\n".join(part for part in parts if part)
-        + "\n</section>"
-    )
+    return f'<section id="{name}"><h2>{heading}</h2>\n' + "\n".join(part for part in parts if part) + "\n</section>"
 
 
 def _note(text: str) -> str:
@@ -237,9 +225,7 @@ def _note(text: str) -> str:
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    lines = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in rows
-    )
+    lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in rows)
     return f"<table>{lines}</table>" if lines else ""
 
 

@@ -55,6 +55,4 @@ class ReportContents:
     warnings: Sequence[str]
     health: Sequence[HealthSign]
     facts: Sequence[tuple[str, str]]
-    score_meaning: str = (
-        "How well a particle agrees with the projection of the map at its pose; more is better."
-    )
+    score_meaning: str = "How well a particle agrees with the projection of the map at its pose; more is better."

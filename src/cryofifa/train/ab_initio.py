@@ -1,6 +1,6 @@
 """The training loop: one epoch is one pass over the particles in random order.
 
-    minibatch -> mask -> encode -> search -> slice -> CTF, shift, mask -> loss -> junk filter -> Adam
+minibatch -> mask -> encode -> search -> slice -> CTF, shift, mask -> loss -> junk filter -> Adam
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
-from cryofifa.physics.rotations import rotation_distance_radian
+from cryofifa.physics.rotations import rotation_distance_radian, rotation_from_uniform
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.guided import GuidedInference
@@ -56,9 +56,10 @@ class PoseMemory:
     loss: Float[Tensor, " n"]
 
     @classmethod
-    def empty(cls, count: int, device: torch.device) -> PoseMemory:
+    def random(cls, count: int, seed: int, device: torch.device) -> PoseMemory:
+        uniform = RandomDraws(seed, "first pose").uniform(torch.arange(count, device=device), 3)
         return cls(
-            torch.eye(3, device=device).repeat(count, 1, 1),
+            rotation_from_uniform(uniform),
             torch.zeros(count, 2, device=device),
             torch.zeros(count, dtype=torch.bool, device=device),
             torch.zeros(count, device=device),
@@ -100,7 +101,7 @@ class AbInitio:
             )
         else:
             self.inference = AmortizedInference(self.encoder, self.copies, config.search, config.seed)
-        self.poses = PoseMemory.empty(len(particles), device)
+        self.poses = PoseMemory.random(len(particles), config.seed, device)
 
     def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
         """One pass over the particles; returns what happened."""
@@ -109,12 +110,13 @@ class AbInitio:
         device = self.plane.index_xy.device
         order = RandomDraws(config.seed, "order", epoch).order(torch.arange(len(self.particles), device=device))
         minibatches = order.split(config.curriculum.minibatch)
-        grid: FourierGrid | None = None
+        stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
+        grid = self.decoder.sampled(stage.mask_radius)
         sums = torch.zeros(2 + len(ORIGINS), device=device)
         for step, members in enumerate(minibatches):
             progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
             stage = stage_at(self.curriculum, progress)
-            if grid is None or step % config.decoder.raster_every == 0:
+            if step % config.decoder.raster_every == 0 or stage.mask_radius > grid.radius:
                 grid = self.decoder.sampled(stage.mask_radius)
             sums += self._step(members, stage, grid, epoch, step)
             if on_step is not None:
@@ -169,11 +171,8 @@ class AbInitio:
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
         """One minibatch; returns the sums of loss, teaching loss and winners' origins over its particles."""
         batch = self._minibatch(members, stage)
-        settings = self.config.image
-        channels = encoder_channels(
-            batch.image * batch.mask, settings.butterworth_resolution_share, settings.butterworth_order
-        )
-        poses = self.inference.infer(batch, self.copies.base_images(channels), grid, stage, epoch, step)
+        encoder_base = self._encoder_input(batch) if stage.use_encoder else None
+        poses = self.inference.infer(batch, encoder_base, grid, stage, epoch, step)
         predicted = form_image(
             self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
         )
@@ -190,6 +189,13 @@ class AbInitio:
         winners = torch.bincount(poses.origin, minlength=len(ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching]), winners])
+
+    def _encoder_input(self, batch: Minibatch) -> Float[Tensor, "n bases 2 y x"]:
+        settings = self.config.image
+        channels = encoder_channels(
+            batch.image * batch.mask, settings.butterworth_resolution_share, settings.butterworth_order
+        )
+        return self.copies.base_images(channels)
 
     def _minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
         plane = self.plane.within(stage.mask_radius)
@@ -214,7 +220,6 @@ class AbInitio:
             plane=plane,
             rotation=self.poses.rotation[members],
             shift_angstrom=shift,
-            posed=self.poses.posed[members],
             shift_sd_angstrom=self.shift_sd_angstrom,
         )
 

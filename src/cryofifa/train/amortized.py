@@ -34,9 +34,16 @@ class AmortizedInference:
     seed: int
 
     def infer(
-        self, batch: Minibatch, encoder_base: Tensor, grid: FourierGrid, stage: Stage, epoch: int, step: int  # noqa: ARG002
+        self,
+        batch: Minibatch,
+        encoder_base: Tensor | None,
+        grid: FourierGrid,
+        stage: Stage,
+        epoch: int,
+        step: int,  # noqa: ARG002
     ) -> InferredPoses:
         """The best copy's prediction, with gradient; disturbed a little in the early epochs."""
+        assert encoder_base is not None, "without the encoder there is no pose"
         with torch.no_grad():
             winner = self._best_copy(batch, encoder_base, grid)[:, None]
         rotation, shift = self.encoder(self.copies.of_base(encoder_base, winner)[:, 0])

@@ -8,7 +8,7 @@ taught. Measured: converges in minutes where the purely amortized mode is far be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -41,53 +41,63 @@ class GuidedInference:
     shift_range_angstrom: float
 
     def infer(
-        self, batch: Minibatch, encoder_base: Tensor, grid: FourierGrid, stage: Stage, epoch: int, step: int
+        self, batch: Minibatch, encoder_base: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
     ) -> InferredPoses:
         """Find the best pose of each particle and the loss that teaches it to the encoder.
 
-        encoder_base: the encoder's input images as `Copies.base_images` gives them; step: counts minibatches of the
-        epoch (the bank is drawn once per minibatch).
+        encoder_base: the encoder's input images as `Copies.base_images` gives them, None while it rests.
+        step: counts minibatches of the epoch (the bank is drawn once per minibatch).
         """
-        settings, draws = self.settings, self._draws
-        copy = draws("copies", epoch).integers(batch.particle, settings.encoder_copies, len(self.copies))
+        settings = self.settings
+        if encoder_base is None:
+            with torch.no_grad():
+                return self._search(batch, None, grid, stage, epoch, step)
+        copy = self._draws("copies", epoch).integers(batch.particle, settings.encoder_copies, len(self.copies))
         input_copies = self.copies.of_base(encoder_base, copy)
         predicted_rotation, predicted_shift = self.encoder(input_copies.flatten(0, 1))
         predicted_rotation = predicted_rotation.reshape(*copy.shape, 3, 3)
         predicted_shift = predicted_shift.reshape(*copy.shape, 2)
         with torch.no_grad():
             proposed = self.copies.pose_of_image(predicted_rotation, copy)
-            rotation, origin = self._candidates(batch, proposed, grid, stage, epoch, step)
-            winner, shift = self._best(batch, rotation, grid, stage)
-        particles = torch.arange(len(winner), device=winner.device)
-        best_rotation = rotation[particles, winner]
+            found = self._search(batch, proposed, grid, stage, epoch, step)
         # Frobenius distance of rotations, and squared error of shifts in units of the encoder's own scale
-        taught_rotation = self.copies.pose_of_copy(best_rotation[:, None].expand(-1, copy.shape[1], -1, -1), copy)
-        taught_shift = self.copies.shift_of_copy(shift[:, None].expand(-1, copy.shape[1], -1), copy)
+        taught_rotation = self.copies.pose_of_copy(found.rotation[:, None].expand(-1, copy.shape[1], -1, -1), copy)
+        taught_shift = self.copies.shift_of_copy(found.shift_angstrom[:, None].expand(-1, copy.shape[1], -1), copy)
         rotation_loss = (predicted_rotation - taught_rotation).square().sum((-1, -2)).mean()
         shift_loss = ((predicted_shift - taught_shift) / self.encoder.shift_scale_angstrom).square().sum(-1).mean()
-        return InferredPoses(
-            best_rotation, shift, origin[winner], settings.teaching_weight * (rotation_loss + shift_loss)
-        )
+        return replace(found, teaching_loss=settings.teaching_weight * (rotation_loss + shift_loss))
+
+    def _search(
+        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
+    ) -> InferredPoses:
+        """The best of all candidates; `proposed` are the encoder's, if it takes part yet."""
+        rotation, origin = self._candidates(batch, proposed, grid, stage, epoch, step)
+        winner, shift = self._best(batch, rotation, grid, stage, epoch)
+        particles = torch.arange(len(winner), device=winner.device)
+        nothing = torch.zeros((), device=winner.device)
+        return InferredPoses(rotation[particles, winner], shift, origin[winner], nothing)
 
     def _draws(self, purpose: str, epoch: int) -> RandomDraws:
         return RandomDraws(self.seed, purpose, epoch)
 
     def _candidates(
-        self, batch: Minibatch, proposed: Tensor, grid: FourierGrid, stage: Stage, epoch: int, step: int
+        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
     ) -> tuple[Float[Tensor, "n candidates 3 3"], Int[Tensor, " candidates"]]:
         settings = self.settings
-        remembered = torch.where(batch.posed[:, None, None], batch.rotation, proposed[:, 0])
+        remembered = batch.rotation
         cycles = max(1.0, stage.mask_radius * self.particle_radius_angstrom / _extent(batch))
         count = settings.wide_perturbations + settings.narrow_perturbations
         turn = self._draws("perturbation", epoch).normal(batch.particle, 3 * count).reshape(-1, count, 3)
         wide = torch.arange(count, device=turn.device)[:, None] < settings.wide_perturbations
         turn = turn * torch.where(wide, settings.wide_cycles / cycles, settings.narrow_cycles / cycles)
         around = perturb_rotation(remembered[:, None].expand(-1, count, -1, -1), turn)
-        groups = [proposed, remembered[:, None], around]
+        groups = {"memory": remembered[:, None], "perturbation": around}
+        if proposed is not None:
+            groups["encoder"] = proposed
         if stage.search_bank:
-            groups.append(self._best_of_bank(batch, grid, epoch, step))
-        origin = [torch.full((group.shape[1],), which) for which, group in enumerate(groups)]
-        return torch.cat(groups, dim=1), torch.cat(origin).to(batch.particle.device)
+            groups["bank"] = self._best_of_bank(batch, grid, epoch, step)
+        origin = [torch.full((group.shape[1],), ORIGINS.index(name)) for name, group in groups.items()]
+        return torch.cat(list(groups.values()), dim=1), torch.cat(origin).to(batch.particle.device)
 
     def _best_of_bank(self, batch: Minibatch, grid: FourierGrid, epoch: int, step: int) -> Float[Tensor, "n best 3 3"]:
         settings, device = self.settings, batch.particle.device
@@ -110,7 +120,7 @@ class GuidedInference:
         return bank_rotation[best]
 
     def _best(
-        self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], grid: FourierGrid, stage: Stage
+        self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], grid: FourierGrid, stage: Stage, epoch: int
     ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"]]:
         device = rotation.device
         step = SHIFT_STEP_CYCLES * _extent(batch) / stage.mask_radius
@@ -120,7 +130,11 @@ class GuidedInference:
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
         phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)
         distance = squared_distance_over_shifts(self._centred(batch), model, phase)
-        best = (distance + self._shift_penalty(batch, offsets)[:, None]).flatten(1).argmin(dim=1)
+        distance = (distance + self._shift_penalty(batch, offsets)[:, None]).flatten(1)
+        if self.settings.temperature > 0:
+            uniform = self._draws("winner", epoch).uniform(batch.particle, distance.shape[1])
+            distance = distance + self.settings.temperature * torch.log(-torch.log(uniform))
+        best = distance.argmin(dim=1)
         shift = batch.shift_angstrom + offsets[best % len(offsets)]
         return best // len(offsets), clamp_length(shift, self.shift_range_angstrom)
 
@@ -142,6 +156,3 @@ def clamp_length(shift: Float[Tensor, "n 2"], longest: float) -> Float[Tensor, "
     """Shifts no longer than `longest`, direction kept."""
     length = shift.norm(dim=-1, keepdim=True).clamp_min(1e-9)
     return shift * (longest / length).clamp_max(1.0)
-
-
-assert ORIGINS == ("encoder", "memory", "perturbation", "bank")  # the order in which _candidates stacks its groups

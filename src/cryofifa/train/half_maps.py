@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -48,9 +47,7 @@ def back_project_halves(
     for which, projector in enumerate(sums, start=1):
         for members in (half == which).nonzero()[:, 0].split(BLOCK):
             image = read_images(members.cpu().numpy()).to(device)
-            centred = (
-                plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
-            )
+            centred = plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
             ctf = contrast_transfer(ctf_parameters[members], frequency)
             projector.add(centred, ctf, rotation_volume_to_image[members], plane)
             if on_block is not None:

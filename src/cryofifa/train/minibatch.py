@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.physics.fourier import HalfPlane
@@ -23,9 +23,8 @@ class Minibatch:
     measured: Complex[Tensor, "n points"]
     ctf: Float[Tensor, "n points"]
     plane: HalfPlane
-    rotation: Float[Tensor, "n 3 3"]  # remembered pose
+    rotation: Float[Tensor, "n 3 3"]  # remembered pose, random at first
     shift_angstrom: Float[Tensor, "n 2"]
-    posed: Bool[Tensor, " n"]  # whether the remembered rotation means anything yet
     shift_sd_angstrom: float  # spread of the particles' shifts along an axis, as known so far
 
 

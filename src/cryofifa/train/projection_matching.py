@@ -82,9 +82,7 @@ class ProjectionMatching:
         )
         return solve_half_maps(sums, self._mask_radius_pixel, self._mask_edge_pixel)
 
-    def iterate(
-        self, state: PolishState, iteration: int, on_block: Callable[[int], None] | None = None
-    ) -> EpochRecord:
+    def iterate(self, state: PolishState, iteration: int, on_block: Callable[[int], None] | None = None) -> EpochRecord:
         """One iteration; changes `state` and returns what happened."""
         started = time.monotonic()
         maps = self.half_maps(state)

@@ -66,9 +66,7 @@ def epoch_record_from_json(values: Mapping[str, Any]) -> EpochRecord:
             restored[name] = math.nan
     shares = restored.get("winner_shares")
     if shares is not None:
-        restored["winner_shares"] = {
-            origin: math.nan if share is None else share for origin, share in shares.items()
-        }
+        restored["winner_shares"] = {origin: math.nan if share is None else share for origin, share in shares.items()}
     return EpochRecord(**restored)
 
 
@@ -88,9 +86,7 @@ class RunLog:
     stream: where a person reads; by default stderr.
     """
 
-    def __init__(
-        self, path: Path | None, *, verbose: bool = False, stream: io.TextIOBase | None = None
-    ) -> None:
+    def __init__(self, path: Path | None, *, verbose: bool = False, stream: io.TextIOBase | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._shows_lines = verbose or self._stream.isatty()
         self._warnings: list[str] = []

@@ -1,0 +1,148 @@
+"""A few epochs on particles of a made-up protein: everything learns, everything is remembered, all repeatable."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from known_volumes import microscope_ctf, random_rotations
+
+from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulate import simulate_images
+from cryofifa.train.ab_initio import AbInitio, WorkingSet
+from cryofifa.train.curriculum import Curriculum, stage_at
+
+SIZE, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 32, 5.0, 65.0, 25.0
+CONFIG = Config(
+    curriculum=replace(CurriculumSettings(), minibatch=64),
+    encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=32),
+    decoder=replace(DecoderSettings(), width=32, modulant_layers=2, envelope_layers=1),
+    search=replace(SearchSettings(), bank_rotations=300),
+)
+CURRICULUM = Curriculum(
+    epochs=4,
+    mask_steps=4,
+    start_radius=2.5,
+    end_radius=9.0,
+    hold_share=0.0,
+    growth_share=0.9,
+    bank_share=0.5,
+    encoder_share=0.0,
+    keep_fraction_start=1.0,
+    keep_fraction_end=0.9,
+    keep_growth_share=0.5,
+    disturbance_start_degree=10.0,
+    disturbance_share=0.5,
+)
+
+
+def particles(count: int) -> WorkingSet:
+    shift = torch.from_numpy(np.random.default_rng(0).normal(0, 5.0, (count, 2))).float()
+    ctf = microscope_ctf(count)
+    clean = simulate_images(pseudo_protein(SIZE, PIXEL), PIXEL, random_rotations(count), shift, ctf)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    return WorkingSet(torch.arange(count), clean / float(clean[:, 6:-6, 6:-6].std()) + noise, ctf, PIXEL)
+
+
+@pytest.fixture(scope="module")
+def working_set() -> WorkingSet:
+    return particles(600)
+
+
+def run(working_set: WorkingSet, config: Config = CONFIG, epochs: int = 2) -> tuple[AbInitio, list]:
+    training = AbInitio(config, CURRICULUM, working_set, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
+    return training, [training.train_epoch(epoch) for epoch in range(epochs)]
+
+
+@pytest.fixture(scope="module")
+def guided(working_set) -> tuple[AbInitio, list]:
+    return run(working_set, epochs=4)
+
+
+def test_every_particle_has_a_proper_pose_and_a_finite_loss(guided):
+    training, records = guided
+    poses = training.poses
+    assert bool(poses.posed.all())
+    torch.testing.assert_close(
+        poses.rotation @ poses.rotation.mT, torch.eye(3).expand_as(poses.rotation), atol=1e-4, rtol=0
+    )
+    assert float(poses.shift_angstrom.norm(dim=1).max()) <= SHIFT_RANGE_ANGSTROM * 1.001
+    assert float(poses.shift_angstrom.abs().max()) > 0
+    assert bool(torch.isfinite(poses.loss).all())
+    assert all(math.isfinite(record.loss) for record in records)
+
+
+def test_loss_falls_below_that_of_an_empty_volume(guided, working_set):
+    """The mean power of masked images is what an empty volume would leave, at the same mask."""
+    training, records = guided
+    stage = stage_at(CURRICULUM, 0.99)
+    empty = training._minibatch(torch.arange(len(working_set)), stage).measured.abs().square().mean()
+    assert records[-1].loss < 0.97 * float(empty)
+
+
+def test_records_say_what_happened(guided):
+    training, records = guided
+    assert [record.epoch for record in records] == [0, 1, 2, 3]
+    assert records[0].pose_change_median_degree is None
+    assert records[1].pose_change_median_degree > 0
+    for record in records:
+        assert sum(record.winner_shares.values()) == pytest.approx(1)
+        assert record.resolution_angstrom == pytest.approx(SIZE * PIXEL / record.mask_radius_pixel)
+    assert records[0].winner_shares["bank"] > 0
+    assert records[3].winner_shares["bank"] == 0
+    assert records[3].mask_radius_pixel == 9
+    assert 0 < training.particle_radius_angstrom <= RADIUS_ANGSTROM
+
+
+@pytest.mark.parametrize("mode", ["guided", "amortized"])
+def test_both_networks_learn(working_set, mode):
+    config = replace(CONFIG, pose_mode=mode)
+    untrained = AbInitio(config, CURRICULUM, working_set, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
+    training, records = run(working_set, config, epochs=1)
+    assert math.isfinite(records[0].loss)
+    assert bool(training.poses.posed.all())
+    for before, after in ((untrained.encoder, training.encoder), (untrained.decoder, training.decoder)):
+        old = dict(before.named_parameters())
+        same = [name for name, value in after.named_parameters() if torch.equal(value, old[name])]
+        assert not same
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
+    small = particles(130)
+    (one, _), (two, _), (other, _) = (run(small, replace(CONFIG, seed=seed)) for seed in (1, 1, 2))
+    for name, value in vars(one.poses).items():
+        assert torch.equal(value, getattr(two.poses, name)), name
+    for a, b in zip(one.decoder.parameters(), two.decoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(one.poses.rotation, other.poses.rotation)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one():
+    small = particles(96)
+    whole, _ = run(small, epochs=2)
+    first, _ = run(small, epochs=1)
+    saved = {name: value.clone() for name, value in first.state().items()}
+    resumed = AbInitio(CONFIG, CURRICULUM, small, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
+    resumed.load_state(saved)
+    resumed.train_epoch(1)
+    for name, value in vars(whole.poses).items():
+        assert torch.equal(value, getattr(resumed.poses, name)), name
+    for a, b in zip(whole.encoder.parameters(), resumed.encoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("mode", ["guided", "amortized"])
+def test_a_last_minibatch_of_one_particle_is_no_stumbling_block(mode):
+    config = replace(CONFIG, pose_mode=mode, curriculum=replace(CONFIG.curriculum, minibatch=16))
+    training, records = run(particles(17), config, epochs=1)
+    assert math.isfinite(records[0].loss)
+    assert bool(training.poses.posed.all())
+
+
+def test_torchs_random_state_is_left_alone(working_set):
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    AbInitio(CONFIG, CURRICULUM, working_set, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -1,0 +1,169 @@
+"""Normalisation, windows, resampling and filters, each against what it does to a known image."""
+
+import math
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+from particle_files import OPTICS, PARTICLES, star_text
+
+from cryofifa.particles.preprocess import (
+    Frame,
+    ParticleImages,
+    butterworth_low_pass,
+    encoder_channels,
+    even_at_least,
+    normalise_background,
+    resample_pixel_size,
+)
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.particles.star import read_star
+
+SIZE = 48
+
+
+def noise(count: int, size: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(count, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def gaussian(size: int, width: float, at: tuple[float, float] = (0.0, 0.0)) -> torch.Tensor:
+    line = torch.arange(size) - size // 2
+    square = (line - at[0]).square() + (line[:, None] - at[1]).square()
+    return torch.exp(-square / (2 * width**2))
+
+
+def particle_images(folder: Path, image: np.ndarray, pixel_sizes: list[float]) -> ParticleImages:
+    """A RELION set whose particles have these pixel sizes, one optics group per size."""
+    groups = list(dict.fromkeys(pixel_sizes))
+    optics = {label: column * len(groups) for label, column in OPTICS.items()}
+    optics |= {
+        "rlnOpticsGroup": list(range(1, len(groups) + 1)),
+        "rlnImagePixelSize": groups,
+        "rlnImageSize": [image.shape[-1]] * len(groups),
+    }
+    count = len(image)
+    particles = {label: [column[0]] * count for label, column in PARTICLES.items()} | {
+        "rlnImageName": [f"{number + 1:06d}@stack.mrcs" for number in range(count)],
+        "rlnOpticsGroup": [groups.index(size) + 1 for size in pixel_sizes],
+    }
+    (folder / "set.star").write_text(star_text(optics=optics, particles=particles))
+    with mrcfile.new(folder / "stack.mrcs") as file:
+        file.set_data(image.astype(np.float32))
+        file.set_image_stack()
+    table = read_star(folder / "set.star")
+    return ParticleImages(table, ImageStacks(table), 1.0)
+
+
+def test_background_has_mean_zero_and_sd_one_whatever_the_particle_is():
+    image = 3 * noise(5, SIZE) + 70 + 500 * gaussian(SIZE, 5.0)
+    found = normalise_background(image)
+    line = np.arange(SIZE) - SIZE // 2
+    ring = torch.from_numpy(np.hypot(line, line[:, None]) > 0.45 * SIZE)
+    torch.testing.assert_close(found[:, ring].mean(1), torch.zeros(5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(found[:, ring].std(1), torch.ones(5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(found[:, SIZE // 2, SIZE // 2], torch.full((5,), 500 / 3), atol=10, rtol=0)
+    assert torch.isfinite(normalise_background(torch.ones(2, 16, 16))).all()
+
+
+def test_resampling_samples_the_same_gaussian():
+    """Density values stay, distances in angstrom stay: width and place scale with the pixels."""
+    for ratio in (0.8, 0.97, 1.0, 1.04, 1.3):
+        image = gaussian(SIZE, 3.0, (4.0, -2.0))[None]
+        expected = gaussian(SIZE, 3.0 * ratio, (4.0 * ratio, -2.0 * ratio))
+        torch.testing.assert_close(resample_pixel_size(image, ratio)[0], expected, atol=1e-3, rtol=0)
+
+
+def test_resampling_brings_nothing_in_from_outside_the_new_field():
+    """Smaller new pixels show a smaller field; what lies outside must not come in at the other edge."""
+    image = gaussian(SIZE, 1.5, (-22.0, 0.0))[None]  # 22 pixels from the centre; the new field ends at 18.5
+    assert float(resample_pixel_size(image, 1.3).abs().max()) < 0.1
+
+
+def test_resampling_up_leaves_the_band_beyond_the_old_nyquist_empty():
+    power = torch.fft.fftshift(torch.fft.fft2(resample_pixel_size(noise(1, SIZE), 1.5)[0])).abs().square()
+    line = (torch.arange(SIZE) - SIZE // 2).abs()
+    beyond = line > math.ceil(SIZE / 2 / 1.5)
+    assert float(power[beyond].sum() / power.sum()) < 1e-6
+
+
+def test_frame_windows_and_keeps_the_noise(tmp_path):
+    particles = particle_images(tmp_path, noise(20, SIZE).numpy() * 7 + 3, [2.0] * 20)
+    frame = Frame(window_pixel=32, box_size=24, input_pixel_size_angstrom=2.0)
+    found = particles.in_frame(np.arange(20), frame)
+    assert found.shape == (20, 24, 24)
+    assert float(found.std()) == pytest.approx(1, abs=0.03)
+    assert frame.pixel_size_angstrom == pytest.approx(2.0 * 32 / 24)
+    assert frame.extent_angstrom == 64
+    uncut = particles.in_frame(np.arange(3), Frame(SIZE, SIZE, 2.0))
+    torch.testing.assert_close(uncut, particles.normalised(np.arange(3)))
+
+
+def test_frame_keeps_the_particle_at_its_centre(tmp_path):
+    image = noise(4, SIZE).numpy() * 1e-3 + gaussian(SIZE, 2.0, (6.0, -3.0)).numpy()
+    particles = particle_images(tmp_path, image, [2.0] * 4)
+    found = particles.in_frame(np.array([2]), Frame(window_pixel=32, box_size=16, input_pixel_size_angstrom=2.0))[0]
+    y, x = divmod(int(found.argmax()), 16)
+    assert x - 8 == 3
+    assert y - 8 in (-1, -2)  # -1.5
+
+
+def test_groups_come_to_the_pixel_size_of_the_largest(tmp_path):
+    sizes = [2.0, 2.0, 2.1, 2.0]
+    image = np.stack([noise(1, SIZE, n)[0].numpy() * 1e-3 + gaussian(SIZE, 8 / s).numpy() for n, s in enumerate(sizes)])
+    particles = particle_images(tmp_path, image, sizes)
+    assert particles.pixel_size_angstrom == 2.0
+    found = particles.normalised(np.array([0, 2]))
+    for one in found:
+        half = one > one.max() / 2  # area of a Gaussian's half maximum: 2 pi ln 2 width^2, width 8 angstrom
+        assert float(half.sum()) * 4 == pytest.approx(2 * math.pi * math.log(2) * 64, rel=0.06)
+
+
+def test_noise_keeps_its_sd_when_the_pixel_size_is_brought_to_the_largest_groups(tmp_path):
+    """The background ring has sd 1 after `normalised`, whatever the group's pixel size."""
+    sizes = [2.0] * 12 + [2.2] * 10
+    particles = particle_images(tmp_path, noise(22, SIZE).numpy(), sizes)
+    found = particles.normalised(np.arange(22))[12:, 12:-12, 12:-12]  # well inside both fields
+    assert float(found.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_inverting_flips_the_sign(tmp_path):
+    image = noise(2, SIZE).numpy()
+    plain = particle_images(tmp_path, image, [2.0, 2.0]).normalised(np.arange(2))
+    table = read_star(tmp_path / "set.star")
+    inverted = ParticleImages(table, ImageStacks(table), -1.0).normalised(np.arange(2))
+    torch.testing.assert_close(inverted, -plain)
+
+
+def test_optics_come_with_the_particles(tmp_path):
+    ctf = particle_images(tmp_path, noise(2, 16).numpy(), [2.0, 2.0]).ctf_parameters()
+    assert ctf.defocus_u_angstrom.tolist() == [10000.0, 10000.0]
+    assert ctf.defocus_angle_radian.tolist() == pytest.approx([math.pi / 4] * 2)
+    assert ctf.voltage_kilovolt.tolist() == [300, 300]
+    assert ctf.scale.tolist() == [1, 1]
+
+
+def test_butterworth_gain_at_the_cutoff_is_one_over_root_two():
+    line = torch.arange(64) - 32
+    for order in (2, 4):
+        for share, gain in ((0.25, math.sqrt(0.5)), (0.5, 1 / math.sqrt(1 + 2 ** (2 * order)))):
+            wave = torch.cos(2 * torch.pi * line * (share * 32) / 64).expand(64, 64)
+            found = butterworth_low_pass(wave, 0.25, order)
+            torch.testing.assert_close(found, gain * wave, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(butterworth_low_pass(torch.ones(16, 16), 0.3, 4), torch.ones(16, 16))
+
+
+def test_encoder_sees_the_image_and_its_low_passed_copy_equally_strong():
+    image = noise(6, 32)
+    found = encoder_channels(image, 0.3, 4)
+    assert found.shape == (6, 2, 32, 32)
+    assert torch.equal(found[:, 0], image)
+    assert float(found[:, 1].std() / found[:, 0].std()) == pytest.approx(1, rel=1e-3)
+    low = butterworth_low_pass(image, 0.3, 4)
+    together = torch.stack([found[:, 1].flatten(), low.flatten()])
+    assert float(torch.corrcoef(together)[0, 1]) == pytest.approx(1, abs=1e-4)
+
+
+def test_even_sizes():
+    assert [even_at_least(value) for value in (6, 6.1, 7, 8.0)] == [6, 8, 8, 8]

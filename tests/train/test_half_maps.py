@@ -1,0 +1,84 @@
+"""Half maps of particles with known poses: the halves agree with each other as far as with the truth."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from known_volumes import blob_volume, microscope_ctf, random_rotations
+
+from cryofifa.particles.simulate import simulate_images
+from cryofifa.physics.fourier import HalfPlane, fourier_3d
+from cryofifa.physics.mask import distance_from_centre, spherical_mask
+from cryofifa.results.fsc import fourier_shell_correlation
+from cryofifa.train.half_maps import back_project_halves, solve_half_maps
+
+SIZE, PIXEL, COUNT, WIDTH = 24, 5.0, 600, 1.2
+PLANE = HalfPlane.of_box(SIZE, PIXEL)
+ROTATION = random_rotations(COUNT)
+SHIFT = torch.from_numpy(np.random.default_rng(0).normal(0, 6.0, (COUNT, 2))).float()
+HALF = torch.arange(COUNT) % 2 + 1
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    clean = simulate_images(blob_volume(SIZE, WIDTH), PIXEL, ROTATION, SHIFT, microscope_ctf(COUNT))
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    return clean + noise * float(clean.std())
+
+
+def halves(images: torch.Tensor, half: torch.Tensor = HALF, shift: torch.Tensor = SHIFT):
+    return back_project_halves(
+        lambda rows: images[torch.from_numpy(rows)], microscope_ctf(COUNT), ROTATION, shift, half, PLANE
+    )
+
+
+def test_maps_are_the_truth_where_the_halves_agree(images):
+    maps = solve_half_maps(halves(images), 10.0, 3.0)
+    truth, mask = blob_volume(SIZE, WIDTH), spherical_mask(SIZE, 10.0, 3.0)
+    to_truth = fourier_shell_correlation(maps.combined * mask, truth * mask)
+    assert float(to_truth[1:8].min()) > 0.95
+    # Rosenthal & Henderson: the combined map's correlation to the truth is sqrt(2 FSC / (1 + FSC))
+    expected = (2 * maps.fsc / (1 + maps.fsc)).clamp_min(0).sqrt()
+    assert float((to_truth - expected)[1:9].abs().max()) < 0.05
+    shell = distance_from_centre(SIZE, 3).round()
+    found, true = fourier_3d(maps.combined), fourier_3d(truth)
+    a, b = found[shell == 4], true[shell == 4]
+    assert float((a * b.conj()).real.sum() / b.abs().square().sum()) == pytest.approx(1, abs=0.08)
+
+
+def test_a_shift_of_the_wrong_sign_spoils_the_map(images):
+    mask = spherical_mask(SIZE, 10.0, 3.0)
+    truth = blob_volume(SIZE, WIDTH) * mask
+    right = solve_half_maps(halves(images), 10.0, 3.0).combined * mask
+    wrong = solve_half_maps(halves(images, shift=-SHIFT), 10.0, 3.0).combined * mask
+    good, bad = (fourier_shell_correlation(volume, truth)[3:9].mean() for volume in (right, wrong))
+    assert float(good) > float(bad) + 0.2
+
+
+def test_halves_hold_their_own_particles_only_and_half_zero_none(images):
+    changed = images.clone()
+    changed[HALF == 2] = 0
+    one, two = halves(images), halves(changed)
+    assert torch.equal(one[0].data_real, two[0].data_real)
+    assert float(two[1].data_real.abs().max()) == 0
+    left_out = halves(images, torch.where(HALF == 1, HALF, 0))
+    assert float(left_out[1].weight.sum()) == 0
+    assert torch.equal(left_out[0].data_real, one[0].data_real)
+
+
+def test_every_particle_is_counted_once(images):
+    seen = []
+    back_project_halves(
+        lambda rows: images[torch.from_numpy(rows)], microscope_ctf(COUNT), ROTATION, SHIFT, HALF, PLANE, seen.append
+    )
+    assert sum(seen) == COUNT
+
+
+def test_pure_noise_has_no_correlation_and_fades():
+    noise = torch.randn(COUNT, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    sums = halves(noise)
+    maps = solve_half_maps(sums, 10.0, 3.0)
+    assert float(maps.fsc[4:].abs().max()) < 0.3
+    assert float(maps.combined.std()) < 0.3 * float((sums[0] + sums[1]).volume().std())
+    assert math.isfinite(float(maps.half_1.sum() + maps.half_2.sum()))

@@ -1,0 +1,121 @@
+"""Polishing: poses a few degrees off get better, wrong ones are found anew, each half by its own map."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
+
+from cryofifa.config import Config, SearchSettings
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulate import simulate_images
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+
+SIZE, PIXEL, COUNT = 32, 5.0, 300
+ROTATION = random_rotations(COUNT, seed=21)
+SHIFT = torch.from_numpy(np.random.default_rng(1).normal(0, 5.0, (COUNT, 2))).float()
+CONFIG = Config(search=replace(SearchSettings(), bank_rotations=1000))
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    clean = simulate_images(pseudo_protein(SIZE, PIXEL), PIXEL, ROTATION, SHIFT, microscope_ctf(COUNT))
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    return clean / float(clean[:, 8:-8, 8:-8].std()) + noise
+
+
+def matching(images: torch.Tensor) -> ProjectionMatching:
+    return ProjectionMatching(
+        CONFIG,
+        lambda rows: images[torch.from_numpy(rows)],
+        microscope_ctf(COUNT),
+        HalfPlane.of_box(SIZE, PIXEL),
+        65.0,
+        20.0,
+    )
+
+
+def state_at(rotation: torch.Tensor, shift: torch.Tensor) -> PolishState:
+    return PolishState(
+        rotation.clone(),
+        shift.clone(),
+        torch.ones(COUNT, dtype=torch.bool),
+        torch.arange(COUNT) % 2 + 1,
+        torch.zeros(COUNT),
+    )
+
+
+def test_poses_six_degrees_off_come_back_and_lost_ones_are_found(images):
+    start = turned_by_degrees(ROTATION, 6.0)
+    lost = torch.arange(COUNT) % 10 == 0
+    start[lost] = random_rotations(int(lost.sum()), seed=5)
+    shift = SHIFT + torch.from_numpy(np.random.default_rng(2).normal(0, 2.0, (COUNT, 2))).float()
+    state, polish = state_at(start, shift), matching(images)
+    assert np.median(angles_degree(start, ROTATION)[lost]) > 90
+
+    first = polish.iterate(state, 0)
+    # 1,000 random rotations: the nearest is about 14 degrees off in the median
+    assert (angles_degree(state.rotation, ROTATION)[lost] < 30).mean() > 0.8
+    assert first.winner_shares["bank"] > 0.05
+    assert sum(first.winner_shares.values()) == pytest.approx(1)
+    for iteration in (1, 2, 3):
+        record = polish.iterate(state, iteration)
+        assert record.winner_shares["bank"] == 0
+    error = angles_degree(state.rotation, ROTATION)
+    assert np.median(error[~lost]) < 3
+    assert np.median(error[lost]) < 5
+    moved = (state.shift_angstrom - SHIFT).norm(dim=1).numpy()
+    assert np.median(moved) < 2.0
+    assert record.pose_change_median_degree < first.pose_change_median_degree
+    assert bool(torch.isfinite(state.score).all())
+
+
+def test_particles_without_a_pose_get_one_from_the_others_map(images):
+    state = state_at(ROTATION, SHIFT)
+    unposed = torch.arange(COUNT) % 6 == 0
+    state.posed[unposed] = False
+    state.rotation[unposed], state.shift_angstrom[unposed] = torch.eye(3), 0.0
+    polish = matching(images)
+    polish.iterate(state, 0)
+    polish.iterate(state, 1)
+    assert bool(state.posed.all())
+    assert np.median(angles_degree(state.rotation, ROTATION)[unposed.numpy()]) < 10
+
+
+def test_unposed_particles_stay_out_of_the_maps(images):
+    state = state_at(ROTATION, SHIFT)
+    state.posed[:60] = False
+    spoiled = images.clone()
+    spoiled[:60] = 1e4
+    torch.testing.assert_close(matching(spoiled).half_maps(state).combined, matching(images).half_maps(state).combined)
+
+
+def test_halves_never_meet(images):
+    """Other images in half 2: nothing changes in half 1 but how far in frequency is trusted."""
+    polish, first, second = matching(images), state_at(ROTATION, SHIFT), state_at(ROTATION, SHIFT)
+    changed = images.clone()
+    changed[second.half == 2] = changed[second.half == 2].roll(1, 0)
+    other = matching(changed)
+    for one in (polish, other):
+        one._trusted_radius = lambda _: 8.0
+        one._noise_power = lambda plane: torch.ones(len(plane))
+    # and the filter's signal-to-noise ratio, which is taken from both halves
+    import cryofifa.train.projection_matching as module
+
+    solve = module.solve_half_maps
+
+    def solve_apart(sums, *mask):
+        maps = solve(sums, *mask)
+        flat = torch.full_like(maps.fsc, 0.1)
+        return replace(maps, half_1=sums[0].volume(flat), half_2=sums[1].volume(flat))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "solve_half_maps", solve_apart)
+        polish.iterate(first, 0)
+        other.iterate(second, 0)
+    mine = first.half == 1
+    assert torch.equal(first.rotation[mine], second.rotation[mine])
+    assert torch.equal(first.shift_angstrom[mine], second.shift_angstrom[mine])
+    assert not torch.equal(first.rotation[~mine], second.rotation[~mine])
