@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from cryofifa import evaluate
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulate import SIGNAL_DISC_SHARE, draw_parameters
 from cryofifa.particles.simulated_set import (
     AMPLITUDE_CONTRAST,
@@ -35,7 +36,6 @@ from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.mask import circular_mask
-from cryofifa.results.mrc_map import write_map
 
 DEFOCUS_ANGSTROM = (8000.0, 25000.0)
 SHIFT_SD_PIXEL = 1.5

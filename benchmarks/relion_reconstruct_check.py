@@ -20,8 +20,8 @@ import pandas as pd
 import starfile
 from torch import Tensor
 
+from cryofifa.mrc_map import read_map
 from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
-from cryofifa.results.mrc_map import read_map
 
 READABLE_MODES = (0, 1, 2)
 NYQUIST_SHARE = 0.9

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from cryofifa import Config, evaluate, reconstruct, simulate
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.results.mrc_map import write_map
 
 PARTICLES = 2000
 BOX = 48

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.star import read_poses_star
 from cryofifa.particles.star_blocks import read_star_blocks
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.compare_poses import PoseComparison, compare_poses
 from cryofifa.results.fsc import FscToTruth, fsc_to_truth
-from cryofifa.results.mrc_map import read_map
 from cryofifa.results.symmetry import symmetry_rotations
 
 MAP_NAME = "map.mrc"

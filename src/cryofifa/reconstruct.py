@@ -254,7 +254,7 @@ class _Run:
         for iteration in range(done, self.plan.polish_iterations):
             with self._timed("polish"):
                 progress.stage("polish", self.history[-1].resolution_angstrom, self._last_change)
-                record = matching.iterate(state, iteration, progress.advance)
+                record = replace(matching.iterate(state, iteration, progress.advance), epoch=len(self.history))
             self.log.epoch(record)
             self.history.append(record)
             self._keep(_named("polish.", vars(state)))

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.particle_radius import radius_of_volume, survey_images
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.simulate import simulate
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.star import read_star
 from cryofifa.physics.mask import spherical_mask
-from cryofifa.results.mrc_map import write_map
 
 CPU = torch.device("cpu")
 

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms, pseudo_protein
 from cryofifa.particles.simulate import simulate, simulate_images
 from cryofifa.particles.star import read_poses_star, read_star
@@ -20,7 +21,6 @@ from cryofifa.particles.structure import structure_volume
 from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import fourier_2d
 from cryofifa.results.fsc import fourier_shell_correlation
-from cryofifa.results.mrc_map import read_map, write_map
 
 BOX, PIXEL = 32, 5.0
 SETTINGS = {"box": BOX, "pixel_size_angstrom": PIXEL}

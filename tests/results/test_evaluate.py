@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.errors import InputError
 from cryofifa.evaluate import evaluate
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms
-from cryofifa.results.mrc_map import write_map
 
 BOX, PIXEL = 32, 5.0
 Q = Rotation.from_rotvec([0.4, 0.9, -0.8]).as_matrix()
@@ -93,13 +93,13 @@ def test_true_poses_back_project_to_the_true_map(data_folder):
     """Our slices, shifts and CTFs against particles that RELION's own projector made."""
     import mrcfile
 
+    from cryofifa.mrc_map import read_map
     from cryofifa.particles.star import read_poses_star, read_star
     from cryofifa.physics.back_projection import BackProjector
     from cryofifa.physics.ctf import CtfParameters, contrast_transfer
     from cryofifa.physics.fourier import HalfPlane, fourier_2d
     from cryofifa.physics.shift import displacement_phase
     from cryofifa.results.fsc import fsc_to_truth
-    from cryofifa.results.mrc_map import read_map
 
     table = read_star(data_folder / "gpcr" / "gpcr.star")
     poses = read_poses_star(data_folder / "gpcr" / "truth" / "poses.star")

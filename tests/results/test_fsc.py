@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map, write_map
 from cryofifa.results.fsc import (
     first_crossing_angstrom,
     fourier_shell_correlation,
@@ -12,7 +13,6 @@ from cryofifa.results.fsc import (
     in_soft_sphere,
     write_fsc_csv,
 )
-from cryofifa.results.mrc_map import read_map, write_map
 
 
 def noise(size: int, seed: int) -> torch.Tensor:

@@ -11,13 +11,13 @@ CURRICULUM = Curriculum(
     mask_steps=10,
     start_radius=3.0,
     end_radius=12.0,
-    hold_share=0.0,
     growth_share=0.8,
     bank_share=0.75,
     encoder_share=0.4,
     keep_fraction_start=1.0,
     keep_fraction_end=0.9,
     keep_growth_share=0.5,
+    temperature_start=0.5,
     disturbance_start_degree=10.0,
     disturbance_share=0.2,
 )
@@ -37,14 +37,6 @@ def test_mask_grows_in_even_steps_from_start_to_end():
 def test_one_step_is_the_end_radius():
     """A mask that never grows must be the one the run is to end with."""
     assert stage_at(replace(CURRICULUM, mask_steps=1), 1.0).mask_radius == 12
-
-
-def test_mask_waits_at_the_start_while_held():
-    held = replace(CURRICULUM, hold_share=0.3)
-    radii = [stage_at(held, progress).mask_radius for progress in PROGRESS]
-    assert radii[:300] == [3.0] * 300
-    assert radii == sorted(radii)
-    assert radii[801:] == [12.0] * 200
 
 
 def test_same_progress_same_stage():

@@ -28,7 +28,14 @@ SIZE, PIXEL, COUNT = 32, 5.0, 24
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 65.0, 20.0
 ROTATION = random_rotations(COUNT, seed=11)
 SHIFT = torch.from_numpy(np.random.default_rng(0).normal(0, 5.0, (COUNT, 2))).float()
-STAGE = Stage(mask_radius=10.0, search_bank=False, use_encoder=True, keep_fraction=1.0, disturbance_degree=0.0)
+STAGE = Stage(
+    mask_radius=10.0,
+    search_bank=False,
+    use_encoder=True,
+    keep_fraction=1.0,
+    temperature=0.0,
+    disturbance_degree=0.0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def minibatch(image, rotation, shift, shift_sd: float = 6.0) -> Minibatch:
 
 
 def infer(search, batch, grid, stage=STAGE, epoch: int = 0) -> InferredPoses:
-    base = search.copies.base_images(encoder_channels(batch.image * batch.mask, 0.3, 4))
+    base = search.copies.base_images(encoder_channels(batch.image * batch.mask, 0.3, 4)) if stage.use_encoder else None
     return search.infer(batch, base, grid, stage, epoch, 0)
 
 

@@ -1,4 +1,4 @@
-"""The encoder (paper, Fig. 1b): ResNet features -> two-layer SIREN -> parallel SIREN heads, rotation and translation."""
+"""The encoder (paper, Fig. 1b): ResNet features -> two-layer SIREN -> parallel SIREN heads for rotation and shift."""
 
 from __future__ import annotations
 

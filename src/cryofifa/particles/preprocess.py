@@ -129,6 +129,8 @@ def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Te
     frequency = index / size * ratio  # new grid's frequencies in cycles per old pixel
     angle = -2 * torch.pi * frequency[:, None] * index
     kernel = torch.complex(angle.cos(), angle.sin()) * (frequency.abs() <= 0.5)[:, None]
+    # where the new field of view is the smaller one, what lies outside must not come in from the other side
+    kernel = kernel * (index.abs() <= size / (2 * ratio))
     transform = kernel @ image.to(kernel.dtype) @ kernel.mT
     return (inverse_fourier_2d(transform) * ratio**2).to(image.dtype)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulated_set import (
     AMPLITUDE_CONTRAST,
     JUNK_KINDS,
@@ -33,7 +34,6 @@ from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.results.mrc_map import write_map
 
 PARTICLES_PER_MICROGRAPH = 100
 LARGEST_ASTIGMATISM_ANGSTROM = 600.0

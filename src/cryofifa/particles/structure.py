@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map
 from cryofifa.physics.fourier import rescale_volume
 from cryofifa.physics.resample import low_pass_ball, resample_volume
-from cryofifa.results.mrc_map import read_map
 
 _MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
 _MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")

@@ -1,6 +1,6 @@
 """CTF-weighted Fourier back-projection: the linear map of which the central slice is the adjoint.
 
-    V(k) = sum_i w_i CTF_i F_i / ( sum_i w_i CTF_i^2 + 1/SSNR )      over all image points that fall on k
+    V(k) = gain(|k|) sum_i w_i CTF_i F_i / sum_i w_i CTF_i^2      over all image points that fall on k
 
 Points are spread onto a grid twice finer than the box (trilinear weights), the Hermitian mates are added, and the
 volume is divided by the gridding function afterwards.
@@ -16,7 +16,10 @@ from torch import Tensor
 
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
-from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.mask import distance_from_centre, spherical_mask
+
+LEAST_WEIGHT_SHARE = 1e-3  # of the shell's mean weight (RELION)
+CORNER_EDGE = 3.0  # width in voxels of the soft edge of the ball that cuts the corners (RELION)
 
 
 @dataclass
@@ -77,11 +80,11 @@ class BackProjector:
                     self.data_imaginary.index_add_(0, index, (share * imaginary).flatten())
                     self.weight.index_add_(0, index, (share * denominator).flatten())
 
-    def volume(self, inverse_ssnr: Float[Tensor, " shells"] | None = None) -> Float[Tensor, "z y x"]:
-        """The (Wiener-regularised) volume of the box, in real space.
+    def volume(self, shell_gain: Float[Tensor, " shells"] | None = None) -> Float[Tensor, "z y x"]:
+        """The volume of the box in real space, each shell (0 .. N//2) times its gain; a soft ball cuts the corners.
 
-        inverse_ssnr: weight to add to the denominator per shell of the box (0 .. N//2), in units of the shell's
-        mean weight; by default 1/1000 of the shell's mean weight, which only keeps empty voxels finite.
+        A weight below 1/1000 of its shell's mean counts as that much, as RELION has it; so does the ball, which ends
+        at the box's edge and keeps out aliases of what lies beyond it.
         """
         size = FourierGrid.size_for(self.box_size / 2)
         data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
@@ -91,14 +94,13 @@ class BackProjector:
         inside = shell < shells
         shell = shell.clamp(max=shells - 1)
         mean_weight = shell_mean(weight, shell, inside, shells)
-        if inverse_ssnr is None:
-            inverse_ssnr = torch.full_like(mean_weight, 1e-3)
-        floor = (inverse_ssnr.to(mean_weight) * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
-        transform = torch.where(inside, data / (weight + floor[shell]), torch.zeros((), device=weight.device))
+        floor = (LEAST_WEIGHT_SHARE * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
+        gain = torch.ones_like(mean_weight) if shell_gain is None else shell_gain.to(mean_weight)
         # data and weight were spread with the same trilinear weights: their ratio interpolates, as RELION's does
+        transform = torch.where(inside, data / torch.maximum(weight, floor[shell]) * gain[shell], 0)
         padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
-        volume = window_centre(padded, self.box_size, 3)
-        return volume / trilinear_gridding(self.box_size, volume.device)
+        volume = window_centre(padded, self.box_size, 3) / trilinear_gridding(self.box_size, padded.device)
+        return volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, padded.device)
 
 
 def add_hermitian_mate(grid: Tensor) -> Tensor:

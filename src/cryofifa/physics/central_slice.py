@@ -53,13 +53,16 @@ class FourierGrid:
         self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
     ) -> Complex[Tensor, "*batch points"]:
         """Central slices at the points of `plane`; differentiable in the grid and in the rotation."""
-        coordinates = slice_coordinates(rotation_volume_to_image, plane) * OVERSAMPLING
+        return self.at(slice_coordinates(rotation_volume_to_image, plane))
+
+    def at(self, coordinate: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
+        """Values at coordinates (x, y, z) in Fourier pixels of the box, trilinear."""
         size = self.real_imaginary.shape[-1]
-        normalised = (coordinates + size // 2) * (2 / (size - 1)) - 1
+        normalised = (coordinate * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
         sampled = torch.nn.functional.grid_sample(
             self.real_imaginary[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
         )
-        values = sampled.reshape(2, *coordinates.shape[:-1])
+        values = sampled.reshape(2, *coordinate.shape[:-1])
         return torch.complex(values[0], values[1])
 
 

@@ -28,21 +28,11 @@ class Placement:
     score: float
 
 
-def _values_at(grid: FourierGrid, points_xyz: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
-    """The transform at points in Fourier pixels of the box, trilinear."""
-    size = grid.real_imaginary.shape[-1]
-    normalised = (points_xyz * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
-    sampled = torch.nn.functional.grid_sample(
-        grid.real_imaginary[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
-    ).reshape(2, *points_xyz.shape[:-1])
-    return torch.complex(sampled[0], sampled[1])
-
-
 def moved_values(
     grid: FourierGrid, points: Float[Tensor, "points 3"], rotation: Float[Tensor, "3 3"], phase: Tensor
 ) -> Complex[Tensor, " points"]:
     """The transform of V(Q (x + d)): F_V(Q k) exp(2 pi i k.d), the phase from `shift_phase`."""
-    return _values_at(grid, points @ rotation.mT) * phase
+    return grid.at(points @ rotation.mT) * phase
 
 
 def shift_phase(
@@ -78,9 +68,9 @@ class FourierFit:
         self.points = self.index_xyz.float()
         self.shell = self.points.square().sum(-1).sqrt().round().long()
         self.count = torch.bincount(self.shell).float()
-        self.whitened_target = self._whitened(_values_at(target, self.points))
+        self.whitened_target = self._whitened(target.at(self.points))
         # The moving map's power per shell, read once: it hardly changes with the rotation.
-        self.moving_power = self._shell_mean(_values_at(moving, self.points).abs().square()).clamp_min(1e-30)
+        self.moving_power = self._shell_mean(moving.at(self.points).abs().square()).clamp_min(1e-30)
 
     def _shell_mean(self, values: Tensor) -> Tensor:
         total = torch.zeros_like(self.count).index_add_(0, self.shell, values)
@@ -122,7 +112,7 @@ class FourierFit:
         target = self.whitened_target.conj() * self._weight_per_radius()
         placements = []
         for batch in rotations.split(64):
-            score = (_values_at(centred, self.points @ batch.mT) * target).real.sum(-1)
+            score = (centred.at(self.points @ batch.mT) * target).real.sum(-1)
             shift = batch.mT @ centre_voxel
             placements += [Placement(mirrored, q, d, float(s)) for q, d, s in zip(batch, shift, score, strict=True)]
         return sorted(placements, key=lambda p: -p.score)

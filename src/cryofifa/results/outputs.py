@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cryofifa.config import Config, config_as_toml
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
 from cryofifa.particles.star_writer import write_particles_star
@@ -26,7 +27,6 @@ from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.plan import RunPlan
 from cryofifa.results.fsc import first_crossing_angstrom, write_fsc_csv
-from cryofifa.results.mrc_map import write_map
 from cryofifa.results.report import HealthSign, ReportContents, write_report
 from cryofifa.results.view_coverage import fourier_sampling
 from cryofifa.run_folder import RunFolder, read_json, write_json

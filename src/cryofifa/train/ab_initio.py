@@ -109,7 +109,10 @@ class AbInitio:
         before = PoseMemory(*(value.clone() for value in vars(self.poses).values()))
         device = self.plane.index_xy.device
         order = RandomDraws(config.seed, "order", epoch).order(torch.arange(len(self.particles), device=device))
-        minibatches = order.split(config.curriculum.minibatch)
+        minibatches = list(order.split(config.curriculum.minibatch))
+        if len(minibatches) > 1 and len(minibatches[-1]) == 1:
+            # batch statistics need more than one particle
+            minibatches[-2:] = [torch.cat(minibatches[-2:])]
         stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
         grid = self.decoder.sampled(stage.mask_radius)
         sums = torch.zeros(2 + len(ORIGINS), device=device)

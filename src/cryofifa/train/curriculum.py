@@ -21,13 +21,13 @@ class Curriculum:
     mask_steps: int
     start_radius: float
     end_radius: float
-    hold_share: float  # the mask stays at its start for this share of the run
     growth_share: float  # the mask stops growing after this share of the run
     bank_share: float  # the global search is on for this first share of the run
     encoder_share: float  # the encoder takes part after this share of the run
     keep_fraction_start: float
     keep_fraction_end: float
     keep_growth_share: float  # the junk filter reaches its final fraction after this share
+    temperature_start: float
     disturbance_start_degree: float
     disturbance_share: float
 
@@ -40,6 +40,7 @@ class Stage:
     search_bank: bool
     use_encoder: bool
     keep_fraction: float
+    temperature: float  # winners are drawn with probability exp(-distance / temperature); 0 takes the best
     disturbance_degree: float
 
 
@@ -48,9 +49,9 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
     if not 0 <= progress <= 1:
         raise ValueError(f"progress {progress} is not between 0 and 1")
     c = curriculum
-    grown = max(0.0, progress - c.hold_share) / (c.growth_share - c.hold_share)
-    step = min(c.mask_steps - 1, int(grown * c.mask_steps))
-    mask_radius = c.start_radius + (c.end_radius - c.start_radius) * step / max(1, c.mask_steps - 1)
+    step = min(c.mask_steps - 1, int(progress / c.growth_share * c.mask_steps))
+    # a single step is the end radius at once
+    mask_radius = c.end_radius - (c.end_radius - c.start_radius) * (c.mask_steps - 1 - step) / max(1, c.mask_steps - 1)
     filtering = min(1.0, progress / c.keep_growth_share) if c.keep_growth_share > 0 else 1.0
     keep = c.keep_fraction_start + (c.keep_fraction_end - c.keep_fraction_start) * filtering
     fading = max(0.0, 1 - progress / c.disturbance_share) if c.disturbance_share > 0 else 0.0
@@ -59,5 +60,6 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
         search_bank=progress < c.bank_share,
         use_encoder=progress >= c.encoder_share,
         keep_fraction=keep,
+        temperature=c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0,
         disturbance_degree=c.disturbance_start_degree * fading,
     )

@@ -131,9 +131,10 @@ class GuidedInference:
         phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)
         distance = squared_distance_over_shifts(self._centred(batch), model, phase)
         distance = (distance + self._shift_penalty(batch, offsets)[:, None]).flatten(1)
-        if self.settings.temperature > 0:
+        if stage.temperature > 0:
+            # adding Gumbel noise and taking the best draws from exp(-distance / temperature)
             uniform = self._draws("winner", epoch).uniform(batch.particle, distance.shape[1])
-            distance = distance + self.settings.temperature * torch.log(-torch.log(uniform))
+            distance = distance + stage.temperature * torch.log(-torch.log(uniform))
         best = distance.argmin(dim=1)
         shift = batch.shift_angstrom + offsets[best % len(offsets)]
         return best // len(offsets), clamp_length(shift, self.shift_range_angstrom)

@@ -29,7 +29,7 @@ from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.rotations import perturb_rotation, rotation_distance_radian, rotation_from_uniform
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.guided import BANK_SHIFT_STEP_CYCLES, SHIFT_STEP_CYCLES, clamp_length
-from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, solve_half_maps
+from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
 from cryofifa.train.minibatch import ORIGINS
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord
@@ -95,7 +95,7 @@ class ProjectionMatching:
         for which, volume in ((1, maps.half_1), (2, maps.half_2)):
             mask = spherical_mask(plane.box_size, self._mask_radius_pixel, self._mask_edge_pixel, volume.device)
             reference = _Reference(FourierGrid.from_volume(volume * mask, limit), plane, 1 / noise)
-            for members in (state.half == which).nonzero()[:, 0].split(BLOCK):
+            for members in in_blocks((state.half == which).nonzero()[:, 0], BLOCK):
                 origins += self._search(state, members, reference, limit, iteration)
                 if on_block is not None:
                     on_block(len(members))
@@ -106,7 +106,7 @@ class ProjectionMatching:
             particles=len(state.half),
             mask_radius_pixel=limit,
             resolution_angstrom=self.extent_angstrom / limit,
-            loss=float(-state.score.mean()),
+            loss=float("nan"),  # its unit is not that of the network's loss
             encoder_loss=float("nan"),
             pose_change_median_degree=float(turned.median()) if len(turned) else None,
             shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
@@ -148,7 +148,7 @@ class ProjectionMatching:
 
     def _search(
         self, state: PolishState, members: Tensor, reference: _Reference, limit: float, iteration: int
-    ) -> Float[Tensor, " origins"]:
+    ) -> Int[Tensor, " origins"]:
         plane, device = reference.plane, members.device
         frequency = plane.frequency_per_angstrom
         rotation, shift = state.rotation[members], state.shift_angstrom[members]

@@ -52,7 +52,8 @@ class RandomDraws:
 
     def uniform(self, particles: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
         """Uniform in (0, 1)."""
-        return (_shift_right(self._words(particles, count), 40).float() + 0.5) / (1 << 24)
+        # 23 bits and a half: what float32 holds exactly, so that neither 0 nor 1 ever comes out
+        return (_shift_right(self._words(particles, count), 41).float() + 0.5) / (1 << 23)
 
     def normal(self, particles: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
         """Standard normal."""
