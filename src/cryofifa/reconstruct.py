@@ -152,7 +152,7 @@ class _Run:
     history: list[EpochRecord] = field(default_factory=list)
     timings: list[tuple[str, float]] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    starts: list[float] = field(default_factory=list)  # loss of each finished start
+    starts: list[float] = field(default_factory=list)  # power that each finished start explains
 
     def resume(self) -> None:
         """Take up the checkpoint, if there is one; its plan counts."""
@@ -183,7 +183,7 @@ class _Run:
             particles = self._working_set()
         for which in range(len(self.starts), plan.starts):
             self._make_start(which, particles, progress)
-        best = min(range(plan.starts), key=lambda which: self.starts[which])
+        best = self._best_start
         ab_initio = self._new_ab_initio(best, particles)
         ab_initio.load_state(_part(self.tensors, "ab_initio."))
         done = sum(record.phase == "ab-initio" for record in self.history)
@@ -196,19 +196,19 @@ class _Run:
     def _make_start(self, which: int, particles: WorkingSet, progress: Progress) -> None:
         """One independent start; it is kept if it explains the particles better than those before it.
 
-        All starts see the same particles through the same masks, so their losses can be compared, and the
-        difference between a right and a wrong minimum is far larger than that between two right ones.
+        All starts see the same particles through the same Fourier masks, so what they explain of them can be
+        compared; the loss cannot, since its noise grows with the real-space mask.
         """
         name = f"start {which + 1} of {self.plan.starts}"
         start = self._new_ab_initio(which, particles)
         records = [self._train_epoch(start, epoch, name, progress) for epoch in range(self.plan.start_epochs)]
-        loss = records[-1].loss
-        self.log.line(f"{name}: loss {loss:.4f}")
+        explained = start.explained_power
+        self.log.line(f"{name}: explains {explained:.4f} per Fourier point")
         kept = {f"start{which}.rotation": start.poses.rotation.clone()}
-        if not self.starts or loss < min(self.starts):
+        if not self.starts or explained > max(self.starts):
             self.history = records
             kept |= _named("ab_initio.", start.state())
-        self.starts.append(loss)
+        self.starts.append(explained)
         self._keep(kept)
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
@@ -225,11 +225,8 @@ class _Run:
 
     def agreeing_starts(self) -> int:
         """How many of the starts, the one that went on included, came to the same poses."""
-        best = min(range(len(self.starts)), key=lambda which: self.starts[which])
-        chosen, *others = (
-            _as_pose_table(self.tensors[f"start{which}.rotation"])
-            for which in sorted(range(len(self.starts)), key=lambda which: which != best)
-        )
+        order = sorted(range(len(self.starts)), key=lambda which: which != self._best_start)
+        chosen, *others = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in order)
         return 1 + sum(compare_poses(other, chosen).median_rotation_error_degree < AGREEING_DEGREE for other in others)
 
     def polish_poses(self, ab_initio: AbInitio, progress: Progress) -> PolishState:
@@ -330,6 +327,10 @@ class _Run:
             "starts": self.starts,
         }
         write_checkpoint(self.folder.checkpoint, self.tensors, progress)
+
+    @property
+    def _best_start(self) -> int:
+        return max(range(len(self.starts)), key=lambda which: self.starts[which])
 
     @property
     def _last_change(self) -> float | None:

@@ -55,7 +55,7 @@ class AlignedVolume:
 def align_volumes(
     volume: Float[Tensor, "z y x"],
     pixel_size_angstrom: float,
-    reference: Float[Tensor, "z y x"],
+    reference: Float[Tensor, "z2 y2 x2"],
     reference_pixel_size_angstrom: float,
     *,
     initial: Sequence[tuple[bool, Float[Tensor, "3 3"]]] | None = None,

@@ -88,7 +88,7 @@ class FourierFit:
         placements = []
         for batch in rotations.split(128):
             turned = self.points @ batch.mT
-            product = _values_at(self.moving, turned) * self.whitened_target.conj() * weight
+            product = self.moving.at(turned) * self.whitened_target.conj() * weight
             transform = torch.zeros(len(batch), cube, cube, cube, dtype=torch.complex64)
             transform[:, z, y, x] = product
             score, place = torch.fft.ifftn(transform, dim=(1, 2, 3), norm="forward").real.flatten(1).max(dim=1)

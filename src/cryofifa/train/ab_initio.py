@@ -32,6 +32,8 @@ from cryofifa.train.minibatch import ORIGINS, Minibatch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord
 
+SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
+
 
 @dataclass(frozen=True)
 class WorkingSet:
@@ -101,6 +103,7 @@ class AbInitio:
             )
         else:
             self.inference = AmortizedInference(self.encoder, self.copies, config.search, config.seed)
+        self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
         self.poses = PoseMemory.random(len(particles), config.seed, device)
 
     def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
@@ -115,7 +118,7 @@ class AbInitio:
             minibatches[-2:] = [torch.cat(minibatches[-2:])]
         stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
         grid = self.decoder.sampled(stage.mask_radius)
-        sums = torch.zeros(2 + len(ORIGINS), device=device)
+        sums = torch.zeros(3 + len(ORIGINS), device=device)
         for step, members in enumerate(minibatches):
             progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
             stage = stage_at(self.curriculum, progress)
@@ -124,12 +127,13 @@ class AbInitio:
             sums += self._step(members, stage, grid, epoch, step)
             if on_step is not None:
                 on_step(len(members))
-        self.particle_radius_angstrom = self._tightened_radius(stage)
         self.shift_sd_angstrom = self._seen_shift_sd()
         posed_before = before.posed
         turned = rotation_distance_radian(before.rotation, self.poses.rotation)[posed_before].rad2deg()
         moved = (before.shift_angstrom - self.poses.shift_angstrom).norm(dim=-1)[posed_before]
-        loss, encoder_loss, *origins = (sums / len(self.particles)).tolist()
+        if len(turned) and turned.median() < SETTLING_DEGREE:
+            self.particle_radius_angstrom = self._tightened_radius(stage)
+        loss, encoder_loss, self.explained_power, *origins = (sums / len(self.particles)).tolist()
         return EpochRecord(
             epoch=epoch,
             particles=len(self.particles),
@@ -172,7 +176,7 @@ class AbInitio:
         self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
 
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
-        """One minibatch; returns the sums of loss, teaching loss and winners' origins over its particles."""
+        """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
         batch = self._minibatch(members, stage)
         encoder_base = self._encoder_input(batch) if stage.use_encoder else None
         poses = self.inference.infer(batch, encoder_base, grid, stage, epoch, step)
@@ -191,7 +195,8 @@ class AbInitio:
         self.poses.loss[members] = loss.detach()
         winners = torch.bincount(poses.origin, minlength=len(ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
-        return torch.cat([torch.stack([loss.detach().sum(), teaching]), winners])
+        explained = (batch.measured.abs().square().mean(dim=-1) - loss.detach()).sum()
+        return torch.cat([torch.stack([loss.detach().sum(), teaching, explained]), winners])
 
     def _encoder_input(self, batch: Minibatch) -> Float[Tensor, "n bases 2 y x"]:
         settings = self.config.image

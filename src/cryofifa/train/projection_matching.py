@@ -157,18 +157,17 @@ class ProjectionMatching:
         measured = plane.gather(fourier_2d(image * self._image_mask(shift))) / plane.box_size * root_weight
         ctf = contrast_transfer(self.ctf_parameters[members], frequency) / plane.box_size * root_weight
         origin = torch.full_like(members, ORIGINS.index("memory"))
-        cycles = limit / self.extent_angstrom * self.particle_radius_angstrom
         settings = self.config.search
         everything = torch.arange(len(members), device=device)
-        for search_round in range(self.config.polish.rounds):
+        for search_round, cycles in enumerate(self._cycles_of_rounds(limit, iteration)):
             draws = RandomDraws(self.config.seed, f"polish {search_round}", iteration)
             count = settings.wide_perturbations + settings.narrow_perturbations
             turn = draws.normal(members, 3 * count).reshape(-1, count, 3)
             wide = torch.arange(count, device=device)[:, None] < settings.wide_perturbations
             scale = torch.where(wide, settings.wide_cycles / cycles, settings.narrow_cycles / cycles)
-            around = perturb_rotation(rotation[:, None].expand(-1, count, -1, -1), turn * scale / 2**search_round)
+            around = perturb_rotation(rotation[:, None].expand(-1, count, -1, -1), turn * scale)
             groups = [(rotation[:, None], "memory"), (around, "perturbation")]
-            offsets = shift_grid(SHIFT_STEP_CYCLES * self.extent_angstrom / limit / 2**search_round, 2, device)
+            offsets = shift_grid(SHIFT_STEP_CYCLES * self.particle_radius_angstrom / cycles, 2, device)
             centred = measured * displacement_phase(shift, frequency).conj()
             if iteration == 0 and search_round == 0:
                 groups.append((self._best_of_bank(centred, ctf, reference, iteration), "bank"))
@@ -188,6 +187,16 @@ class ProjectionMatching:
         state.rotation[members], state.shift_angstrom[members] = rotation, shift
         state.posed[members] = True
         return torch.bincount(origin, minlength=len(ORIGINS))
+
+    def _cycles_of_rounds(self, limit: float, iteration: int) -> list[float]:
+        """Frequency times particle radius that sets each round's step: as fine as the map allows, then twice as fine.
+
+        The first iteration begins with the steps of the bank, whose rotations lie some 14 degrees apart.
+        """
+        cycles = limit / self.extent_angstrom * self.particle_radius_angstrom
+        fine = [cycles * 2**search_round for search_round in range(self.config.polish.rounds)]
+        coarse = self.config.search.bank_cycles
+        return [coarse, (coarse * cycles) ** 0.5, *fine] if iteration == 0 and coarse < cycles else fine
 
     def _best_of_bank(self, centred: Tensor, ctf: Tensor, reference: _Reference, iteration: int) -> Tensor:
         settings = self.config.search

@@ -1,0 +1,156 @@
+"""What a run promises: all its files, the same result after an interruption, one clear line for a mistake."""
+
+import json
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import starfile
+
+from cryofifa import Config, InputError, reconstruct, simulate
+from cryofifa.cli import main
+from cryofifa.mrc_map import write_map
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.projection_matching import ProjectionMatching
+
+PIXEL_SIZE_ANGSTROM = 6.0
+SMALL = Config().changed(
+    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
+    search={"bank_rotations": 100},
+    polish={"iterations": 2},
+)
+OUTPUTS = ("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc", "particles.star", "fsc.csv", "report.html", "run.json")
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    write_map(folder / "structure.mrc", pseudo_protein(32, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
+    simulate(
+        folder / "structure.mrc",
+        folder / "set",
+        particles=80,
+        box=32,
+        pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
+        snr=1.0,
+    )
+    return folder / "set" / "particles.star"
+
+
+@pytest.fixture(scope="module")
+def finished(particles: Path) -> Path:
+    output = particles.parent.parent / "run"
+    reconstruct(particles, output, config=SMALL)
+    return output
+
+
+def test_a_run_leaves_all_its_files(finished: Path, particles: Path):
+    assert [name for name in (*OUTPUTS, "log.txt") if not (finished / name).is_file()] == []
+    for name in ("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc"):
+        with mrcfile.open(finished / name) as file:
+            assert file.data.shape == (32, 32, 32)
+            assert float(file.voxel_size.x) == pytest.approx(PIXEL_SIZE_ANGSTROM)
+            assert np.isfinite(file.data).all()
+    given = starfile.read(particles, always_dict=True)["particles"]
+    found = starfile.read(finished / "particles.star", always_dict=True)["particles"]
+    assert (found[given.columns] == given).all(axis=None)
+    new = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst", "cryofifaScore"]
+    assert np.isfinite(found[new].to_numpy(float)).all()
+    assert sorted(found["rlnRandomSubset"].unique()) == [1, 2]
+    summary = json.loads((finished / "run.json").read_text())
+    assert summary["particles"] == 80
+    assert len(summary["history"]) == 3 + 2
+
+
+def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):
+    before = (finished / "map.mrc").stat().st_mtime_ns
+    again = reconstruct(particles, finished, config=SMALL)
+    assert (finished / "map.mrc").stat().st_mtime_ns == before
+    assert again.particles == 80
+
+
+def test_other_settings_are_refused_and_named(finished: Path, particles: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(InputError, match=r"config\.seed was 0, now 5"):
+        reconstruct(particles, finished, config=SMALL.changed(seed=5))
+    assert main(["reconstruct", str(particles), "-o", str(finished), "--diameter", "100"]) == 2
+    message = capsys.readouterr().err.strip()
+    assert message.count("\n") == 0
+    assert str(finished) in message
+
+
+@pytest.mark.parametrize(("part", "calls_before"), [("start", 1), ("ab initio", 3), ("polish", 1)])
+def test_an_interrupted_run_goes_on_to_the_same_end(
+    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, calls_before: int
+):
+    """Stop after some epochs, in each phase; the resumed run must equal the undisturbed one bit for bit."""
+    owner, method = (ProjectionMatching, "iterate") if part == "polish" else (AbInitio, "train_epoch")
+    original, calls = getattr(owner, method), iter(range(100))
+
+    def stops(*arguments, **options):
+        if next(calls) == calls_before:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, stops)
+        with pytest.raises(KeyboardInterrupt):
+            reconstruct(particles, tmp_path / "run", config=SMALL)
+    assert not (tmp_path / "run" / "map.mrc").exists()
+    reconstruct(particles, tmp_path / "run", config=SMALL)
+    for name in ("map.mrc", "particles.star"):
+        undisturbed = (finished / name).read_bytes()
+        resumed = (tmp_path / "run" / name).read_bytes()
+        # headers say when they were written
+        skipped = 1024 if name.endswith(".mrc") else undisturbed.index(b"data_optics")
+        assert resumed[skipped:] == undisturbed[skipped:], name
+
+
+def test_amortized_mode_runs(particles: Path, tmp_path: Path):
+    result = reconstruct(particles, tmp_path / "run", config=SMALL.changed(pose_mode="amortized"))
+    history = json.loads(result.folder.summary.read_text())["history"]
+    assert {record["phase"] for record in history} == {"ab-initio"}
+    assert all(record["winner_shares"]["encoder"] == 1 for record in history)
+
+
+def test_half_sets_of_the_input_are_kept(particles: Path, tmp_path: Path):
+    blocks = starfile.read(particles, always_dict=True)
+    blocks["particles"]["rlnRandomSubset"] = np.where(np.arange(80) < 30, 2, 1)
+    given = particles.parent / "with_halves.star"
+    starfile.write(blocks, given)
+    reconstruct(given, tmp_path / "run", config=SMALL)
+    found = starfile.read(tmp_path / "run" / "particles.star", always_dict=True)["particles"]
+    assert (found["rlnRandomSubset"] == blocks["particles"]["rlnRandomSubset"]).all()
+
+
+def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["reconstruct", str(particles), "-o", str(tmp_path / "run"), "--dry-run"]) == 0
+    assert not (tmp_path / "run").exists()
+    assert "80, box 32 px, 6 A/px" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--diameter", "1000"], "--diameter 1000"),
+        (["--box", "13"], "--box 13"),
+        (["--start-resolution", "10", "--end-resolution", "20"], "not coarser"),
+        (["--config", "absent.toml"], "absent.toml"),
+        (["--ind", "absent.txt"], "absent.txt"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str
+):
+    output = tmp_path / "run"
+    assert main(["reconstruct", str(particles), "-o", str(output), *arguments]) == 2
+    message = capsys.readouterr().err.strip()
+    assert wanted in message
+    assert "\n" not in message
+    assert not output.exists()
+
+
+def test_dark_particles_are_warned_about(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(invert=True))
+    assert "darker than their background" in capsys.readouterr().err
