@@ -117,9 +117,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         raise InputError(f"--box {box}: give an even number of pixels from {SMALLEST_BOX} to {window}")
     guided = config.pose_mode == "guided"
     subset = min(len(table), config.curriculum.most_particles)
-    epochs = config.curriculum.epochs or max(
-        config.curriculum.fewest_epochs, math.ceil(config.curriculum.visits / subset)
-    )
+    visits = config.curriculum.visits if guided else config.curriculum.amortized_visits
+    epochs = config.curriculum.epochs or max(config.curriculum.fewest_epochs, math.ceil(visits / subset))
     curriculum = Curriculum(
         epochs=epochs,
         mask_steps=config.curriculum.mask_steps,

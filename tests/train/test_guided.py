@@ -20,9 +20,11 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.train.amortized import AmortizedInference
+from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
-from cryofifa.train.guided import GuidedInference, clamp_length
-from cryofifa.train.minibatch import ORIGINS, InferredPoses, Minibatch
+from cryofifa.train.guided import GuidedInference
+from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.run_log import WINNER_ORIGINS
 
 SIZE, PIXEL, COUNT = 32, 5.0, 24
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 65.0, 20.0
@@ -97,7 +99,7 @@ def test_true_poses_are_kept_and_come_from_memory_or_beside_it(world):
     found = infer(inference(), minibatch(image, ROTATION, SHIFT), grid)
     assert np.median(angles_degree(found.rotation, ROTATION)) < 2.5
     assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 2.0
-    assert set(found.origin.tolist()) <= {ORIGINS.index("memory"), ORIGINS.index("perturbation")}
+    assert set(found.origin.tolist()) <= {WINNER_ORIGINS.index("memory"), WINNER_ORIGINS.index("perturbation")}
 
 
 def test_bank_finds_poses_nobody_remembers(world):
@@ -107,7 +109,7 @@ def test_bank_finds_poses_nobody_remembers(world):
     found = infer(inference(), batch, grid, replace(STAGE, search_bank=True))
     error = angles_degree(found.rotation, ROTATION)
     assert np.median(error) < 16
-    assert (found.origin == ORIGINS.index("bank")).float().mean() > 0.8
+    assert (found.origin == WINNER_ORIGINS.index("bank")).float().mean() > 0.8
     assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 5.0
     for epoch in range(1, 6):
         batch = minibatch(image, found.rotation, found.shift_angstrom)
@@ -121,7 +123,7 @@ def test_before_its_time_the_encoder_is_neither_asked_nor_taught(world):
     object.__setattr__(search, "encoder", None)
     found = infer(search, minibatch(image, ROTATION, SHIFT), grid, replace(STAGE, use_encoder=False))
     assert float(found.teaching_loss) == 0
-    assert ORIGINS.index("encoder") not in found.origin.tolist()
+    assert WINNER_ORIGINS.index("encoder") not in found.origin.tolist()
     assert np.median(angles_degree(found.rotation, ROTATION)) < 2.5
 
 
@@ -167,7 +169,7 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
     clean = clean * displacement_phase(SHIFT, plane.frequency_per_angstrom)
     found = infer(perfect, replace(batch, measured=clean, shift_sd_angstrom=1e4), grid)
     assert float(found.teaching_loss) < 1e-5
-    assert set(found.origin.tolist()) == {ORIGINS.index("encoder")}
+    assert set(found.origin.tolist()) == {WINNER_ORIGINS.index("encoder")}
 
 
 def test_the_same_draws_give_the_same_poses(world):

@@ -74,23 +74,15 @@ def radius_of_power(power: Tensor, share: float) -> float:
     edge = start + int(rising.argmax()) if rising.any() else len(smooth) - 1
     radius = np.arange(edge + 1)
     signal = (smooth[: edge + 1] - smooth[edge]).clip(0) * radius
-    if signal.sum() <= 0:
-        return 0.35 * size
-    return float(np.interp(share, np.cumsum(signal) / signal.sum(), radius + 0.5))
+    return _radius_holding(signal, share, 0.35 * size)
 
 
 def radius_of_volume(volume: Tensor, share: float = SIGNAL_SHARE) -> float:
     """Radius in voxels that holds `share` of a map's power above its floor (its mean power in the outermost shells)."""
-    size = volume.shape[-1]
-    distance = distance_from_centre(size, 3, volume.device)
-    shell = distance.round().long().clamp(max=size // 2).flatten()
-    power = torch.zeros(size // 2 + 1, device=volume.device).index_add_(0, shell, volume.square().flatten())
-    count = torch.bincount(shell, minlength=size // 2 + 1)
-    profile = (power / count)[:-1]
-    signal = ((profile - profile[-max(2, size // 16) :].mean()).clamp_min(0) * count[:-1]).cpu().numpy()
-    if signal.sum() <= 0:
-        return 0.35 * size
-    return float(np.interp(share, np.cumsum(signal) / signal.sum(), np.arange(len(signal)) + 0.5))
+    power, count = _shell_sums(volume.square())
+    mean = power / count
+    floor = mean[-max(2, volume.shape[-1] // 16) :].mean()
+    return _radius_holding(np.maximum(mean - floor, 0) * count, share, 0.35 * volume.shape[-1])
 
 
 def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float, share: float = SIGNAL_SHARE) -> float:
@@ -98,10 +90,20 @@ def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float, s
 
     The product of the halves has no noise floor: noise is independent, signal is not.
     """
-    size = half_1.shape[-1]
-    shell = distance_from_centre(size, 3, half_1.device).round().long().clamp(max=size // 2).flatten()
-    both = torch.zeros(size // 2 + 1, device=half_1.device).index_add_(0, shell, (half_1 * half_2).flatten())
-    signal = both[: min(size // 2, int(largest_radius) + 1)].clamp_min(0).cpu().numpy()
-    if signal.sum() <= 0:
-        return largest_radius
-    return float(np.interp(share, np.cumsum(signal) / signal.sum(), np.arange(len(signal)) + 0.5))
+    product, _ = _shell_sums(half_1 * half_2)
+    return _radius_holding(np.maximum(product[: int(largest_radius) + 1], 0), share, largest_radius)
+
+
+def _shell_sums(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of voxels per shell, up to the box's edge."""
+    size = volume.shape[-1]
+    shell = distance_from_centre(size, 3, volume.device).round().long().clamp(max=size // 2).flatten()
+    total = torch.zeros(size // 2 + 1, device=volume.device).index_add_(0, shell, volume.flatten())
+    return total[:-1].cpu().numpy(), torch.bincount(shell)[:-1].cpu().numpy()
+
+
+def _radius_holding(signal_per_shell: np.ndarray, share: float, otherwise: float) -> float:
+    if signal_per_shell.sum() <= 0:
+        return otherwise
+    cumulative = np.cumsum(signal_per_shell) / signal_per_shell.sum()
+    return float(np.interp(share, cumulative, np.arange(len(cumulative)) + 0.5))

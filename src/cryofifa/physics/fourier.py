@@ -111,6 +111,11 @@ class HalfPlane:
         return self.index_xy.shape[0]
 
     @property
+    def extent_angstrom(self) -> float:
+        """Side of the field of view: one Fourier pixel is one cycle over it."""
+        return self.box_size * self.pixel_size_angstrom
+
+    @property
     def radius(self) -> Float[Tensor, " points"]:
         """Distance from the origin in Fourier pixels."""
         return self.index_xy.float().square().sum(-1).sqrt()
@@ -118,7 +123,7 @@ class HalfPlane:
     @property
     def frequency_per_angstrom(self) -> Float[Tensor, "points 2"]:
         """Spatial frequency (x, y) in cycles per angstrom."""
-        return self.index_xy.float() / (self.box_size * self.pixel_size_angstrom)
+        return self.index_xy.float() / self.extent_angstrom
 
     def within(self, radius: float) -> HalfPlane:
         """The points of a smaller circular mask: always the first ones of this list."""

@@ -28,9 +28,9 @@ from cryofifa.physics.rotations import rotation_distance_radian, rotation_from_u
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.guided import GuidedInference
-from cryofifa.train.minibatch import ORIGINS, Minibatch
+from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import EpochRecord
+from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
 SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
 
@@ -118,7 +118,7 @@ class AbInitio:
             minibatches[-2:] = [torch.cat(minibatches[-2:])]
         stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
         grid = self.decoder.sampled(stage.mask_radius)
-        sums = torch.zeros(3 + len(ORIGINS), device=device)
+        sums = torch.zeros(3 + len(WINNER_ORIGINS), device=device)
         for step, members in enumerate(minibatches):
             progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
             stage = stage_at(self.curriculum, progress)
@@ -138,12 +138,12 @@ class AbInitio:
             epoch=epoch,
             particles=len(self.particles),
             mask_radius_pixel=stage.mask_radius,
-            resolution_angstrom=self.plane.box_size * self.plane.pixel_size_angstrom / stage.mask_radius,
+            resolution_angstrom=self.plane.extent_angstrom / stage.mask_radius,
             loss=loss,
             encoder_loss=encoder_loss,
             pose_change_median_degree=float(turned.median()) if len(turned) else None,
             shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
-            winner_shares=dict(zip(ORIGINS, origins, strict=True)),
+            winner_shares=dict(zip(WINNER_ORIGINS, origins, strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,
             phase="ab-initio",
@@ -193,7 +193,7 @@ class AbInitio:
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
         self.poses.posed[members] = True
         self.poses.loss[members] = loss.detach()
-        winners = torch.bincount(poses.origin, minlength=len(ORIGINS))
+        winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         explained = (batch.measured.abs().square().mean(dim=-1) - loss.detach()).sum()
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained]), winners])

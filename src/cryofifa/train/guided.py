@@ -18,15 +18,19 @@ from cryofifa.config import SearchSettings
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.particles.augment import Copies
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.image_formation import squared_distance_over_shifts, squared_distance_to_bank
-from cryofifa.physics.rotations import perturb_rotation, rotation_from_uniform
+from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.train.candidates import (
+    SHIFT_STEP_CYCLES,
+    best_of_bank,
+    clamp_length,
+    rotations_around,
+    shift_penalty,
+)
 from cryofifa.train.curriculum import Stage
-from cryofifa.train.minibatch import ORIGINS, InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.random_draws import RandomDraws
-
-SHIFT_STEP_CYCLES = 0.125  # step of the fine shift grid times the mask's frequency; prototype
-BANK_SHIFT_STEP_CYCLES = 0.2  # likewise for the bank; prototype
+from cryofifa.train.run_log import WINNER_ORIGINS
 
 
 @dataclass(frozen=True)
@@ -83,54 +87,42 @@ class GuidedInference:
     def _candidates(
         self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
     ) -> tuple[Float[Tensor, "n candidates 3 3"], Int[Tensor, " candidates"]]:
-        settings = self.settings
-        remembered = batch.rotation
-        cycles = max(1.0, stage.mask_radius * self.particle_radius_angstrom / _extent(batch))
-        count = settings.wide_perturbations + settings.narrow_perturbations
-        turn = self._draws("perturbation", epoch).normal(batch.particle, 3 * count).reshape(-1, count, 3)
-        wide = torch.arange(count, device=turn.device)[:, None] < settings.wide_perturbations
-        turn = turn * torch.where(wide, settings.wide_cycles / cycles, settings.narrow_cycles / cycles)
-        around = perturb_rotation(remembered[:, None].expand(-1, count, -1, -1), turn)
+        settings, remembered = self.settings, batch.rotation
+        cycles = max(1.0, stage.mask_radius * self.particle_radius_angstrom / batch.plane.extent_angstrom)
+        draws = self._draws("perturbation", epoch)
+        around = rotations_around(remembered, batch.particle, draws, settings, cycles)
         groups = {"memory": remembered[:, None], "perturbation": around}
         if proposed is not None:
             groups["encoder"] = proposed
         if stage.search_bank:
-            groups["bank"] = self._best_of_bank(batch, grid, epoch, step)
-        origin = [torch.full((group.shape[1],), ORIGINS.index(name)) for name, group in groups.items()]
+            groups["bank"] = best_of_bank(
+                self._centred(batch),
+                batch.ctf,
+                grid,
+                batch.plane,
+                self._draws("bank", epoch),
+                step,
+                settings,
+                self.particle_radius_angstrom,
+                batch.shift_angstrom,
+                batch.shift_sd_angstrom,
+            )
+        origin = [torch.full((group.shape[1],), WINNER_ORIGINS.index(name)) for name, group in groups.items()]
         return torch.cat(list(groups.values()), dim=1), torch.cat(origin).to(batch.particle.device)
-
-    def _best_of_bank(self, batch: Minibatch, grid: FourierGrid, epoch: int, step: int) -> Float[Tensor, "n best 3 3"]:
-        settings, device = self.settings, batch.particle.device
-        uniform = self._draws("bank", epoch).uniform(torch.tensor([step], device=device), 3 * settings.bank_rotations)
-        bank_rotation = rotation_from_uniform(uniform.reshape(-1, 3))
-        reach = settings.bank_cycles * _extent(batch) / self.particle_radius_angstrom
-        plane = batch.plane.within(reach)
-        points = len(plane)
-        resolution = _extent(batch) / min(reach, float(plane.radius[-1]))
-        offsets = shift_grid(BANK_SHIFT_STEP_CYCLES * resolution, 2, device)
-        centred = self._centred(batch)[:, :points]
-        distance = squared_distance_to_bank(
-            centred,
-            batch.ctf[:, :points],
-            grid.slices(bank_rotation, plane),
-            displacement_phase(offsets, plane.frequency_per_angstrom),
-        )
-        distance = distance + self._shift_penalty(batch, offsets)[:, :, None]
-        best = distance.amin(dim=1).topk(settings.bank_best, dim=1, largest=False).indices
-        return bank_rotation[best]
 
     def _best(
         self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], grid: FourierGrid, stage: Stage, epoch: int
     ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"]]:
         device = rotation.device
-        step = SHIFT_STEP_CYCLES * _extent(batch) / stage.mask_radius
+        step = SHIFT_STEP_CYCLES * batch.plane.extent_angstrom / stage.mask_radius
         offsets = shift_grid(step, 2, device)
         if stage.search_bank:
             offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
         phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)
         distance = squared_distance_over_shifts(self._centred(batch), model, phase)
-        distance = (distance + self._shift_penalty(batch, offsets)[:, None]).flatten(1)
+        penalty = shift_penalty(batch.shift_angstrom, offsets, batch.shift_sd_angstrom)
+        distance = (distance + penalty[:, None]).flatten(1)
         if stage.temperature > 0:
             # adding Gumbel noise and taking the best draws from exp(-distance / temperature)
             uniform = self._draws("winner", epoch).uniform(batch.particle, distance.shape[1])
@@ -139,21 +131,5 @@ class GuidedInference:
         shift = batch.shift_angstrom + offsets[best % len(offsets)]
         return best // len(offsets), clamp_length(shift, self.shift_range_angstrom)
 
-    def _shift_penalty(self, batch: Minibatch, offsets: Float[Tensor, "shifts 2"]) -> Float[Tensor, "n shifts"]:
-        """-log of a normal prior on shifts about zero (RELION's sigma of origin offsets), in the distance's unit."""
-        shift = batch.shift_angstrom[:, None] + offsets
-        return shift.square().sum(-1) / (2 * batch.shift_sd_angstrom**2)
-
     def _centred(self, batch: Minibatch) -> Tensor:
         return batch.measured * displacement_phase(batch.shift_angstrom, batch.plane.frequency_per_angstrom).conj()
-
-
-def _extent(batch: Minibatch) -> float:
-    """Side of the field of view in angstrom: one over it is one Fourier pixel."""
-    return batch.plane.box_size * batch.plane.pixel_size_angstrom
-
-
-def clamp_length(shift: Float[Tensor, "n 2"], longest: float) -> Float[Tensor, "n 2"]:
-    """Shifts no longer than `longest`, direction kept."""
-    length = shift.norm(dim=-1, keepdim=True).clamp_min(1e-9)
-    return shift * (longest / length).clamp_max(1.0)

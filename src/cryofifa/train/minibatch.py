@@ -32,7 +32,7 @@ class Minibatch:
 class InferredPoses:
     """The poses a minibatch is to be explained with.
 
-    origin: where each winner came from, an index into ORIGINS.
+    origin: where each winner came from, an index into WINNER_ORIGINS.
     teaching_loss: what the encoder learns from the winners (guided); zero where the encoder learns through the
     decoder's loss alone (amortized).
     """
@@ -41,6 +41,3 @@ class InferredPoses:
     shift_angstrom: Float[Tensor, "n 2"]
     origin: Int[Tensor, " n"]
     teaching_loss: Float[Tensor, ""]
-
-
-ORIGINS = ("encoder", "memory", "perturbation", "bank")

@@ -24,15 +24,14 @@ from cryofifa.config import Config
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
-from cryofifa.physics.image_formation import squared_distance_over_shifts, squared_distance_to_bank
+from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.mask import circular_mask, spherical_mask
-from cryofifa.physics.rotations import perturb_rotation, rotation_distance_radian, rotation_from_uniform
+from cryofifa.physics.rotations import rotation_distance_radian
 from cryofifa.physics.shift import displacement_phase, shift_grid
-from cryofifa.train.guided import BANK_SHIFT_STEP_CYCLES, SHIFT_STEP_CYCLES, clamp_length
+from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
 from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
-from cryofifa.train.minibatch import ORIGINS
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import EpochRecord
+from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
 BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
 
@@ -72,7 +71,7 @@ class ProjectionMatching:
         self.config, self.read_images, self.ctf_parameters, self.plane = config, read_images, ctf_parameters, plane
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
-        self.extent_angstrom = plane.box_size * plane.pixel_size_angstrom
+        self.extent_angstrom = plane.extent_angstrom
 
     def half_maps(self, state: PolishState) -> HalfMaps:
         """Maps of the posed particles."""
@@ -89,7 +88,7 @@ class ProjectionMatching:
         limit = self._trusted_radius(maps.fsc)
         plane = self.plane.within(limit)
         noise = self._noise_power(plane)
-        origins = torch.zeros(len(ORIGINS), device=state.half.device)
+        origins = torch.zeros(len(WINNER_ORIGINS), device=state.half.device)
         before_rotation, before_shift = state.rotation.clone(), state.shift_angstrom.clone()
         posed_before = state.posed.clone()
         for which, volume in ((1, maps.half_1), (2, maps.half_2)):
@@ -110,7 +109,7 @@ class ProjectionMatching:
             encoder_loss=float("nan"),
             pose_change_median_degree=float(turned.median()) if len(turned) else None,
             shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
-            winner_shares=dict(zip(ORIGINS, (origins / len(state.half)).tolist(), strict=True)),
+            winner_shares=dict(zip(WINNER_ORIGINS, (origins / len(state.half)).tolist(), strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,
             phase="polish",
@@ -156,24 +155,32 @@ class ProjectionMatching:
         root_weight = reference.weight.sqrt()
         measured = plane.gather(fourier_2d(image * self._image_mask(shift))) / plane.box_size * root_weight
         ctf = contrast_transfer(self.ctf_parameters[members], frequency) / plane.box_size * root_weight
-        origin = torch.full_like(members, ORIGINS.index("memory"))
+        origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
         settings = self.config.search
         everything = torch.arange(len(members), device=device)
         for search_round, cycles in enumerate(self._cycles_of_rounds(limit, iteration)):
             draws = RandomDraws(self.config.seed, f"polish {search_round}", iteration)
-            count = settings.wide_perturbations + settings.narrow_perturbations
-            turn = draws.normal(members, 3 * count).reshape(-1, count, 3)
-            wide = torch.arange(count, device=device)[:, None] < settings.wide_perturbations
-            scale = torch.where(wide, settings.wide_cycles / cycles, settings.narrow_cycles / cycles)
-            around = perturb_rotation(rotation[:, None].expand(-1, count, -1, -1), turn * scale)
+            around = rotations_around(rotation, members, draws, settings, cycles)
             groups = [(rotation[:, None], "memory"), (around, "perturbation")]
             offsets = shift_grid(SHIFT_STEP_CYCLES * self.particle_radius_angstrom / cycles, 2, device)
             centred = measured * displacement_phase(shift, frequency).conj()
             if iteration == 0 and search_round == 0:
-                groups.append((self._best_of_bank(centred, ctf, reference, iteration), "bank"))
+                bank = best_of_bank(
+                    centred,
+                    ctf,
+                    reference.grid,
+                    plane,
+                    RandomDraws(self.config.seed, "polish bank", iteration),
+                    0,
+                    settings,
+                    self.particle_radius_angstrom,
+                    shift,
+                    self.shift_range_angstrom,
+                )
+                groups.append((bank, "bank"))
                 offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
             candidates = torch.cat([group for group, _ in groups], dim=1)
-            labels = torch.cat([torch.full((g.shape[1],), ORIGINS.index(o), device=device) for g, o in groups])
+            labels = torch.cat([torch.full((g.shape[1],), WINNER_ORIGINS.index(o), device=device) for g, o in groups])
             model = reference.grid.slices(candidates, plane) * ctf[:, None]
             phase = displacement_phase(offsets, frequency)
             distance = squared_distance_over_shifts(centred, model, phase).flatten(1)
@@ -186,7 +193,7 @@ class ProjectionMatching:
             state.score[members] = -value / len(plane)
         state.rotation[members], state.shift_angstrom[members] = rotation, shift
         state.posed[members] = True
-        return torch.bincount(origin, minlength=len(ORIGINS))
+        return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
 
     def _cycles_of_rounds(self, limit: float, iteration: int) -> list[float]:
         """Frequency times particle radius that sets each round's step: as fine as the map allows, then twice as fine.
@@ -197,18 +204,3 @@ class ProjectionMatching:
         fine = [cycles * 2**search_round for search_round in range(self.config.polish.rounds)]
         coarse = self.config.search.bank_cycles
         return [coarse, (coarse * cycles) ** 0.5, *fine] if iteration == 0 and coarse < cycles else fine
-
-    def _best_of_bank(self, centred: Tensor, ctf: Tensor, reference: _Reference, iteration: int) -> Tensor:
-        settings = self.config.search
-        draws = RandomDraws(self.config.seed, "polish bank", iteration)
-        uniform = draws.uniform(torch.zeros(1, dtype=torch.long, device=centred.device), 3 * settings.bank_rotations)
-        bank_rotation = rotation_from_uniform(uniform.reshape(-1, 3))
-        reach = settings.bank_cycles * self.extent_angstrom / self.particle_radius_angstrom
-        plane = reference.plane.within(reach)
-        points = len(plane)
-        offsets = shift_grid(BANK_SHIFT_STEP_CYCLES * self.extent_angstrom / reach, 2, centred.device)
-        phase = displacement_phase(offsets, plane.frequency_per_angstrom)
-        bank = reference.grid.slices(bank_rotation, plane)
-        distance = squared_distance_to_bank(centred[:, :points], ctf[:, :points], bank, phase)
-        best = distance.amin(dim=1).topk(settings.bank_best, dim=1, largest=False).indices
-        return bank_rotation[best]
