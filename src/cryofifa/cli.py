@@ -94,11 +94,11 @@ def _reconstruct(options: argparse.Namespace) -> None:
 
     config = _config(options)
     if options.dry_run:
-        _, prepared, device = prepare(options.particles, options.datadir, options.ind, config)
+        prepared = prepare(options.particles, options.datadir, options.ind, config)
         print(prepared.plan.describe())
-        print(f"{'device':<16} {device}")
-        if prepared.warning:
-            print(f"warning: {prepared.warning}", file=sys.stderr)
+        print(f"{'device':<16} {prepared.device}")
+        for warning in prepared.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         return
     result = reconstruct(
         options.particles, options.output, data_folder=options.datadir, rows_file=options.ind, config=config

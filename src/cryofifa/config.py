@@ -64,7 +64,7 @@ class CurriculumSettings:
     starts: int = 3  # guided: independent starts, of which the likeliest goes on; single starts fail now and then
     start_share: float = 0.5  # of the run, after which the starts are compared
     visits: int = 50_000  # particles seen in all: measured, poses settle by 40,000; RELION's initial model 100,000
-    # amortized mode learns from its own predictions only and takes longer; the paper's 96 epochs of 100,000 are 10 million
+    # amortized mode learns from its own predictions only and takes longer; the paper's runs are of some 10 million
     amortized_visits: int = 200_000
     fewest_epochs: int = 6
     epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100

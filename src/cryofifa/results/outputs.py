@@ -64,26 +64,28 @@ class Reconstruction:
         return self.folder.report
 
 
-def write_outputs(
-    folder: RunFolder,
-    config: Config,
-    images: ParticleImages,
-    plan: RunPlan,
-    maps: HalfMaps,
-    decoder_map: Float[Tensor, "z y x"],
-    state: PolishState,
-    history: Sequence[EpochRecord],
-    timings: Sequence[tuple[str, float]],
-    warnings: Sequence[str],
-    particle_radius_angstrom: float,
-    agreeing_starts: int,
-) -> Reconstruction:
+@dataclass(frozen=True)
+class RunResults:
+    """What a run found, and how it went."""
+
+    plan: RunPlan
+    maps: HalfMaps
+    decoder_map: Float[Tensor, "z y x"]
+    poses: PolishState
+    particle_radius_angstrom: float
+    agreeing_starts: int
+    history: Sequence[EpochRecord]
+    timings: Sequence[tuple[str, float]]
+    warnings: Sequence[str]
+
+
+def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, results: RunResults) -> Reconstruction:
     """Write all files of a run, run.json last: its presence says that the run is finished."""
-    pixel_size = images.pixel_size_angstrom
+    maps, state, pixel_size = results.maps, results.poses, images.pixel_size_angstrom
     box_angstrom = maps.combined.shape[-1] * pixel_size
     for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, (maps.half_1, maps.half_2), strict=True)):
         write_map(path, volume.cpu(), pixel_size)
-    write_map(folder.decoder_map, decoder_map.cpu(), pixel_size)
+    write_map(folder.decoder_map, results.decoder_map.cpu(), pixel_size)
     write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom)
     poses = PoseTable(
         state.rotation.cpu().double().numpy(),
@@ -92,22 +94,22 @@ def write_outputs(
         state.half.cpu().numpy(),
     )
     write_particles_star(folder.particles, images.table, poses)
-    result = Reconstruction(
+    found = Reconstruction(
         folder=folder,
         particles=len(images.table),
         pixel_size_angstrom=pixel_size,
-        particle_radius_angstrom=particle_radius_angstrom,
+        particle_radius_angstrom=results.particle_radius_angstrom,
         resolution_fsc0143_angstrom=first_crossing_angstrom(maps.fsc, 0.143, box_angstrom),
         resolution_fsc05_angstrom=first_crossing_angstrom(maps.fsc, 0.5, box_angstrom),
-        starts=plan.starts,
-        agreeing_starts=agreeing_starts,
-        pose_change_median_degree=history[-1].pose_change_median_degree if history else None,
-        seconds=sum(seconds for _, seconds in timings),
+        starts=results.plan.starts,
+        agreeing_starts=results.agreeing_starts,
+        pose_change_median_degree=results.history[-1].pose_change_median_degree if results.history else None,
+        seconds=sum(seconds for _, seconds in results.timings),
     )
-    health = _health(result, poses)
-    write_report(folder.report, _report(config, images, plan, maps, state, history, timings, warnings, result, health))
-    write_json(folder.summary, _summary(result, history, timings, warnings, health))
-    return result
+    health = _health(found, poses)
+    write_report(folder.report, _report(config, images, results, found, health))
+    write_json(folder.summary, _summary(found, results, health))
+    return found
 
 
 def read_summary(folder: RunFolder) -> Reconstruction:
@@ -120,25 +122,19 @@ def read_summary(folder: RunFolder) -> Reconstruction:
         raise InputError(f"{folder.summary}: has no {error}; delete the folder and start anew") from None
 
 
-def _summary(
-    result: Reconstruction,
-    history: Sequence[EpochRecord],
-    timings: Sequence[tuple[str, float]],
-    warnings: Sequence[str],
-    health: Sequence[HealthSign],
-) -> dict:
-    values = {name: value for name, value in vars(result).items() if name != "folder"}
+def _summary(found: Reconstruction, results: RunResults, health: Sequence[HealthSign]) -> dict:
+    values = {name: value for name, value in vars(found).items() if name != "folder"}
     return {
         **values,
         "fsc_note": OPTIMISTIC,
         "hand": "unknown",
         "health": [vars(sign) for sign in health],
-        "warnings": list(warnings),
-        "timings_seconds": dict(timings),
+        "warnings": list(results.warnings),
+        "timings_seconds": dict(results.timings),
         "peak_memory_gib": _peak_memory_gib(),
         "peak_gpu_memory_gib": _peak_gpu_memory_gib(),
         "versions": _versions(),
-        "history": [epoch_record_to_json(record) for record in history],
+        "history": [epoch_record_to_json(record) for record in results.history],
     }
 
 
@@ -176,58 +172,48 @@ def _health(result: Reconstruction, poses: PoseTable) -> list[HealthSign]:
 
 
 def _report(
-    config: Config,
-    images: ParticleImages,
-    plan: RunPlan,
-    maps: HalfMaps,
-    state: PolishState,
-    history: Sequence[EpochRecord],
-    timings: Sequence[tuple[str, float]],
-    warnings: Sequence[str],
-    result: Reconstruction,
-    health: Sequence[HealthSign],
+    config: Config, images: ParticleImages, results: RunResults, found: Reconstruction, health: Sequence[HealthSign]
 ) -> ReportContents:
-    table = images.table
-    example_particles, example_projections = _examples(images, maps, state, result)
+    table, maps = images.table, results.maps
+    example_particles, example_projections = _examples(images, results)
     return ReportContents(
-        title=f"{table.source_path.stem}: {result.particles} particles",
+        title=f"{table.source_path.stem}: {found.particles} particles",
         input_path=str(table.source_path),
         map_volume=maps.combined.cpu().numpy(),
-        pixel_size_angstrom=result.pixel_size_angstrom,
+        pixel_size_angstrom=found.pixel_size_angstrom,
         fsc=maps.fsc.cpu().numpy(),
-        resolution_0143_angstrom=result.resolution_fsc0143_angstrom,
-        resolution_05_angstrom=result.resolution_fsc05_angstrom,
-        nyquist_angstrom=2 * result.pixel_size_angstrom,
-        history=history,
-        rotation_volume_to_image=state.rotation.cpu().numpy(),
-        score=state.score.cpu().numpy(),
+        resolution_0143_angstrom=found.resolution_fsc0143_angstrom,
+        resolution_05_angstrom=found.resolution_fsc05_angstrom,
+        nyquist_angstrom=2 * found.pixel_size_angstrom,
+        history=results.history,
+        rotation_volume_to_image=results.poses.rotation.cpu().numpy(),
+        score=results.poses.score.cpu().numpy(),
         example_particles=example_particles,
         example_projections=example_projections,
-        timings=timings,
+        timings=results.timings,
         versions=_versions(),
         settings_toml=config_as_toml(config),
-        warnings=warnings,
+        warnings=results.warnings,
         health=health,
         facts=[
-            ("Particles", f"{result.particles}"),
-            ("Box", f"{plan.box_size} px of {result.pixel_size_angstrom:.4g} A"),
-            ("Particle radius", f"{result.particle_radius_angstrom:.0f} A (99 % of the map's power)"),
+            ("Particles", f"{found.particles}"),
+            ("Box", f"{table.box_size} px of {found.pixel_size_angstrom:.4g} A"),
+            ("Particle radius", f"{found.particle_radius_angstrom:.0f} A (99 % of the map's power)"),
             ("Pose inference", config.pose_mode),
-            ("Device", str(state.rotation.device)),
+            ("Device", str(results.poses.rotation.device)),
             ("Peak memory", f"{_peak_memory_gib():.1f} GiB"),
         ],
         score_meaning="Gain in log-likelihood per Fourier point of the particle's pose over no particle at all.",
     )
 
 
-def _examples(
-    images: ParticleImages, maps: HalfMaps, state: PolishState, result: Reconstruction
-) -> tuple[np.ndarray, np.ndarray]:
+def _examples(images: ParticleImages, results: RunResults) -> tuple[np.ndarray, np.ndarray]:
     """A few particles beside what the map predicts for them, CTF and shift included."""
+    maps, state = results.maps, results.poses
     rows = np.unique(np.linspace(0, len(images.table) - 1, EXAMPLES).astype(np.int64))
     device = maps.combined.device
     chosen = torch.from_numpy(rows).to(device)
-    size, pixel_size = images.table.box_size, result.pixel_size_angstrom
+    size, pixel_size = images.table.box_size, images.pixel_size_angstrom
     plane = HalfPlane.of_box(size, pixel_size, device=device)
     ctf = contrast_transfer(images.ctf_parameters().to(device)[chosen], plane.frequency_per_angstrom)
     slices = FourierGrid.from_volume(maps.combined, size / 2).slices(state.rotation[chosen], plane)

@@ -1,0 +1,253 @@
+"""The phases of one run, each of which leaves a checkpoint behind: starts, ab initio, polish, final map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryofifa.config import Config
+from cryofifa.particles.particle_radius import radius_of_half_maps
+from cryofifa.particles.poses import PoseTable
+from cryofifa.particles.preprocess import ParticleImages, hold_images
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.plan import RunPlan, plan_from_json
+from cryofifa.results.compare_poses import compare_poses
+from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
+from cryofifa.train.ab_initio import AbInitio, WorkingSet
+from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
+from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.random_draws import RandomDraws
+from cryofifa.train.run_log import EpochRecord, Progress, RunLog, epoch_record_from_json, epoch_record_to_json
+
+START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+AGREEING_DEGREE = 20.0  # median rotation between two starts' poses, after alignment, under which they agree
+
+
+@dataclass
+class Phases:
+    """One run as it goes through its phases; call `resume` first."""
+
+    config: Config
+    images: ParticleImages
+    plan: RunPlan
+    device: torch.device
+    folder: RunFolder
+    log: RunLog
+    history: list[EpochRecord] = field(default_factory=list)
+    timings: list[tuple[str, float]] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    starts: list[float] = field(default_factory=list)  # power that each finished start explains
+
+    def resume(self) -> None:
+        """Take up the checkpoint, if there is one; its plan counts."""
+        if not self.folder.checkpoint.exists():
+            return
+        self.tensors, progress = read_checkpoint(self.folder.checkpoint, self.device)
+        self.plan = plan_from_json(progress["plan"])
+        self.history = [epoch_record_from_json(record) for record in progress["history"]]
+        self.timings = [(name, seconds) for name, seconds in progress["timings"]]
+        self.starts = progress["starts"]
+        self.log.line(f"resumed after {len(self.history)} epochs")
+
+    @property
+    def visits_in_all(self) -> int:
+        plan = self.plan
+        epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
+        return plan.ab_initio_particles * epochs + plan.particles * plan.polish_iterations
+
+    @property
+    def visits_done(self) -> int:
+        losers = max(0, len(self.starts) - 1) * self.plan.start_epochs * self.plan.ab_initio_particles
+        return losers + sum(record.particles for record in self.history)
+
+    def find_poses(self, progress: Progress) -> AbInitio:
+        """Ab initio: train encoder and decoder together until the curriculum ends."""
+        plan = self.plan
+        with self._timed("read particles"):
+            particles = self._working_set()
+        for which in range(len(self.starts), plan.starts):
+            self._make_start(which, particles, progress)
+        best = self._best_start
+        ab_initio = self._new_ab_initio(best, particles)
+        ab_initio.load_state(_part(self.tensors, "ab_initio."))
+        done = sum(record.phase == "ab-initio" for record in self.history)
+        for epoch in range(done, plan.curriculum.epochs):
+            record = self._train_epoch(ab_initio, epoch, "ab initio", progress)
+            self.history.append(record)
+            self._keep(_named("ab_initio.", ab_initio.state()))
+        return ab_initio
+
+    def _make_start(self, which: int, particles: WorkingSet, progress: Progress) -> None:
+        """One independent start; it is kept if it explains the particles better than those before it.
+
+        All starts see the same particles through the same Fourier masks, so what they explain of them can be
+        compared; the loss cannot, since its noise grows with the real-space mask.
+        """
+        name = f"start {which + 1} of {self.plan.starts}"
+        start = self._new_ab_initio(which, particles)
+        records = [self._train_epoch(start, epoch, name, progress) for epoch in range(self.plan.start_epochs)]
+        explained = start.explained_power
+        self.log.line(f"{name}: explains {explained:.4f} per Fourier point")
+        kept = {f"start{which}.rotation": start.poses.rotation.clone()}
+        if not self.starts or explained > max(self.starts):
+            self.history = records
+            kept |= _named("ab_initio.", start.state())
+        self.starts.append(explained)
+        self._keep(kept)
+
+    def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
+        plan = self.plan
+        config = replace(self.config, seed=self.config.seed + START_SEED_STEP * which)
+        return AbInitio(config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom)
+
+    def _train_epoch(self, ab_initio: AbInitio, epoch: int, name: str, progress: Progress) -> EpochRecord:
+        with self._timed("ab initio"):
+            progress.stage(name, self.plan.resolution_at(epoch / self.plan.curriculum.epochs), self._last_change)
+            record = ab_initio.train_epoch(epoch, progress.advance)
+        self.log.epoch(record)
+        return record
+
+    def agreeing_starts(self) -> int:
+        """How many of the starts, the one that went on included, came to the same poses."""
+        order = sorted(range(len(self.starts)), key=lambda which: which != self._best_start)
+        chosen, *others = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in order)
+        return 1 + sum(compare_poses(other, chosen).median_rotation_error_degree < AGREEING_DEGREE for other in others)
+
+    def polish_poses(self, ab_initio: AbInitio, progress: Progress) -> PolishState:
+        """Projection matching of all particles, each half against its own map."""
+        state = self._first_polish_state(ab_initio)
+        if self.plan.polish_iterations == 0:
+            return state
+        frame = self.plan.polish_frame
+        with self._timed("read particles"):
+            read = hold_images(self.images, frame)
+        matching = ProjectionMatching(
+            self.config,
+            read,
+            self.images.ctf_parameters().to(self.device),
+            HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=self.device),
+            ab_initio.particle_radius_angstrom,
+            self.plan.shift_range_angstrom,
+        )
+        done = sum(record.phase == "polish" for record in self.history)
+        if done:
+            state = PolishState(**_part(self.tensors, "polish."))
+        for iteration in range(done, self.plan.polish_iterations):
+            with self._timed("polish"):
+                progress.stage("polish", self.history[-1].resolution_angstrom, self._last_change)
+                record = replace(matching.iterate(state, iteration, progress.advance), epoch=len(self.history))
+            self.log.epoch(record)
+            self.history.append(record)
+            self._keep(_named("polish.", vars(state)))
+        return state
+
+    def final_map(self, state: PolishState) -> tuple[HalfMaps, float]:
+        """Back-projection of the untouched full-size images; also the particle's radius as the map shows it."""
+        table = self.images.table
+        plane = HalfPlane.of_box(table.box_size, self.images.pixel_size_angstrom, with_origin=True, device=self.device)
+        with self._timed("final map"):
+            sums = back_project_halves(
+                self.images.normalised,
+                self.images.ctf_parameters().to(self.device),
+                state.rotation,
+                state.shift_angstrom,
+                torch.where(state.posed, state.half, 0),
+                plane,
+            )
+            radius_pixel = (
+                self.config.image.mask_margin * self.plan.particle_radius_angstrom / plane.pixel_size_angstrom
+            )
+            maps = solve_half_maps(sums, radius_pixel, max(3.0, self.config.image.mask_edge_share * radius_pixel))
+        radius = self.plan.particle_radius_angstrom
+        if self.config.diameter_angstrom is None:
+            radius = radius_of_half_maps(maps.half_1, maps.half_2, radius_pixel) * plane.pixel_size_angstrom
+        return maps, radius
+
+    def decoder_map(self, ab_initio: AbInitio) -> Tensor:
+        """What the network itself believes, on the input's grid and in the final map's scale."""
+        frame, table = self.plan.ab_initio_frame, self.images.table
+        spacing = frame.extent_angstrom / (table.box_size * self.images.pixel_size_angstrom)
+        volume = ab_initio.decoder.volume(table.box_size, self.plan.curriculum.end_radius, spacing)
+        # FT / box of an image sampled to `box` from `window` pixels with the noise kept at sd 1
+        return volume * frame.window_pixel
+
+    def _working_set(self) -> WorkingSet:
+        everyone = torch.arange(len(self.images.table))
+        chosen = RandomDraws(self.config.seed, "subset").order(everyone)[: self.plan.ab_initio_particles].sort().values
+        rows = chosen.numpy()
+        frame = self.plan.ab_initio_frame
+        image = torch.cat([self.images.in_frame(block, frame) for block in self.images.blocks(rows)])
+        ctf = self.images.ctf_parameters()[chosen].to(self.device)
+        return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
+
+    def _first_polish_state(self, ab_initio: AbInitio) -> PolishState:
+        count, chosen, device = len(self.images.table), ab_initio.particles.particle, self.device
+        rotation = torch.eye(3, device=device).repeat(count, 1, 1)
+        shift = torch.zeros(count, 2, device=device)
+        posed = torch.zeros(count, dtype=torch.bool, device=device)
+        score = torch.full((count,), float("nan"), device=device)
+        memory = ab_initio.poses
+        rotation[chosen], shift[chosen] = memory.rotation, memory.shift_angstrom
+        posed[chosen], score[chosen] = memory.posed, -memory.loss
+        return PolishState(rotation, shift, posed, self._halves().to(device), score)
+
+    def _halves(self) -> Tensor:
+        """Half sets: those of the input if it has them, else random halves of equal size."""
+        given = self.images.table.random_subset
+        if given is not None:
+            return torch.from_numpy(np.array(given))
+        order = RandomDraws(self.config.seed, "halves").order(torch.arange(len(self.images.table)))
+        half = torch.empty(len(order), dtype=torch.long)
+        half[order] = 1 + torch.arange(len(order)) % 2
+        return half
+
+    def _keep(self, tensors: dict[str, Tensor]) -> None:
+        """Write a checkpoint; the run can go on from here."""
+        self.tensors |= tensors
+        progress = {
+            "plan": asdict(self.plan),
+            "history": [epoch_record_to_json(entry) for entry in self.history],
+            "timings": self.timings,
+            "starts": self.starts,
+        }
+        write_checkpoint(self.folder.checkpoint, self.tensors, progress)
+
+    @property
+    def _best_start(self) -> int:
+        return max(range(len(self.starts)), key=lambda which: self.starts[which])
+
+    @property
+    def _last_change(self) -> float | None:
+        return self.history[-1].pose_change_median_degree if self.history else None
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        seconds = time.monotonic() - started
+        before = dict(self.timings)
+        before[name] = before.get(name, 0.0) + seconds
+        self.timings = list(before.items())
+
+
+def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _as_pose_table(rotation: Tensor) -> PoseTable:
+    """Rotations alone, to be compared."""
+    count = len(rotation)
+    return PoseTable(
+        rotation.cpu().double().numpy(), np.zeros((count, 2)), np.full(count, np.nan), np.zeros(count, np.int64)
+    )
