@@ -3,13 +3,17 @@
 Everything lies in the folder `demo` (or the one given as argument); running it again reuses what is there.
 """
 
+import io
 import sys
 import time
 from pathlib import Path
 
+from PIL import Image
+
 from cryofifa import Config, evaluate, reconstruct, simulate
-from cryofifa.mrc_map import write_map
+from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.results.figures import central_slices, projections
 
 PARTICLES = 2000
 BOX = 48
@@ -46,8 +50,21 @@ def main(folder: Path) -> int:
         f"the map is {'right' if right else 'WRONG'} (wanted: {WORST_RESOLUTION_ANGSTROM:.1f} A and "
         f"{WORST_ROTATION_ERROR_DEGREE:.0f} degrees, or better)"
     )
-    print(f"report: {reconstruction.report}")
+    picture(run / "map.mrc", folder / "picture.png")
+    print(f"picture: {folder / 'picture.png'}\nreport: {reconstruction.report}")
     return 0 if right else 1
+
+
+def picture(map_path: Path, path: Path) -> None:
+    """Central slices above projections, side by side."""
+    volume = read_map(map_path)[0].numpy()
+    rows = [[Image.open(io.BytesIO(png)) for png in make(volume)] for make in (central_slices, projections)]
+    side = rows[0][0].width
+    canvas = Image.new("L", (3 * side, 2 * side))
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            canvas.paste(image, (x * side, y * side))
+    canvas.resize((6 * side, 4 * side), Image.Resampling.BICUBIC).save(path)
 
 
 if __name__ == "__main__":
