@@ -50,6 +50,8 @@ def main() -> None:
         started = time.monotonic()
         simulate_on_device(options, particles, device)
         print(f"simulated {options.particles} particles in {time.monotonic() - started:.0f} s", flush=True)
+    if run.exists():
+        sys.exit(f"{run} exists; delete it, for a resumed run cannot be timed")
     command = [sys.executable, "-m", "cryofifa", "reconstruct", str(particles / "particles.star"), "-o", str(run)]
     command += ["--seed", str(options.seed), "--device", options.device]
     started = time.monotonic()

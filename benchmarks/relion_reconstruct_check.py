@@ -43,7 +43,7 @@ def main() -> int:
             sys.exit(f"relion_reconstruct ended with {finished.returncode}:\n{finished.stdout}{finished.stderr}")
         theirs, _ = read_map(work / "relion.mrc")
     plain = fourier_shell_correlation(ours, theirs)
-    # RELION's map is not masked; ours is: only inside the sphere do both show the same.
+    # Outside of the particle there is noise only, which the two treat alike but for rounding near empty voxels.
     masked = fourier_shell_correlation(in_soft_sphere(ours, options.radius), in_soft_sphere(theirs, options.radius))
     return report(plain, masked, ours.shape[-1] * pixel_size, options.radius, options.wanted)
 

@@ -19,8 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"cryofifa: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"cryofifa: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("cryofifa: stopped; the same command again resumes", file=sys.stderr)
+        resumes = options.run is _reconstruct and not options.dry_run
+        print(f"cryofifa: stopped{'; the same command again resumes' if resumes else ''}", file=sys.stderr)
         return 130
     return 0
 

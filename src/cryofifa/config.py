@@ -28,6 +28,11 @@ class ImageSettings:
     butterworth_order: int = 4  # prototype
     butterworth_resolution_share: float = 0.3  # low-pass over Nyquist of the working box; prototype
 
+    def volume_mask_pixel(self, particle_radius_angstrom: float, pixel_size_angstrom: float) -> tuple[float, float]:
+        """Radius and edge width of the soft mask in pixels; the edge at least 3, for Fourier transforms follow."""
+        radius = particle_radius_angstrom / pixel_size_angstrom
+        return self.mask_margin * radius, max(3.0, self.mask_edge_share * radius)
+
 
 @dataclass(frozen=True)
 class EncoderSettings:
@@ -68,7 +73,7 @@ class CurriculumSettings:
     amortized_visits: int = 200_000
     fewest_epochs: int = 6
     epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100
-    most_particles: int = 20_000  # ab initio works on a random subset of this size; all particles are posed after it
+    most_particles: int = 10_000  # ab initio works on a random subset of this size; all particles are posed after it
     # first mask: coarser, the CTF lets nothing through and poses lock into a wrong minimum (measured on ribosome:
     # 140 A fails, 78 A succeeds; gpcr 70 A); the prototype's two sets began at 70 and 80 A
     start_resolution_angstrom: float = 75.0
@@ -135,6 +140,35 @@ class Config:
     def changed(self, **settings: Any) -> Config:
         """The same settings but for these, checked as a settings file's are."""
         return _overlay(self, settings, "settings")
+
+    def __post_init__(self) -> None:
+        """Raises InputError if a number is out of its range."""
+        c, s = self.curriculum, self.search
+        rules = {
+            "seed must be from 0 to 2^62": 0 <= self.seed < 2**62,
+            "diameter must be positive": _positive(self.diameter_angstrom),
+            "start resolution must be positive": _positive(self.start_resolution_angstrom),
+            "end resolution must be positive": _positive(self.end_resolution_angstrom),
+            "[curriculum] counts must be positive": min(
+                c.mask_steps, c.starts, c.visits, c.amortized_visits, c.fewest_epochs, c.most_particles
+            )
+            > 0
+            and _positive(c.epochs),
+            "[curriculum] minibatch must be at least 2": c.minibatch >= 2,
+            "[curriculum] growth_share must be positive": c.growth_share > 0,
+            "[curriculum] keep_fraction must be over 0 and at most 1": 0 < c.keep_fraction <= 1,
+            "[search] bank_rotations must be at least bank_best": s.bank_rotations >= s.bank_best > 0,
+            "[search] temperature must not be negative": s.temperature >= 0,
+            "[polish] iterations must not be negative, rounds positive": self.polish.iterations >= 0
+            and self.polish.rounds > 0,
+        }
+        broken = [rule for rule, kept in rules.items() if not kept]
+        if broken:
+            raise InputError(f"settings: {'; '.join(broken)}")
+
+
+def _positive(value: float | None) -> bool:
+    return value is None or value > 0
 
 
 def read_config(path: Path, base: Config | None = None) -> Config:

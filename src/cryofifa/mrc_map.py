@@ -1,7 +1,5 @@
 """Maps on disk: cubic MRC files, axes (z, y, x), that always carry their voxel size."""
 
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.atomic_file import atomic_path
 from cryofifa.errors import InputError
 
 
@@ -59,19 +58,7 @@ def write_map(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: f
     """
     if volume.ndim != 3 or len(set(volume.shape)) != 1:
         raise ValueError(f"expected a cubic volume, got shape {tuple(volume.shape)}")
-    path = Path(path)
-    handle, temporary_name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".mrc")
-    temporary = Path(temporary_name)
-    try:
-        os.close(handle)
-        with mrcfile.new(temporary, overwrite=True) as file:
-            file.set_data(volume.detach().cpu().numpy().astype(np.float32))
-            file.set_volume()
-            file.voxel_size = pixel_size_angstrom
-        # mkstemp makes private files; a result is as readable as any other file the user makes.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(Path(path)) as temporary, mrcfile.new(temporary) as file:
+        file.set_data(volume.detach().cpu().numpy().astype(np.float32))
+        file.set_volume()
+        file.voxel_size = pixel_size_angstrom

@@ -28,6 +28,8 @@ from cryofifa.train.run_log import EpochRecord, Progress, RunLog, epoch_record_f
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
 AGREEING_DEGREE = 20.0  # median rotation between two starts' poses, after alignment, under which they agree
 
+SMALLEST_HALF_SHARE = 0.1  # half sets more uneven than this are replaced: their FSC would say nothing
+
 
 @dataclass
 class Phases:
@@ -160,10 +162,10 @@ class Phases:
                 torch.where(state.posed, state.half, 0),
                 plane,
             )
-            radius_pixel = (
-                self.config.image.mask_margin * self.plan.particle_radius_angstrom / plane.pixel_size_angstrom
+            radius_pixel, edge_pixel = self.config.image.volume_mask_pixel(
+                self.plan.particle_radius_angstrom, plane.pixel_size_angstrom
             )
-            maps = solve_half_maps(sums, radius_pixel, max(3.0, self.config.image.mask_edge_share * radius_pixel))
+            maps = solve_half_maps(sums, radius_pixel, edge_pixel)
         radius = self.plan.particle_radius_angstrom
         if self.config.diameter_angstrom is None:
             radius = radius_of_half_maps(maps.half_1, maps.half_2, radius_pixel) * plane.pixel_size_angstrom
@@ -180,9 +182,8 @@ class Phases:
     def _working_set(self) -> WorkingSet:
         everyone = torch.arange(len(self.images.table))
         chosen = RandomDraws(self.config.seed, "subset").order(everyone)[: self.plan.ab_initio_particles].sort().values
-        rows = chosen.numpy()
         frame = self.plan.ab_initio_frame
-        image = torch.cat([self.images.in_frame(block, frame) for block in self.images.blocks(rows)])
+        image = self.images.all_in_frame(chosen.numpy(), frame)
         ctf = self.images.ctf_parameters()[chosen].to(self.device)
         return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
 
@@ -194,14 +195,17 @@ class Phases:
         score = torch.full((count,), float("nan"), device=device)
         memory = ab_initio.poses
         rotation[chosen], shift[chosen] = memory.rotation, memory.shift_angstrom
-        posed[chosen], score[chosen] = memory.posed, -memory.loss
+        posed[chosen], score[chosen] = memory.posed, memory.explained
         return PolishState(rotation, shift, posed, self._halves().to(device), score)
 
     def _halves(self) -> Tensor:
         """Half sets: those of the input if it has them, else random halves of equal size."""
         given = self.images.table.random_subset
         if given is not None:
-            return torch.from_numpy(np.array(given))
+            share = float((given == 1).mean())
+            if SMALLEST_HALF_SHARE <= share <= 1 - SMALLEST_HALF_SHARE:
+                return torch.from_numpy(np.array(given))
+            self.log.warning(f"rlnRandomSubset gives half 1 {share:.0%} of the particles: new random halves are used")
         order = RandomDraws(self.config.seed, "halves").order(torch.arange(len(self.images.table)))
         half = torch.empty(len(order), dtype=torch.long)
         half[order] = 1 + torch.arange(len(order)) % 2

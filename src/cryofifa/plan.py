@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.particles.particle_radius import ImageSurvey
-from cryofifa.particles.preprocess import Frame, even_at_least
+from cryofifa.particles.preprocess import LARGEST_HELD_GIB, Frame, even_at_least
 from cryofifa.particles.table import ParticleTable
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.train.curriculum import Curriculum, stage_at
@@ -43,7 +43,7 @@ class RunPlan:
     def memory_gib(self) -> float:
         """Rough peak: images of both frames, grids of the final map (three sums, transforms, two halves)."""
         images = self.ab_initio_particles * self.ab_initio_frame.box_size**2 * 4
-        images += self.particles * self.polish_frame.box_size**2 * 4
+        images += min(self.particles * self.polish_frame.box_size**2 * 4, LARGEST_HELD_GIB * 2**30)
         return (0.5 * 2**30 + images + 12 * 4 * (2 * self.box_size) ** 3) / 2**30
 
     @property
@@ -103,22 +103,31 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     margin = config.image.mask_margin + config.image.shift_margin_share
     window = min(box_size, max(SMALLEST_BOX, even_at_least(2 * radius * margin / pixel_size)))
     extent = window * pixel_size
-    start = config.start_resolution_angstrom or min(
-        config.curriculum.start_resolution_angstrom, radius / config.curriculum.start_cycles
-    )
-    end = max(config.end_resolution_angstrom or radius / config.curriculum.end_cycles, 2 * pixel_size)
+    start = config.start_resolution_angstrom
+    if start is None:
+        start = min(config.curriculum.start_resolution_angstrom, radius / config.curriculum.start_cycles)
+    end = config.end_resolution_angstrom
+    if end is None:
+        end = radius / config.curriculum.end_cycles
+    end = max(end, 2 * pixel_size)
     if start <= end:
         raise InputError(
             f"start resolution {start:.1f} A is not coarser than the end resolution {end:.1f} A; "
             "change --start-resolution or --end-resolution"
         )
-    box = config.box or min(window, max(SMALLEST_BOX, even_at_least(2 * (extent / end + 1))))
+    box = config.box
+    if box is None:
+        box = min(window, max(SMALLEST_BOX, even_at_least(2 * (extent / end + 1))))
     if box % 2 or not SMALLEST_BOX <= box <= window:
         raise InputError(f"--box {box}: give an even number of pixels from {SMALLEST_BOX} to {window}")
     guided = config.pose_mode == "guided"
-    subset = min(len(table), config.curriculum.most_particles)
+    polish_iterations = config.polish.iterations if guided else 0
+    # without a polish, which poses them all, every particle takes part from the start
+    subset = min(len(table), config.curriculum.most_particles) if polish_iterations else len(table)
     visits = config.curriculum.visits if guided else config.curriculum.amortized_visits
-    epochs = config.curriculum.epochs or max(config.curriculum.fewest_epochs, math.ceil(visits / subset))
+    epochs = config.curriculum.epochs
+    if epochs is None:
+        epochs = max(config.curriculum.fewest_epochs, math.ceil(visits / subset))
     curriculum = Curriculum(
         epochs=epochs,
         mask_steps=config.curriculum.mask_steps,
@@ -134,6 +143,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         disturbance_start_degree=0.0 if guided else config.search.disturbance_degree,
         disturbance_share=config.search.disturbance_share,
     )
+    if curriculum.start_radius >= curriculum.end_radius:
+        raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
     plan = RunPlan(
         particles=len(table),
         box_size=box_size,
@@ -143,7 +154,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         ab_initio_particles=subset,
         ab_initio_frame=Frame(window, box, pixel_size),
         polish_frame=Frame(window, window, pixel_size),
-        polish_iterations=config.polish.iterations if guided else 0,
+        polish_iterations=polish_iterations,
         curriculum=curriculum,
         starts=config.curriculum.starts if guided else 1,
         start_epochs=max(1, round(config.curriculum.start_share * epochs)),

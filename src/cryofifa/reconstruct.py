@@ -5,6 +5,7 @@ particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -
 
 from __future__ import annotations
 
+import warnings as python_warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,8 @@ def reconstruct(
     particles: Path | str,
     output: Path | str,
     *,
-    data_folder: Path | None = None,
-    rows_file: Path | None = None,
+    data_folder: Path | str | None = None,
+    rows_file: Path | str | None = None,
     config: Config | None = None,
 ) -> Reconstruction:
     """Reconstruct a map and every particle's pose from a .star or .cs file; the same call again resumes.
@@ -40,9 +41,9 @@ def reconstruct(
     Raises:
         InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
     """
-    particles, config, folder = Path(particles), config or Config(), RunFolder(Path(output))
+    config, folder = config or Config(), RunFolder(Path(output))
     prepared = prepare(particles, data_folder, rows_file, config)
-    folder.claim(run_settings(particles, data_folder, rows_file, config))
+    folder.claim(run_settings(prepared.images.table, config))
     if folder.summary.exists():
         return read_summary(folder)
     with RunLog(folder.log) as log:
@@ -79,17 +80,25 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def prepare(particles: Path, data_folder: Path | None, rows_file: Path | None, config: Config) -> Prepared:
+def prepare(
+    particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
+) -> Prepared:
     """Read the table, check every stack, look at the images, and plan; writes nothing (this is --dry-run).
 
     Raises:
         InputError: if a file or a setting is wrong.
     """
     device = _device(config)
-    table = read_particles(particles, data_folder, rows_file)
+    with python_warnings.catch_warnings(record=True) as caught:
+        python_warnings.simplefilter("always", UserWarning)
+        table = read_particles(
+            Path(particles),
+            None if data_folder is None else Path(data_folder),
+            None if rows_file is None else Path(rows_file),
+        )
     images = ParticleImages(table, ImageStacks(table), -1.0 if config.invert else 1.0)
     survey = survey_images(images, device)
-    warnings = []
+    warnings = [str(one.message) for one in caught if one.category is UserWarning]
     if survey.contrast_z_score < DARK_Z_SCORE:
         warnings.append(
             "the particles look darker than their background (centre against ring: "

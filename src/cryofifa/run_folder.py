@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from cryofifa.atomic_file import atomic_path
 from cryofifa.config import Config, config_as_dict
 from cryofifa.errors import InputError
+from cryofifa.particles.table import ParticleTable
 
 # settings that may change between two calls of one run: they do not change what it computes
 FREE_SETTINGS = ("device",)
@@ -73,12 +75,12 @@ class RunFolder:
             InputError: if the folder belongs to a run with other settings, or cannot be written.
         """
         try:
-            self.settings.parent.mkdir(parents=True, exist_ok=True)
             if self.settings.exists():
                 self._compare(settings)
             elif self.summary.exists() or self.map.exists():
                 raise InputError(f"{self.path}: holds results of something else; choose another folder with -o")
             else:
+                self.settings.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self.settings, settings)
         except OSError as error:
             raise InputError(
@@ -98,12 +100,12 @@ class RunFolder:
                 )
 
 
-def run_settings(particles: Path, data_folder: Path | None, rows_file: Path | None, config: Config) -> dict[str, Any]:
-    """What identifies a run."""
+def run_settings(table: ParticleTable, config: Config) -> dict[str, Any]:
+    """What identifies a run: the particle file as it is now, the rows used, the settings."""
     return {
-        "particles": str(particles.resolve()),
-        "datadir": None if data_folder is None else str(data_folder.resolve()),
-        "ind": None if rows_file is None else str(rows_file.resolve()),
+        "particles": str(table.source_path.resolve()),
+        "particle_file_sha256": hashlib.sha256(table.source_path.read_bytes()).hexdigest(),
+        "rows_sha256": hashlib.sha256(table.row.tobytes()).hexdigest(),
         "config": config_as_dict(config),
     }
 

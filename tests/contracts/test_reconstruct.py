@@ -124,6 +124,52 @@ def test_half_sets_of_the_input_are_kept(particles: Path, tmp_path: Path):
     assert (found["rlnRandomSubset"] == blocks["particles"]["rlnRandomSubset"]).all()
 
 
+def test_one_sided_half_sets_are_replaced_with_a_warning(
+    particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    blocks = starfile.read(particles, always_dict=True)
+    blocks["particles"]["rlnRandomSubset"] = 1
+    given = particles.parent / "one_half.star"
+    starfile.write(blocks, given)
+    reconstruct(given, tmp_path / "run", config=SMALL)
+    found = starfile.read(tmp_path / "run" / "particles.star", always_dict=True)["particles"]
+    assert (found["rlnRandomSubset"] == 1).sum() == 40
+    assert "new random halves" in capsys.readouterr().err
+
+
+def test_particles_beyond_the_subset_are_posed_too(particles: Path, tmp_path: Path):
+    config = SMALL.changed(curriculum={"most_particles": 50, "fewest_epochs": 3})
+    reconstruct(particles, tmp_path / "run", config=config)
+    found = starfile.read(tmp_path / "run" / "particles.star", always_dict=True)["particles"]
+    angles = found[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy(float)
+    assert len(np.unique(angles.round(3), axis=0)) == 80
+    assert np.isfinite(found["cryofifaScore"].to_numpy(float)).all()
+
+
+def test_an_edited_input_is_not_taken_for_the_old_one(finished: Path, particles: Path):
+    text = particles.read_text()
+    try:
+        particles.write_text(text + "\n")
+        with pytest.raises(InputError, match="particle_file_sha256"):
+            reconstruct(particles, finished, config=SMALL)
+    finally:
+        particles.write_text(text)
+
+
+def test_masked_images_are_refused(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = particles.parent
+    with mrcfile.open(folder / "particles.mrcs") as file:
+        images = file.data.copy()
+    y, x = np.mgrid[-16:16, -16:16]
+    images[7][x**2 + y**2 > 13**2] = 0
+    with mrcfile.new(tmp_path / "particles.mrcs") as file:
+        file.set_data(images)
+        file.set_image_stack()
+    (tmp_path / "particles.star").write_text(particles.read_text())
+    assert main(["reconstruct", str(tmp_path / "particles.star"), "-o", str(tmp_path / "run")]) == 2
+    assert "particle 8 has a constant background" in capsys.readouterr().err
+
+
 def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["reconstruct", str(particles), "-o", str(tmp_path / "run"), "--dry-run"]) == 0
     assert not (tmp_path / "run").exists()
@@ -138,6 +184,8 @@ def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest
         (["--start-resolution", "10", "--end-resolution", "20"], "not coarser"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--ind", "absent.txt"], "absent.txt"),
+        (["--end-resolution", "-3"], "end resolution must be positive"),
+        (["--box", "16", "--start-resolution", "20", "--diameter", "120"], "--box 16 is too small"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(

@@ -14,7 +14,6 @@ from cryofifa.physics.rotations import (
     mirror_in_x,
     perturb_rotation,
     rotation_distance_radian,
-    rotation_from_quaternion,
     rotation_from_six_numbers,
     rotation_from_uniform,
 )
@@ -47,12 +46,6 @@ def test_six_numbers_give_the_images_axes_as_rows():
 def test_six_numbers_of_a_rotation_give_it_back():
     rotation = random_rotations(20)
     torch.testing.assert_close(rotation_from_six_numbers(rotation[:, :2].flatten(1)), rotation)
-
-
-def test_quaternions_are_scipys():
-    quaternion = noise(20, 4)
-    expected = Rotation.from_quat(quaternion.numpy()).as_matrix()
-    np.testing.assert_allclose(rotation_from_quaternion(quaternion), expected, atol=1e-5)
 
 
 def test_uniform_numbers_give_uniform_rotations():

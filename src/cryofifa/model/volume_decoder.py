@@ -27,7 +27,7 @@ def fold_to_half_space(
 
 
 class FourierNet(nn.Module):
-    """Decoder of a volume in a box of `box_size` pixels; coordinates in Fourier pixels, values as FT(image) / box_size.
+    """Decoder of a volume: coordinates in Fourier pixels of the working box, values as FT(image) / working box.
 
     coordinate_scale: what one Fourier pixel is multiplied by before the sine layers. The transform of a particle of
     radius R varies on the scale 1/R, so the scale is set from R, not from the box.

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import ParticleTable
 from cryofifa.physics.ctf import CtfParameters
@@ -59,11 +60,14 @@ class ParticleImages:
 
     def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
         """Full-size images: background ring of mean 0 and sd 1, protein bright."""
-        image = normalise_background(torch.from_numpy(self.stacks.read(rows)) * self.sign)
+        image = torch.from_numpy(self.stacks.read(rows)) * self.sign
+        self._check_background(image, rows)
+        image = normalise_background(image)
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
         for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
             members = torch.from_numpy(ratios == ratio)
-            image[members] = resample_pixel_size(image[members], float(ratio))
+            # values are kept, so white noise comes out with sd `ratio`: brought back to 1
+            image[members] = resample_pixel_size(image[members], float(ratio)) / float(ratio)
         return image
 
     def in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
@@ -72,6 +76,26 @@ class ParticleImages:
         if frame.box_size == frame.window_pixel:
             return image
         return rescale_images(image, frame.box_size) * (frame.window_pixel / frame.box_size)
+
+    def all_in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
+        """`in_frame` for many rows, block by block into one tensor."""
+        held = torch.empty(len(rows), frame.box_size, frame.box_size)
+        filled = 0
+        for block in self.blocks(rows):
+            held[filled : filled + len(block)] = self.in_frame(block, frame)
+            filled += len(block)
+        return held
+
+    def _check_background(self, image: Float[Tensor, "n y x"], rows: np.ndarray) -> None:
+        size = image.shape[-1]
+        background = image[:, distance_from_centre(size, 2) > BACKGROUND_RING_SHARE * size]
+        flat = background.std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
+        if flat.any():
+            row = rows[int(flat.nonzero()[0])]
+            raise InputError(
+                f"{self.table.source_path}: particle {self.table.row[row] + 1} has a constant background, as masked "
+                "images have; extract the particles without a mask"
+            )
 
     def blocks(self, rows: np.ndarray, size: int = 512) -> Iterator[np.ndarray]:
         """The rows in blocks that fit any memory."""
@@ -106,7 +130,7 @@ def hold_images(images: ParticleImages, frame: Frame) -> Callable[[np.ndarray], 
     count = len(images.table)
     if count * frame.box_size**2 * 4 > LARGEST_HELD_GIB * 2**30:
         return lambda rows: images.in_frame(rows, frame)
-    held = torch.cat([images.in_frame(block, frame) for block in images.blocks(np.arange(count))])
+    held = images.all_in_frame(np.arange(count), frame)
     return lambda rows: held[torch.from_numpy(rows)]
 
 

@@ -1,6 +1,6 @@
 """CTF-weighted Fourier back-projection: the linear map of which the central slice is the adjoint.
 
-    V(k) = gain(|k|) sum_i w_i CTF_i F_i / sum_i w_i CTF_i^2      over all image points that fall on k
+    V(k) = gain(|k|) sum_i CTF_i F_i / sum_i CTF_i^2      over all image points that fall on k
 
 Points are spread onto a grid twice finer than the box (trilinear weights), the Hermitian mates are added, and the
 volume is divided by the gridding function afterwards.
@@ -54,7 +54,6 @@ class BackProjector:
         ctf: Float[Tensor, "particles points"],
         rotation_volume_to_image: Float[Tensor, "particles 3 3"],
         plane: HalfPlane,
-        particle_weight: Float[Tensor, " particles"] | None = None,
     ) -> None:
         """Spread images whose shift was already taken out (centred) at their rotations."""
         size = FourierGrid.size_for(self.box_size / 2)
@@ -65,9 +64,6 @@ class BackProjector:
         base_index = (base[..., 2] * size + base[..., 1]) * size + base[..., 0]
         numerator = centred_transform * ctf
         denominator = ctf.square()
-        if particle_weight is not None:
-            numerator = numerator * particle_weight[:, None]
-            denominator = denominator * particle_weight[:, None]
         real, imaginary = numerator.real.contiguous(), numerator.imag.contiguous()
         for z in (0, 1):
             for y in (0, 1):

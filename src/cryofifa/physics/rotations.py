@@ -23,11 +23,6 @@ def rotation_from_six_numbers(six: Float[Tensor, "*batch 6"]) -> Float[Tensor, "
     return roma.special_gramschmidt(columns).mT
 
 
-def rotation_from_quaternion(quaternion: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation of a quaternion (x, y, z, w) of any length but zero."""
-    return roma.unitquat_to_rotmat(roma.quat_normalize(quaternion))
-
-
 def rotation_from_uniform(uniform: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """Three numbers uniform in [0, 1) -> a rotation uniform over SO(3) (Shoemake 1992)."""
     a, b = (1 - uniform[..., 0]).sqrt(), uniform[..., 0].sqrt()

@@ -1,7 +1,6 @@
 """Fourier shell correlation: FSC(s) = Re sum_s A B* / sqrt(sum_s |A|^2 sum_s |B|^2)."""
 
 import csv
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.atomic_file import atomic_path
 from cryofifa.physics.fourier import fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 
@@ -59,18 +59,12 @@ def first_crossing_angstrom(curve: Float[Tensor, " shells"], threshold: float, b
 
 def write_fsc_csv(path: Path, curve: Float[Tensor, " shells"], box_angstrom: float) -> None:
     """Write columns shell, resolution_angstrom, frequency_per_angstrom, fsc; all at once."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["shell", "resolution_angstrom", "frequency_per_angstrom", "fsc"])
-            for shell, value in enumerate(curve.tolist()):
-                resolution = f"{box_angstrom / shell:.4f}" if shell else "inf"
-                writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", f"{value:.6f}"])
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(Path(path)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["shell", "resolution_angstrom", "frequency_per_angstrom", "fsc"])
+        for shell, value in enumerate(curve.tolist()):
+            resolution = f"{box_angstrom / shell:.4f}" if shell else "inf"
+            writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", f"{value:.6f}"])
 
 
 @dataclass(frozen=True)

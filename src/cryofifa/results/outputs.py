@@ -27,7 +27,7 @@ from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.plan import RunPlan
 from cryofifa.results.fsc import first_crossing_angstrom, write_fsc_csv
-from cryofifa.results.report import HealthSign, ReportContents, write_report
+from cryofifa.results.report import FSC_NOTE, HealthSign, ReportContents, write_report
 from cryofifa.results.view_coverage import fourier_sampling
 from cryofifa.run_folder import RunFolder, read_json, write_json
 from cryofifa.train.half_maps import HalfMaps
@@ -37,8 +37,6 @@ from cryofifa.train.run_log import EpochRecord, epoch_record_to_json
 EXAMPLES = 8
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
 EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
-
-OPTIMISTIC = "both halves were posed with one shared network, so this FSC is optimistic: no gold-standard resolution"
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _summary(found: Reconstruction, results: RunResults, health: Sequence[Health
     values = {name: value for name, value in vars(found).items() if name != "folder"}
     return {
         **values,
-        "fsc_note": OPTIMISTIC,
+        "fsc_note": FSC_NOTE,
         "hand": "unknown",
         "health": [vars(sign) for sign in health],
         "warnings": list(results.warnings),
@@ -152,9 +150,10 @@ def _health(result: Reconstruction, poses: PoseTable) -> list[HealthSign]:
         HealthSign(
             "Starts",
             f"{result.agreeing_starts} of {result.starts} agree",
-            None if result.starts == 1 else result.agreeing_starts > 1,
+            True if result.agreeing_starts > 1 else None,
             "Independent starts from other seeds that came to the same poses early in the run. Several that agree "
-            "speak for a right solution; one alone may still be right, since the likeliest one went on.",
+            "speak for a right solution; one alone may still be right: the likeliest one went on, and starts of a "
+            "symmetric particle do not agree even when right.",
         ),
         HealthSign(
             "Views",
@@ -166,7 +165,7 @@ def _health(result: Reconstruction, poses: PoseTable) -> list[HealthSign]:
             "Half maps",
             f"FSC 0.143 at {result.resolution_fsc0143_angstrom:.1f} A",
             None,
-            OPTIMISTIC[0].upper() + OPTIMISTIC[1:] + ".",
+            FSC_NOTE,
         ),
     ]
 

@@ -55,7 +55,7 @@ class PoseMemory:
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
     posed: Bool[Tensor, " n"]
-    loss: Float[Tensor, " n"]
+    explained: Float[Tensor, " n"]  # |y|^2 - |y - prediction|^2 per Fourier point
 
     @classmethod
     def random(cls, count: int, seed: int, device: torch.device) -> PoseMemory:
@@ -171,7 +171,8 @@ class AbInitio:
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in part("optimiser.").items():
             index, slot = name.split(".")
-            slots.setdefault(int(index), {})[slot] = value
+            # Adam counts its steps on the CPU: a counter on the GPU would be waited for in every step
+            slots.setdefault(int(index), {})[slot] = value.cpu() if slot == "step" else value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
 
@@ -192,11 +193,11 @@ class AbInitio:
         self.poses.rotation[members] = poses.rotation.detach()
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
         self.poses.posed[members] = True
-        self.poses.loss[members] = loss.detach()
+        explained = batch.measured.abs().square().mean(dim=-1) - loss.detach()
+        self.poses.explained[members] = explained
         winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
-        explained = (batch.measured.abs().square().mean(dim=-1) - loss.detach()).sum()
-        return torch.cat([torch.stack([loss.detach().sum(), teaching, explained]), winners])
+        return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
     def _encoder_input(self, batch: Minibatch) -> Float[Tensor, "n bases 2 y x"]:
         settings = self.config.image

@@ -14,7 +14,8 @@ from cryofifa.physics.fourier import HalfPlane
 class Minibatch:
     """Particles of one step with all that the physics needs of them.
 
-    measured: FT(M_R * X) / box at the points of the Fourier mask; noise has unit variance.
+    measured: FT(M_R * X) / box at the points of the Fourier mask; the noise has the variance of the share of the image
+        that M_R leaves.
     """
 
     particle: Int[Tensor, " n"]

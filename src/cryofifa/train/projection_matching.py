@@ -72,6 +72,7 @@ class ProjectionMatching:
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
         self.extent_angstrom = plane.extent_angstrom
+        self._mask_pixel = config.image.volume_mask_pixel(particle_radius_angstrom, plane.pixel_size_angstrom)
 
     def half_maps(self, state: PolishState) -> HalfMaps:
         """Maps of the posed particles."""
@@ -79,7 +80,7 @@ class ProjectionMatching:
         sums = back_project_halves(
             self.read_images, self.ctf_parameters, state.rotation, state.shift_angstrom, half, self.plane
         )
-        return solve_half_maps(sums, self._mask_radius_pixel, self._mask_edge_pixel)
+        return solve_half_maps(sums, *self._mask_pixel)
 
     def iterate(self, state: PolishState, iteration: int, on_block: Callable[[int], None] | None = None) -> EpochRecord:
         """One iteration; changes `state` and returns what happened."""
@@ -92,7 +93,7 @@ class ProjectionMatching:
         before_rotation, before_shift = state.rotation.clone(), state.shift_angstrom.clone()
         posed_before = state.posed.clone()
         for which, volume in ((1, maps.half_1), (2, maps.half_2)):
-            mask = spherical_mask(plane.box_size, self._mask_radius_pixel, self._mask_edge_pixel, volume.device)
+            mask = spherical_mask(plane.box_size, *self._mask_pixel, volume.device)
             reference = _Reference(FourierGrid.from_volume(volume * mask, limit), plane, 1 / noise)
             for members in in_blocks((state.half == which).nonzero()[:, 0], BLOCK):
                 origins += self._search(state, members, reference, limit, iteration)
@@ -115,14 +116,6 @@ class ProjectionMatching:
             phase="polish",
         )
 
-    @property
-    def _mask_radius_pixel(self) -> float:
-        return self.config.image.mask_margin * self.particle_radius_angstrom / self.plane.pixel_size_angstrom
-
-    @property
-    def _mask_edge_pixel(self) -> float:
-        return max(3.0, self.config.image.mask_edge_share * self._mask_radius_pixel)
-
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
         fallen = (fsc[1:] < self.config.polish.fsc_limit).nonzero()
@@ -142,8 +135,7 @@ class ProjectionMatching:
 
     def _image_mask(self, shift_angstrom: Float[Tensor, "n 2"]) -> Float[Tensor, "n y x"]:
         pixel = self.plane.pixel_size_angstrom
-        radius, edge = self._mask_radius_pixel, self._mask_edge_pixel
-        return circular_mask(self.plane.box_size, radius, edge, -shift_angstrom / pixel, shift_angstrom.device)
+        return circular_mask(self.plane.box_size, *self._mask_pixel, -shift_angstrom / pixel, shift_angstrom.device)
 
     def _search(
         self, state: PolishState, members: Tensor, reference: _Reference, limit: float, iteration: int

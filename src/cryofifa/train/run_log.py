@@ -15,7 +15,6 @@ from typing import Any
 from tqdm import tqdm
 
 WINNER_ORIGINS = ("encoder", "memory", "perturbation", "bank")
-PHASES = ("ab-initio", "polish")
 
 
 @dataclass(frozen=True)
