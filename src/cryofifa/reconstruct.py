@@ -99,7 +99,8 @@ def prepare(
     images = ParticleImages(table, ImageStacks(table), -1.0 if config.invert else 1.0)
     survey = survey_images(images, device)
     warnings = [str(one.message) for one in caught if one.category is UserWarning]
-    if survey.contrast_z_score < DARK_Z_SCORE:
+    # a hollow particle is darker in its centre than its shell, so the deconvolved mean must say the same
+    if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:
         warnings.append(
             "the particles look darker than their background (centre against ring: "
             f"{survey.contrast_z_score:.0f} standard errors); protein should be bright: try "

@@ -120,12 +120,16 @@ def test_groups_come_to_the_pixel_size_of_the_largest(tmp_path):
         assert float(half.sum()) * 4 == pytest.approx(2 * math.pi * math.log(2) * 64, rel=0.06)
 
 
-def test_noise_keeps_its_sd_when_the_pixel_size_is_brought_to_the_largest_groups(tmp_path):
-    """The background ring has sd 1 after `normalised`, whatever the group's pixel size."""
-    sizes = [2.0] * 12 + [2.2] * 10
-    particles = particle_images(tmp_path, noise(22, SIZE).numpy(), sizes)
-    found = particles.normalised(np.arange(22))[12:, 12:-12, 12:-12]  # well inside both fields
-    assert float(found.std()) == pytest.approx(1, abs=0.05)
+def test_noise_keeps_its_power_when_the_pixel_size_is_brought_to_the_largest_groups(tmp_path):
+    """White noise of sd 1 has the power 1 at every frequency below the old Nyquist, whatever the group's pixel size."""
+    sizes = [2.0] * 120 + [2.2] * 100
+    particles = particle_images(tmp_path, noise(220, SIZE).numpy(), sizes)
+    found = particles.normalised(np.arange(220))[120:, 12:-12, 12:-12]  # well inside both fields
+    side = found.shape[-1]
+    frequency = np.fft.fftfreq(side)
+    below = np.hypot(frequency[:, None], frequency) < 0.4  # the old Nyquist is at 0.5 * 2.0 / 2.2
+    power = np.abs(np.fft.fft2(found.numpy())) ** 2 / side**2
+    assert power[:, below].mean() == pytest.approx(1, abs=0.05)
 
 
 def test_inverting_flips_the_sign(tmp_path):

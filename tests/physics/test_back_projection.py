@@ -96,18 +96,6 @@ def test_empty_sums_give_a_finite_volume():
     assert torch.isfinite(BackProjector.empty(12).volume()).all()
 
 
-def test_particle_weights_count_like_repeated_particles():
-    plane, rotation = HalfPlane.of_box(12, 1.0), random_rotations(4)
-    values, ctf = torch.complex(noise(4, len(plane)), noise(4, len(plane), seed=1)), noise(4, len(plane), seed=2)
-    weighted, repeated, zero = (BackProjector.empty(12) for _ in range(3))
-    weighted.add(values, ctf, rotation, plane, torch.tensor([2.0, 1.0, 0.0, 3.0]))
-    rows = torch.tensor([0, 0, 1, 3, 3, 3])
-    repeated.add(values[rows], ctf[rows], rotation[rows], plane)
-    torch.testing.assert_close(weighted.data_real, repeated.data_real, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(weighted.weight, repeated.weight, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close((weighted + zero).volume(), weighted.volume())
-
-
 def test_halves_add_up_to_the_whole():
     plane, rotation = HalfPlane.of_box(12, 1.0), random_rotations(6)
     values, ctf = torch.complex(noise(6, len(plane)), noise(6, len(plane), seed=1)), noise(6, len(plane), seed=2)

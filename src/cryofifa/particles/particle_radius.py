@@ -30,7 +30,8 @@ class ImageSurvey:
     """What a first look at the images tells."""
 
     particle_radius_angstrom: float
-    contrast_z_score: float  # mean of the central disc over the ring, in standard errors; negative: dark particles
+    contrast_z_score: float  # mean of the central disc over the ring, in standard errors; negative: dark, or hollow
+    contrast_skew: float  # highest plus lowest value of the deconvolved mean's profile over their span; negative: dark
 
 
 def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
@@ -44,16 +45,21 @@ def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
     ctf_parameters = images.ctf_parameters().to(device)
     centre = distance_from_centre(size, 2, device)
     power = torch.zeros(size, size, device=device)
+    total = torch.zeros(size, size, device=device)
     disc_means = []
     for block in images.blocks(rows):
         image = images.normalised(block).to(device)
         disc_means.append(image[:, centre < 0.15 * size].mean(dim=1))
         ctf = contrast_transfer(ctf_parameters[torch.from_numpy(block).to(device)], frequency)
         restored = plane.gather(fourier_2d(image)) * ctf / (ctf.square() + WIENER_CONSTANT) * low_pass
-        power += inverse_fourier_2d(plane.fill(restored)).square().sum(dim=0)
+        picture = inverse_fourier_2d(plane.fill(restored))
+        power += picture.square().sum(dim=0)
+        total += picture.sum(dim=0)
     means = torch.cat(disc_means)
     z_score = float(means.mean() / (means.std() / max(1, len(means)) ** 0.5 + 1e-12)) if len(means) > 1 else 0.0
-    return ImageSurvey(radius_of_power(power, SIGNAL_SHARE) * pixel_size, z_score)
+    profile = _radial_mean(total)
+    skew = float((profile.max() + profile.min()) / (profile.max() - profile.min() + 1e-30))
+    return ImageSurvey(radius_of_power(power, SIGNAL_SHARE) * pixel_size, z_score, skew)
 
 
 def radius_of_power(power: Tensor, share: float) -> float:
@@ -63,9 +69,7 @@ def radius_of_power(power: Tensor, share: float) -> float:
     do not count.
     """
     size = power.shape[-1]
-    ring = distance_from_centre(size, 2, power.device).round().long().clamp(max=size // 2).flatten()
-    total = torch.zeros(size // 2 + 1, device=power.device).index_add_(0, ring, power.flatten())
-    profile = (total / torch.bincount(ring)).cpu().numpy()[:-1]
+    profile = _radial_mean(power)
     smooth = np.convolve(np.pad(profile, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     peak = int(smooth.argmax())
     fallen = smooth[peak:] - smooth[peak:].min() < FALLEN_SHARE * (smooth[peak] - smooth[peak:].min())
@@ -75,6 +79,14 @@ def radius_of_power(power: Tensor, share: float) -> float:
     radius = np.arange(edge + 1)
     signal = (smooth[: edge + 1] - smooth[edge]).clip(0) * radius
     return _radius_holding(signal, share, 0.35 * size)
+
+
+def _radial_mean(image: Tensor) -> np.ndarray:
+    """Mean over rings one pixel wide, up to the edge of the box."""
+    size = image.shape[-1]
+    ring = distance_from_centre(size, 2, image.device).round().long().clamp(max=size // 2).flatten()
+    total = torch.zeros(size // 2 + 1, device=image.device).index_add_(0, ring, image.flatten())
+    return (total / torch.bincount(ring)).cpu().numpy()[:-1]
 
 
 def radius_of_volume(volume: Tensor, share: float = SIGNAL_SHARE) -> float:
