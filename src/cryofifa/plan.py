@@ -145,6 +145,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     )
     if curriculum.start_radius >= curriculum.end_radius:
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
+    starts = config.curriculum.starts if guided else 1
     plan = RunPlan(
         particles=len(table),
         box_size=box_size,
@@ -156,8 +157,9 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         polish_frame=Frame(window, window, pixel_size),
         polish_iterations=polish_iterations,
         curriculum=curriculum,
-        starts=config.curriculum.starts if guided else 1,
-        start_epochs=max(1, round(config.curriculum.start_share * epochs)),
+        starts=starts,
+        # a single start has nobody to be compared with
+        start_epochs=max(1, round(config.curriculum.start_share * epochs)) if starts > 1 else 0,
     )
     first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
     if first_points < 2:

@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
-from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
+from cryofifa.physics.fourier import HalfPlane, fourier_3d, inverse_fourier_3d, window_centre
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 
 LEAST_WEIGHT_SHARE = 1e-3  # of the shell's mean weight (RELION)
@@ -77,7 +77,9 @@ class BackProjector:
                     self.weight.index_add_(0, index, (share * denominator).flatten())
 
     def volume(self, shell_gain: Float[Tensor, " shells"] | None = None) -> Float[Tensor, "z y x"]:
-        """The volume of the box in real space, each shell (0 .. N//2) times its gain; a soft ball cuts the corners.
+        """The volume of the box in real space, times a gain given per shell (0 .. N//2); a soft ball cuts the corners.
+
+        The gain comes last: before the volume is cut out of the finer grid it would smear over neighbouring shells.
 
         A weight below 1/1000 of its shell's mean counts as that much, as RELION has it; so does the ball, which ends
         at the box's edge and keeps out aliases of what lies beyond it.
@@ -91,12 +93,15 @@ class BackProjector:
         shell = shell.clamp(max=shells - 1)
         mean_weight = shell_mean(weight, shell, inside, shells)
         floor = (LEAST_WEIGHT_SHARE * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
-        gain = torch.ones_like(mean_weight) if shell_gain is None else shell_gain.to(mean_weight)
         # data and weight were spread with the same trilinear weights: their ratio interpolates, as RELION's does
-        transform = torch.where(inside, data / torch.maximum(weight, floor[shell]) * gain[shell], 0)
+        transform = torch.where(inside, data / torch.maximum(weight, floor[shell]), 0)
         padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
         volume = window_centre(padded, self.box_size, 3) / trilinear_gridding(self.box_size, padded.device)
-        return volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, padded.device)
+        volume = volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, volume.device)
+        if shell_gain is None:
+            return volume
+        shell = distance_from_centre(self.box_size, 3, volume.device).round().long().clamp(max=shells - 1)
+        return inverse_fourier_3d(fourier_3d(volume) * shell_gain.to(volume)[shell])
 
 
 def add_hermitian_mate(grid: Tensor) -> Tensor:

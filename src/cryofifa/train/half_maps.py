@@ -18,6 +18,8 @@ from cryofifa.results.fsc import fourier_shell_correlation
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
 
+LEAST_GAIN = 0.2  # of shells without signal; lower, the filter is so steep that a mask mixes shells; our choice
+
 ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 
 
@@ -73,7 +75,8 @@ def solve_half_maps(
     first, second = sums
     mask = spherical_mask(first.box_size, mask_radius_pixel, mask_edge_pixel, first.weight.device)
     fsc = fourier_shell_correlation(first.volume() * mask, second.volume() * mask)
-    half_gain = fsc.clamp(1e-3, 1.0)
+    # never rising again: where there is only noise the curve jumps, and a gain that does would mix shells
+    half_gain = fsc.clamp(LEAST_GAIN, 1.0).cummin(dim=0).values
     return HalfMaps(
         first.volume(half_gain),
         second.volume(half_gain),
