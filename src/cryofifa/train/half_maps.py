@@ -18,7 +18,7 @@ from cryofifa.results.fsc import fourier_shell_correlation
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
 
-LEAST_GAIN = 0.2  # of shells without signal; lower, the filter is so steep that a mask mixes shells; our choice
+LEAST_GAIN = 0.15  # of shells without signal; lower, the filter is so steep that a mask mixes shells; our choice
 
 ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 
