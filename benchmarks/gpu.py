@@ -23,16 +23,13 @@ from cryofifa import evaluate
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulate import SIGNAL_DISC_SHARE, draw_parameters
 from cryofifa.particles.simulated_set import (
-    AMPLITUDE_CONTRAST,
-    SPHERICAL_ABERRATION_MILLIMETRE,
-    VOLTAGE_KILOVOLT,
     SimulatedParameters,
     write_stack,
     write_star,
 )
 from cryofifa.particles.structure import structure_volume
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.ctf import CtfParameters, contrast_transfer
+from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.mask import circular_mask
@@ -94,20 +91,8 @@ class ImageMaker:
     def images(self, rows: slice) -> torch.Tensor:
         """F^-1[ CTF * slice * exp(2 pi i k.t) ]."""
         drawn = self.drawn
-        u = self._on_device(drawn.defocus_u_angstrom[rows])
-        ctf = CtfParameters(
-            defocus_u_angstrom=u,
-            defocus_v_angstrom=self._on_device(drawn.defocus_v_angstrom[rows]),
-            defocus_angle_radian=self._on_device(np.radians(drawn.defocus_angle_degree[rows])),
-            phase_shift_radian=torch.zeros_like(u),
-            voltage_kilovolt=torch.full_like(u, VOLTAGE_KILOVOLT),
-            spherical_aberration_millimetre=torch.full_like(u, SPHERICAL_ABERRATION_MILLIMETRE),
-            amplitude_contrast=torch.full_like(u, AMPLITUDE_CONTRAST),
-            b_factor_square_angstrom=torch.zeros_like(u),
-            scale=torch.ones_like(u),
-        )
         slices = self.grid.slices(self._on_device(drawn.rotation_volume_to_image[rows]), self.plane)
-        contrast = contrast_transfer(ctf, self.plane.frequency_per_angstrom)
+        contrast = contrast_transfer(drawn.ctf(rows).to(self.device), self.plane.frequency_per_angstrom)
         shift = self._on_device(drawn.shift_angstrom[rows])
         return inverse_fourier_2d(self.plane.fill(form_image(slices, contrast, shift, self.plane)))
 

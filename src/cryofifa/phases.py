@@ -42,7 +42,7 @@ class Phases:
     folder: RunFolder
     log: RunLog
     history: list[EpochRecord] = field(default_factory=list)
-    timings: list[tuple[str, float]] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
     tensors: dict[str, Tensor] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)  # power that each finished start explains
 
@@ -53,7 +53,7 @@ class Phases:
         self.tensors, progress = read_checkpoint(self.folder.checkpoint, self.device)
         self.plan = plan_from_json(progress["plan"])
         self.history = [epoch_record_from_json(record) for record in progress["history"]]
-        self.timings = [(name, seconds) for name, seconds in progress["timings"]]
+        self.timings = progress["timings"]
         self.starts = progress["starts"]
         self.log.line(f"resumed after {len(self.history)} epochs")
 
@@ -75,8 +75,7 @@ class Phases:
             particles = self._working_set()
         for which in range(len(self.starts), plan.starts):
             self._make_start(which, particles, progress)
-        best = self._best_start
-        ab_initio = self._new_ab_initio(best, particles)
+        ab_initio = self._new_ab_initio(self._best_start, particles)
         ab_initio.load_state(_part(self.tensors, "ab_initio."))
         done = sum(record.phase == "ab-initio" for record in self.history)
         for epoch in range(done, plan.curriculum.epochs):
@@ -234,10 +233,7 @@ class Phases:
     def _timed(self, name: str) -> Iterator[None]:
         started = time.monotonic()
         yield
-        seconds = time.monotonic() - started
-        before = dict(self.timings)
-        before[name] = before.get(name, 0.0) + seconds
-        self.timings = list(before.items())
+        self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - started
 
 
 def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -61,7 +61,13 @@ class ParticleImages:
     def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
         """Full-size images: background ring of mean 0 and sd 1, protein bright."""
         image = torch.from_numpy(self.stacks.read(rows)) * self.sign
-        self._check_background(image, rows)
+        flat = background_pixels(image).std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
+        if flat.any():
+            row = rows[int(flat.nonzero()[0])]
+            raise InputError(
+                f"{self.table.source_path}: particle {self.table.row[row] + 1} has a constant background, as masked "
+                "images have; extract the particles without a mask"
+            )
         image = normalise_background(image)
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
         for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
@@ -85,17 +91,6 @@ class ParticleImages:
             held[filled : filled + len(block)] = self.in_frame(block, frame)
             filled += len(block)
         return held
-
-    def _check_background(self, image: Float[Tensor, "n y x"], rows: np.ndarray) -> None:
-        size = image.shape[-1]
-        background = image[:, distance_from_centre(size, 2) > BACKGROUND_RING_SHARE * size]
-        flat = background.std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
-        if flat.any():
-            row = rows[int(flat.nonzero()[0])]
-            raise InputError(
-                f"{self.table.source_path}: particle {self.table.row[row] + 1} has a constant background, as masked "
-                "images have; extract the particles without a mask"
-            )
 
     def blocks(self, rows: np.ndarray, size: int = 512) -> Iterator[np.ndarray]:
         """The rows in blocks that fit any memory."""
@@ -134,10 +129,15 @@ def hold_images(images: ParticleImages, frame: Frame) -> Callable[[np.ndarray], 
     return lambda rows: held[torch.from_numpy(rows)]
 
 
+def background_pixels(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n pixels"]:
+    """The pixels outside the background ring."""
+    size = image.shape[-1]
+    return image[:, distance_from_centre(size, 2) > BACKGROUND_RING_SHARE * size]
+
+
 def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
     """Subtract the mean and divide by the sd of the pixels outside the background ring, per image."""
-    size = image.shape[-1]
-    background = image[:, distance_from_centre(size, 2) > BACKGROUND_RING_SHARE * size]
+    background = background_pixels(image)
     deviation = background.std(dim=1).clamp_min(1e-12)
     return (image - background.mean(dim=1)[:, None, None]) / deviation[:, None, None]
 

@@ -19,10 +19,7 @@ from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulated_set import (
-    AMPLITUDE_CONTRAST,
     JUNK_KINDS,
-    SPHERICAL_ABERRATION_MILLIMETRE,
-    VOLTAGE_KILOVOLT,
     SimulatedParameters,
     write_stack,
     write_star,
@@ -178,22 +175,7 @@ def _transforms(
 def _clean_transforms(grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParameters, rows: slice) -> Tensor:
     rotation = torch.from_numpy(drawn.rotation_volume_to_image[rows]).float()
     shift = torch.from_numpy(drawn.shift_angstrom[rows]).float()
-    return _transforms(grid, plane, rotation, shift, _ctf(drawn, rows))
-
-
-def _ctf(drawn: SimulatedParameters, rows: slice) -> CtfParameters:
-    u = torch.from_numpy(drawn.defocus_u_angstrom[rows]).float()
-    return CtfParameters(
-        defocus_u_angstrom=u,
-        defocus_v_angstrom=torch.from_numpy(drawn.defocus_v_angstrom[rows]).float(),
-        defocus_angle_radian=torch.from_numpy(np.radians(drawn.defocus_angle_degree[rows])).float(),
-        phase_shift_radian=torch.zeros_like(u),
-        voltage_kilovolt=torch.full_like(u, VOLTAGE_KILOVOLT),
-        spherical_aberration_millimetre=torch.full_like(u, SPHERICAL_ABERRATION_MILLIMETRE),
-        amplitude_contrast=torch.full_like(u, AMPLITUDE_CONTRAST),
-        b_factor_square_angstrom=torch.zeros_like(u),
-        scale=torch.ones_like(u),
-    )
+    return _transforms(grid, plane, rotation, shift, drawn.ctf(rows))
 
 
 def _signal_variance(grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParameters) -> float:
@@ -232,7 +214,7 @@ def _junk_transform(
     if kind == "scrambled":
         phase = torch.from_numpy(generator.uniform(0, 2 * np.pi, len(plane))).float()
         return torch.polar(particle.abs(), phase)
-    contrast = contrast_transfer(_ctf(drawn, slice(row, row + 1)), plane.frequency_per_angstrom)
+    contrast = contrast_transfer(drawn.ctf(slice(row, row + 1)), plane.frequency_per_angstrom)
     transform = _blobs(plane, generator) * contrast
     # Ice stands out: an image whose standard deviation is one to three times the noise's.
     return (transform * generator.uniform(1.0, 3.0) / inverse_fourier_2d(plane.fill(transform)).std())[0]

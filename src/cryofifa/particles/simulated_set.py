@@ -8,9 +8,11 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import starfile
+import torch
 from jaxtyping import Float64, Int64
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
+from cryofifa.physics.ctf import CtfParameters
 
 VOLTAGE_KILOVOLT = 300.0
 SPHERICAL_ABERRATION_MILLIMETRE = 2.7
@@ -30,6 +32,21 @@ class SimulatedParameters:
     defocus_v_angstrom: Float64[np.ndarray, " n"]
     defocus_angle_degree: Float64[np.ndarray, " n"]
     junk_kind: Int64[np.ndarray, " n"]  # -1: a particle; else an index into JUNK_KINDS
+
+    def ctf(self, rows: slice) -> CtfParameters:
+        """Optics of these rows."""
+        u = torch.from_numpy(self.defocus_u_angstrom[rows]).float()
+        return CtfParameters(
+            defocus_u_angstrom=u,
+            defocus_v_angstrom=torch.from_numpy(self.defocus_v_angstrom[rows]).float(),
+            defocus_angle_radian=torch.from_numpy(np.radians(self.defocus_angle_degree[rows])).float(),
+            phase_shift_radian=torch.zeros_like(u),
+            voltage_kilovolt=torch.full_like(u, VOLTAGE_KILOVOLT),
+            spherical_aberration_millimetre=torch.full_like(u, SPHERICAL_ABERRATION_MILLIMETRE),
+            amplitude_contrast=torch.full_like(u, AMPLITUDE_CONTRAST),
+            b_factor_square_angstrom=torch.zeros_like(u),
+            scale=torch.ones_like(u),
+        )
 
 
 def write_stack(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -73,7 +73,7 @@ class RunResults:
     particle_radius_angstrom: float
     agreeing_starts: int
     history: Sequence[EpochRecord]
-    timings: Sequence[tuple[str, float]]
+    timings: Mapping[str, float]  # seconds by phase
     warnings: Sequence[str]
 
 
@@ -102,7 +102,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         starts=results.plan.starts,
         agreeing_starts=results.agreeing_starts,
         pose_change_median_degree=results.history[-1].pose_change_median_degree if results.history else None,
-        seconds=sum(seconds for _, seconds in results.timings),
+        seconds=sum(results.timings.values()),
     )
     health = _health(found, poses)
     write_report(folder.report, _report(config, images, results, found, health))
@@ -189,7 +189,7 @@ def _report(
         score=results.poses.score.cpu().numpy(),
         example_particles=example_particles,
         example_projections=example_projections,
-        timings=results.timings,
+        timings=list(results.timings.items()),
         versions=_versions(),
         settings_toml=config_as_toml(config),
         warnings=results.warnings,

@@ -24,11 +24,12 @@ from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
-from cryofifa.physics.rotations import rotation_distance_radian, rotation_from_uniform
+from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import Minibatch
+from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
@@ -128,10 +129,10 @@ class AbInitio:
             if on_step is not None:
                 on_step(len(members))
         self.shift_sd_angstrom = self._seen_shift_sd()
-        posed_before = before.posed
-        turned = rotation_distance_radian(before.rotation, self.poses.rotation)[posed_before].rad2deg()
-        moved = (before.shift_angstrom - self.poses.shift_angstrom).norm(dim=-1)[posed_before]
-        if len(turned) and turned.median() < SETTLING_DEGREE:
+        turned, moved = median_pose_change(
+            before.rotation, self.poses.rotation, before.shift_angstrom, self.poses.shift_angstrom, before.posed
+        )
+        if turned is not None and turned < SETTLING_DEGREE:
             self.particle_radius_angstrom = self._tightened_radius(stage)
         loss, encoder_loss, self.explained_power, *origins = (sums / len(self.particles)).tolist()
         return EpochRecord(
@@ -141,8 +142,8 @@ class AbInitio:
             resolution_angstrom=self.plane.extent_angstrom / stage.mask_radius,
             loss=loss,
             encoder_loss=encoder_loss,
-            pose_change_median_degree=float(turned.median()) if len(turned) else None,
-            shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
+            pose_change_median_degree=turned,
+            shift_change_median_angstrom=moved,
             winner_shares=dict(zip(WINNER_ORIGINS, origins, strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,

@@ -58,9 +58,8 @@ def best_of_bank(
     device = centred.device
     uniform = draws.uniform(torch.tensor([bank_index], device=device), 3 * settings.bank_rotations)
     bank_rotation = rotation_from_uniform(uniform.reshape(-1, 3))
-    extent_angstrom = plane.box_size * plane.pixel_size_angstrom
-    low = plane.within(settings.bank_cycles * extent_angstrom / particle_radius_angstrom)
-    finest_period = extent_angstrom / float(low.radius[-1])
+    low = plane.within(settings.bank_cycles * plane.extent_angstrom / particle_radius_angstrom)
+    finest_period = plane.extent_angstrom / float(low.radius[-1])
     offsets = shift_grid(BANK_SHIFT_STEP_CYCLES * finest_period, 2, device)
     distance = squared_distance_to_bank(
         centred[:, : len(low)],

@@ -26,10 +26,10 @@ from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.mask import circular_mask, spherical_mask
-from cryofifa.physics.rotations import rotation_distance_radian
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
 from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
+from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
@@ -99,8 +99,9 @@ class ProjectionMatching:
                 origins += self._search(state, members, reference, limit, iteration)
                 if on_block is not None:
                     on_block(len(members))
-        turned = rotation_distance_radian(before_rotation, state.rotation)[posed_before].rad2deg()
-        moved = (before_shift - state.shift_angstrom).norm(dim=-1)[posed_before]
+        turned, moved = median_pose_change(
+            before_rotation, state.rotation, before_shift, state.shift_angstrom, posed_before
+        )
         return EpochRecord(
             epoch=iteration,
             particles=len(state.half),
@@ -108,8 +109,8 @@ class ProjectionMatching:
             resolution_angstrom=self.extent_angstrom / limit,
             loss=float("nan"),  # its unit is not that of the network's loss
             encoder_loss=float("nan"),
-            pose_change_median_degree=float(turned.median()) if len(turned) else None,
-            shift_change_median_angstrom=float(moved.median()) if len(moved) else None,
+            pose_change_median_degree=turned,
+            shift_change_median_angstrom=moved,
             winner_shares=dict(zip(WINNER_ORIGINS, (origins / len(state.half)).tolist(), strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,
