@@ -41,9 +41,15 @@ class EncoderSettings:
     channels: int = 16  # prototype
     stages: int = 3  # prototype
     feature_width: int = 256  # prototype
-    omega: float = 5.0  # feature inputs have unit variance, unlike coordinates: milder than a coordinate SIREN
-    learning_rate: float = 5e-4  # prototype
-    turns: Literal[4, 8] = 4  # rotated copies (each also mirrored); Extended Data Table 2 has 4 x 90 and 8 x 45
+    # measured, taught with the true map for 50 s, gpcr: 45 degrees at 5, 7.8 at 2, 8.7 at 1 (45: every copy taught)
+    omega: float = 2.0
+    learning_rate: float = (
+        1e-3  # measured, 38 s on the true map: 7.4 and 10.9 degrees (gpcr, ribosome); 5e-4: 8.3, 12.6
+    )
+    turns: Literal[4, 8] = 8  # rotated copies (each also mirrored); Extended Data Table 2 has 8 x 45 nearly everywhere
+    imagined: int = (
+        2  # imagined particles taught per real one; measured: 68, 47, 53 degrees with 1, 2, 4 (ribosome, 180 s)
+    )
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,6 @@ class CurriculumSettings:
     starts: int = 3  # guided: independent starts, of which the likeliest goes on; single starts fail now and then
     start_share: float = 0.5  # of the run, after which the starts are compared
     visits: int = 50_000  # particles seen in all: measured, poses settle by 40,000; RELION's initial model 100,000
-    # amortized mode learns from its own predictions only and takes longer; the paper's runs are of some 10 million
-    amortized_visits: int = 200_000
     fewest_epochs: int = 6
     epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100
     most_particles: int = 10_000  # ab initio works on a random subset of this size; all particles are posed after it
@@ -102,10 +106,20 @@ class SearchSettings:
     # guided: the encoder joins after this share of the run; before, poses are near random, and it costs as much as
     # all the rest
     encoder_share: float = 0.5
-    encoder_copies: int = 2  # copies whose predictions are candidates, and which are taught the winner
-    teaching_weight: float = 0.1  # prototype
+    encoder_copies: int = 2  # copies whose predictions are candidates
     shift_range_share: float = 0.4  # largest shift over the particle radius, when the images do not tell; our choice
-    disturbance_degree: float = 10.0  # amortized mode: disturbance of the predicted pose at the start
+
+
+@dataclass(frozen=True)
+class AmortizedSettings:
+    """What differs where the encoder alone gives the poses."""
+
+    visits: int = 100_000  # particles seen in all; measured on ribosome; the paper's runs are of some 10 million
+    # the volume must not change faster than the encoder can follow: measured on ribosome after 10 epochs, 68 degrees
+    # at 5e-4 and 20 at 2e-4; cryoAI's rate
+    decoder_learning_rate: float = 1e-4
+    start_resolution_angstrom: float = 50.0  # measured on ribosome, one core: 33 degrees after 125 s, from 75 A 44
+    disturbance_degree: float = 10.0  # of the predicted pose, at the start
     disturbance_share: float = 0.2
 
 
@@ -135,6 +149,7 @@ class Config:
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    amortized: AmortizedSettings = field(default_factory=AmortizedSettings)
     polish: PolishSettings = field(default_factory=PolishSettings)
 
     def changed(self, **settings: Any) -> Config:
@@ -150,13 +165,15 @@ class Config:
             "start resolution must be positive": _positive(self.start_resolution_angstrom),
             "end resolution must be positive": _positive(self.end_resolution_angstrom),
             "[curriculum] counts must be positive": min(
-                c.mask_steps, c.starts, c.visits, c.amortized_visits, c.fewest_epochs, c.most_particles
+                c.mask_steps, c.starts, c.visits, c.fewest_epochs, c.most_particles, self.amortized.visits
             )
             > 0
             and _positive(c.epochs),
             "[curriculum] minibatch must be at least 2": c.minibatch >= 2,
             "[curriculum] growth_share must be positive": c.growth_share > 0,
             "[curriculum] keep_fraction must be over 0 and at most 1": 0 < c.keep_fraction <= 1,
+            "[encoder] imagined must not be negative": self.encoder.imagined >= 0,
+            "[search] encoder_copies must be positive": s.encoder_copies > 0,
             "[search] bank_rotations must be at least bank_best": s.bank_rotations >= s.bank_best > 0,
             "[search] temperature must not be negative": s.temperature >= 0,
             "[polish] iterations must not be negative, rounds positive": self.polish.iterations >= 0

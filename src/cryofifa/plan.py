@@ -105,7 +105,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     extent = window * pixel_size
     start = config.start_resolution_angstrom
     if start is None:
-        start = min(config.curriculum.start_resolution_angstrom, radius / config.curriculum.start_cycles)
+        mode = config.curriculum if config.pose_mode == "guided" else config.amortized
+        start = min(mode.start_resolution_angstrom, radius / config.curriculum.start_cycles)
     end = config.end_resolution_angstrom
     if end is None:
         end = radius / config.curriculum.end_cycles
@@ -124,7 +125,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     polish_iterations = config.polish.iterations if guided else 0
     # without a polish, which poses them all, every particle takes part from the start
     subset = min(len(table), config.curriculum.most_particles) if polish_iterations else len(table)
-    visits = config.curriculum.visits if guided else config.curriculum.amortized_visits
+    visits = config.curriculum.visits if guided else config.amortized.visits
     epochs = config.curriculum.epochs
     if epochs is None:
         epochs = max(config.curriculum.fewest_epochs, math.ceil(visits / subset))
@@ -140,8 +141,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         keep_fraction_end=config.curriculum.keep_fraction,
         keep_growth_share=config.curriculum.keep_growth_share,
         temperature_start=config.search.temperature,
-        disturbance_start_degree=0.0 if guided else config.search.disturbance_degree,
-        disturbance_share=config.search.disturbance_share,
+        disturbance_start_degree=0.0 if guided else config.amortized.disturbance_degree,
+        disturbance_share=config.amortized.disturbance_share,
     )
     if curriculum.start_radius >= curriculum.end_radius:
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")

@@ -159,17 +159,24 @@ def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Te
     return (inverse_fourier_2d(transform) * ratio**2).to(image.dtype)
 
 
+def butterworth_gain(
+    size: int, cutoff_share: float, order: int, device: torch.device | None = None
+) -> Float[Tensor, "y x"]:
+    """1 / sqrt(1 + (k / cutoff)^(2 order)) on the centred transform; cutoff as a share of Nyquist."""
+    radius = distance_from_centre(size, 2, device) / (size / 2)
+    return 1 / (1 + (radius / cutoff_share) ** (2 * order)).sqrt()
+
+
 def butterworth_low_pass(
     image: Float[Tensor, "*batch y x"], cutoff_share: float, order: int
 ) -> Float[Tensor, "*batch y x"]:
-    """Low-pass with gain 1 / sqrt(1 + (k / cutoff)^(2 order)); cutoff as a share of Nyquist (paper, preprocessing)."""
-    size = image.shape[-1]
-    radius = distance_from_centre(size, 2, image.device) / (size / 2)
-    gain = 1 / (1 + (radius / cutoff_share) ** (2 * order)).sqrt()
+    """Low-passed images (paper, preprocessing)."""
+    gain = butterworth_gain(image.shape[-1], cutoff_share, order, image.device)
     return inverse_fourier_2d(fourier_2d(image) * gain)
 
 
 def encoder_channels(image: Float[Tensor, "n y x"], cutoff_share: float, order: int) -> Float[Tensor, "n 2 y x"]:
-    """The encoder's two channels: the particle and its low-passed copy, the latter brought to the same sd."""
-    low_passed = butterworth_low_pass(image, cutoff_share, order)
-    return torch.stack([image, low_passed * (image.std() / low_passed.std().clamp_min(1e-12))], dim=1)
+    """The encoder's two channels: the particle and its low-passed copy, in which white noise keeps its sd."""
+    gain = butterworth_gain(image.shape[-1], cutoff_share, order, image.device)
+    low_passed = inverse_fourier_2d(fourier_2d(image) * gain) / gain.square().mean().sqrt()
+    return torch.stack([image, low_passed], dim=1)

@@ -57,3 +57,13 @@ def mirror_in_x(device: torch.device | None = None) -> Float[Tensor, "3 3"]:
     The mirror image is the genuine projection from the opposite side, so no handedness is lost.
     """
     return torch.diag(torch.tensor([-1.0, 1.0, -1.0], device=device))
+
+
+def twist_about_view_radian(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
+    """The in-plane part of A = Rz(twist) * (shortest turn that brings the view to the image's axis), in (-pi, pi].
+
+    The view is A's third row. Unlike RELION's psi, the twist is continuous around the pole; it is undefined only for
+    the view from exactly below.
+    """
+    # swing-twist: the trace of the upper 2 x 2 block is (1 + A_33) cos(twist), its antisymmetric part (1 + A_33) sin
+    return torch.atan2(rotation[..., 1, 0] - rotation[..., 0, 1], rotation[..., 0, 0] + rotation[..., 1, 1])

@@ -93,17 +93,26 @@ class AbInitio:
         self.optimiser = torch.optim.Adam(
             [
                 {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
-                {"params": self.decoder.parameters(), "lr": config.decoder.learning_rate},
+                {"params": self.decoder.parameters(), "lr": _decoder_rate(config)},
             ]
         )
         self.copies = Copies.fixed(config.encoder.turns).to(device)
         self.inference: GuidedInference | AmortizedInference
         if config.pose_mode == "guided":
             self.inference = GuidedInference(
-                self.encoder, self.copies, config.search, config.seed, particle_radius_angstrom, shift_range_angstrom
+                self.encoder,
+                self.copies,
+                self._encoder_input,
+                config.encoder.imagined,
+                config.search,
+                config.seed,
+                particle_radius_angstrom,
+                shift_range_angstrom,
             )
         else:
-            self.inference = AmortizedInference(self.encoder, self.copies, config.search, config.seed)
+            self.inference = AmortizedInference(
+                self.encoder, self.copies, self._encoder_input, config.encoder.imagined, config.seed
+            )
         self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
         self.poses = PoseMemory.random(len(particles), config.seed, device)
 
@@ -180,7 +189,7 @@ class AbInitio:
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
         """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
         batch = self._minibatch(members, stage)
-        encoder_base = self._encoder_input(batch) if stage.use_encoder else None
+        encoder_base = self._encoder_input(batch.image * batch.mask) if stage.use_encoder else None
         poses = self.inference.infer(batch, encoder_base, grid, stage, epoch, step)
         predicted = form_image(
             self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
@@ -188,6 +197,7 @@ class AbInitio:
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         kept = loss.detach().argsort()[: max(1, round(stage.keep_fraction * len(members)))]
+        self.optimiser.param_groups[0]["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
         self.optimiser.zero_grad(set_to_none=True)
         (loss[kept].mean() + poses.teaching_loss).backward()
         self.optimiser.step()
@@ -200,12 +210,11 @@ class AbInitio:
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
-    def _encoder_input(self, batch: Minibatch) -> Float[Tensor, "n bases 2 y x"]:
+    def _encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n bases 2 y x"]:
         settings = self.config.image
-        channels = encoder_channels(
-            batch.image * batch.mask, settings.butterworth_resolution_share, settings.butterworth_order
+        return self.copies.base_images(
+            encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
         )
-        return self.copies.base_images(channels)
 
     def _minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
         plane = self.plane.within(stage.mask_radius)
@@ -261,6 +270,10 @@ def _encoder(config: Config, particles: WorkingSet, shift_range_angstrom: float)
         omega=settings.omega,
         shift_scale_angstrom=shift_range_angstrom / 3,
     )
+
+
+def _decoder_rate(config: Config) -> float:
+    return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
 
 
 def _decoder(config: Config, particles: WorkingSet, particle_radius_angstrom: float) -> FourierNet:

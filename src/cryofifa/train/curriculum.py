@@ -42,6 +42,10 @@ class Stage:
     keep_fraction: float
     temperature: float  # winners are drawn with probability exp(-distance / temperature); 0 takes the best
     disturbance_degree: float
+    encoder_rate: float  # what the encoder's learning rate is multiplied by
+
+
+LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
 
 
 def stage_at(curriculum: Curriculum, progress: float) -> Stage:
@@ -62,4 +66,5 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
         keep_fraction=keep,
         temperature=c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0,
         disturbance_degree=c.disturbance_start_degree * fading,
+        encoder_rate=1 - (1 - LAST_ENCODER_RATE) * max(0.0, 2 * progress - 1),
     )
