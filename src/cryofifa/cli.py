@@ -67,9 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     commands.choices["simulate"].set_defaults(run=_simulate)
 
-    add = commands.add_parser("evaluate", help="compare a run or a map with the truth").add_argument
+    add = commands.add_parser("evaluate", help="compare a run or a map with the truth or a model").add_argument
     add("run_or_map", type=Path, metavar="RUN|MAP")
     add("--truth-map", type=Path, metavar="MAP")
+    add("--model", type=Path, metavar="MODEL.cif|.pdb", help="atomic model, in place of the true map")
+    add("--select", metavar="GEMMI_SELECTION", help="part of the model")
     add("--truth-poses", type=Path, metavar="STAR")
     add("--symmetry", default="C1", metavar="G", help="point group of the truth (default: C1)")
     add("--radius", type=float, default=0.45, help="soft sphere's radius as a share of the box (default: 0.45)")
@@ -139,7 +141,15 @@ def _simulate(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from cryofifa.evaluate import evaluate
 
-    evaluation = evaluate(options.run_or_map, options.truth_map, options.truth_poses, options.symmetry, options.radius)
+    evaluation = evaluate(
+        options.run_or_map,
+        options.truth_map,
+        options.truth_poses,
+        options.symmetry,
+        options.radius,
+        model=options.model,
+        select=options.select,
+    )
     print(evaluation.as_json() if options.json else evaluation.as_text())
 
 

@@ -1,17 +1,20 @@
-"""How good is a run, where the truth is known: FSC to the true map and errors of the poses."""
+"""How good is a run, where the truth is known: FSC to the true map or to a model, and errors of the poses."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.star import read_poses_star
 from cryofifa.particles.star_blocks import read_star_blocks
+from cryofifa.particles.structure import model_volume
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.compare_poses import PoseComparison, compare_poses
 from cryofifa.results.fsc import FscToTruth, fsc_to_truth
@@ -27,11 +30,13 @@ _TRUSTED_SHARE = 0.3
 class Evaluation:
     """Numbers against the truth; None where that truth was not given.
 
-    hand_flipped comes from the maps where there is a true map, else from the poses.
+    compared_with: what the map was fitted to; hand_flipped, fsc and resolutions are against that.
+    hand_flipped comes from the maps where there is a true map or a model, else from the poses.
     rotation_error_degree and shift_error_angstrom: one value per matched particle, in the run's order.
     """
 
     symmetry: str
+    compared_with: Literal["true map", "model"] | None
     mask_radius_share_of_box: float
     hand_flipped: bool | None
     resolution_fsc05_angstrom: float | None
@@ -53,6 +58,7 @@ class Evaluation:
         lines = []
         if self.fsc is not None:
             lines += [
+                ("map compared with", self.compared_with),
                 ("resolution at FSC 0.5", f"{self.resolution_fsc05_angstrom:.2f} A"),
                 ("resolution at FSC 0.143", f"{self.resolution_fsc0143_angstrom:.2f} A"),
                 ("best possible (Nyquist)", f"{self.nyquist_angstrom:.2f} A"),
@@ -65,7 +71,8 @@ class Evaluation:
                 ("within 10 degrees", f"{100 * (self.share_within_10_degree or 0):.1f} %"),
                 ("median shift error", f"{self.median_shift_error_angstrom:.2f} A"),
             ]
-        lines.append(("hand", "mirrored" if self.hand_flipped else "as the truth"))
+        reference = "model" if self.compared_with == "model" else "truth"
+        lines.append(("hand", "mirrored" if self.hand_flipped else f"as the {reference}"))
         lines.append(("symmetry", self.symmetry))
         return "\n".join(f"{name:<26}{value:>18}" for name, value in lines)
 
@@ -80,26 +87,38 @@ class Evaluation:
 
 def evaluate(
     run_or_map: Path,
-    truth_map: Path | None,
-    truth_poses: Path | None,
+    truth_map: Path | None = None,
+    truth_poses: Path | None = None,
     symmetry: str = "C1",
     radius: float = 0.45,
+    *,
+    model: Path | None = None,
+    select: str | None = None,
 ) -> Evaluation:
     """Compare a run (a folder with map.mrc and particles.star), or a map alone, with the truth.
+
+    The map is fitted over rotation, origin and hand to the true map or to the model's density.
 
     truth_poses: a STAR file; particles are matched by image number and stack name (without folders); those
         that only one of the files has are left out.
     symmetry: the truth's point group (`results.symmetry`), in the truth's frame.
     radius: of the soft sphere both maps are multiplied by, as a share of the box.
+    model: a PDB or mmCIF model in any frame, in place of truth_map: its density is made on the map's grid.
+    select: the part of the model to use, in gemmi's syntax.
 
     Raises:
-        InputError: if a file is absent or wrong, nothing is there to compare, or no particle is in both.
+        InputError: if a file is absent or wrong, nothing is there to compare, both a true map and a model
+            are given, or no particle is in both.
     """
     run_or_map = Path(run_or_map)
     if not run_or_map.exists():
         raise InputError(f"{run_or_map}: there is no such run folder or map")
-    if truth_map is None and truth_poses is None:
-        raise InputError("nothing to compare with: give the true map, the true poses, or both")
+    if truth_map is None and model is None and truth_poses is None:
+        raise InputError("nothing to compare with: give the true map or a model, the true poses, or both")
+    if truth_map is not None and model is not None:
+        raise InputError("a true map and a model: the map is compared with one of them; leave the other out")
+    if select is not None and model is None:
+        raise InputError(f"a selection ('{select}') needs a model to select from")
     if not 0 < radius <= 0.5:
         raise InputError(f"a mask radius of {radius} box is no share between 0 and 0.5")
     group = symmetry_rotations(symmetry)
@@ -112,11 +131,19 @@ def evaluate(
         found, true, particles = _matched(run_or_map / PARTICLES_NAME, Path(truth_poses))
         poses = compare_poses(found, true, group)
     fsc, correlation, mirrored = None, None, None
+    map_path = run_or_map / MAP_NAME if is_run else run_or_map
     if truth_map is not None:
-        map_path = run_or_map / MAP_NAME if is_run else run_or_map
-        fsc, correlation, mirrored = _compared_maps(map_path, Path(truth_map), poses, radius)
+        fsc, correlation, mirrored = _compared_maps(
+            read_map(map_path), read_map(Path(truth_map)), _frame_of(poses), radius
+        )
+    elif model is not None:
+        found, pixel_size = read_map(map_path)
+        density = model_volume(Path(model), found.shape[-1], pixel_size, select)
+        # The model's frame is its own, not the true poses': no start from these.
+        fsc, correlation, mirrored = _compared_maps((found, pixel_size), (density, pixel_size), None, radius)
     return Evaluation(
         symmetry=symmetry.strip().upper(),
+        compared_with="true map" if truth_map is not None else "model" if model is not None else None,
         mask_radius_share_of_box=radius,
         hand_flipped=mirrored if mirrored is not None else (poses.hand_flipped if poses else None),
         resolution_fsc05_angstrom=fsc.resolution_fsc05_angstrom if fsc else None,
@@ -136,19 +163,23 @@ def evaluate(
 
 
 def _compared_maps(
-    map_path: Path, truth_path: Path, poses: PoseComparison | None, radius: float
+    found: tuple[Tensor, float],
+    truth: tuple[Tensor, float],
+    initial: list[tuple[bool, Tensor]] | None,
+    radius: float,
 ) -> tuple[FscToTruth, float, bool]:
-    truth, truth_pixel_size = read_map(truth_path)
-    found, pixel_size = read_map(map_path)
-    initial = None
-    if poses is not None and poses.share_within_10_degree >= _TRUSTED_SHARE:
-        # The poses' frame, in both hands: a map may have been flipped without its poses.
-        rotation = torch.from_numpy(poses.rotation_truth_to_estimate)
-        mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=rotation.dtype))
-        initial = [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
-    aligned = align_volumes(found, pixel_size, truth, truth_pixel_size, initial=initial)
-    fsc = fsc_to_truth(aligned.volume, truth, truth_pixel_size, radius)
-    return fsc, aligned.correlation, aligned.mirrored
+    """Curve, correlation and whether mirrored, of two volumes with their pixel sizes in angstrom."""
+    aligned = align_volumes(*found, *truth, initial=initial)
+    return fsc_to_truth(aligned.volume, *truth, radius), aligned.correlation, aligned.mirrored
+
+
+def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
+    """The poses' frame, in both hands: a map may have been flipped without its poses."""
+    if poses is None or poses.share_within_10_degree < _TRUSTED_SHARE:
+        return None
+    rotation = torch.from_numpy(poses.rotation_truth_to_estimate)
+    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=rotation.dtype))
+    return [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
 
 
 def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, int]:

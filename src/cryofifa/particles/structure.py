@@ -1,4 +1,4 @@
-"""A structure (density map or atomic model) as a volume of a given box and pixel size, for simulation."""
+"""A structure (density map or atomic model) as a volume of a given box and pixel size."""
 
 import math
 from pathlib import Path
@@ -24,29 +24,38 @@ def structure_volume(
 ) -> Float[Tensor, "z y x"]:
     """Density cut to the Nyquist ball.
 
-    A map is Fourier-rescaled, and cropped or padded about its centre.  A model becomes electron-scattering
-    density (without waters), its mass centre at N//2.
+    A map is Fourier-rescaled, and cropped or padded about its centre; a model: see `model_volume`.
 
     Raises:
         InputError: if the file is absent, of an unknown kind, unreadable or empty, if `select` is given for
             a map or picks nothing, or if the model does not fit the box in every orientation.
     """
-    if not structure.is_file():
-        raise InputError(f"{structure}: there is no such map or model")
-    suffix = Path(structure.stem).suffix.lower() if structure.suffix.lower() == ".gz" else structure.suffix.lower()
-    if suffix in _MAP_SUFFIXES:
-        if select is not None:
-            raise InputError(f"{structure}: a selection ('{select}') needs an atomic model, not a map")
-        volume, map_pixel_size_angstrom = read_map(structure)
-        volume = resample_volume(volume, map_pixel_size_angstrom, pixel_size_angstrom, box_size)
-    elif suffix in _MODEL_SUFFIXES:
-        volume = _model_volume(structure, box_size, pixel_size_angstrom, select)
-    else:
+    suffix = _suffix(structure)
+    if suffix in _MODEL_SUFFIXES:
+        return model_volume(structure, box_size, pixel_size_angstrom, select)
+    if suffix not in _MAP_SUFFIXES:
         raise InputError(f"{structure}: unknown kind of structure; give an MRC map, or a PDB or mmCIF model")
+    if select is not None:
+        raise InputError(f"{structure}: a selection ('{select}') needs an atomic model, not a map")
+    volume, map_pixel_size_angstrom = read_map(structure)
+    volume = resample_volume(volume, map_pixel_size_angstrom, pixel_size_angstrom, box_size)
     return low_pass_ball(volume, box_size // 2)
 
 
-def _model_volume(structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None) -> Tensor:
+def model_volume(
+    structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None = None
+) -> Float[Tensor, "z y x"]:
+    """Electron-scattering density of a PDB or mmCIF model, without waters, cut to the Nyquist ball.
+
+    Its mass centre is at N//2.  Atoms have their B factors from the file, and may all be blurred further:
+    only the density's phases and its ratios within a Fourier shell are to be trusted.
+
+    Raises:
+        InputError: if the file is absent, not a model, unreadable or empty, if `select` picks nothing, or if
+            the model does not fit the box in every orientation.
+    """
+    if _suffix(structure) not in _MODEL_SUFFIXES:
+        raise InputError(f"{structure}: not an atomic model; give a PDB or mmCIF file ({', '.join(_MODEL_SUFFIXES)})")
     model = _read_model(structure, select)
     centre = model[0].calculate_center_of_mass()
     field = box_size * pixel_size_angstrom
@@ -56,7 +65,7 @@ def _model_volume(structure: Path, box_size: int, pixel_size_angstrom: float, se
         raise InputError(
             f"{structure}: the model reaches {reach:.0f} angstrom from its mass centre, "
             f"the box only {field / 2:.0f}; "
-            "give a larger box or pixel size"
+            "give a larger box or pixel size, or select less of the model"
         )
     finer = max(1, math.ceil(pixel_size_angstrom / _FINE_PIXEL_ANGSTROM))
     fine_size, fine_pixel = finer * box_size, pixel_size_angstrom / finer
@@ -76,7 +85,14 @@ def _model_volume(structure: Path, box_size: int, pixel_size_angstrom: float, se
     calculator.grid.set_size(fine_size, fine_size, fine_size)
     calculator.add_model_density_to_grid(model[0])
     density = np.ascontiguousarray(np.array(calculator.grid, copy=False).transpose(2, 1, 0), dtype=np.float32)
-    return rescale_volume(torch.from_numpy(density), box_size)
+    return low_pass_ball(rescale_volume(torch.from_numpy(density), box_size), box_size // 2)
+
+
+def _suffix(structure: Path) -> str:
+    """In lower case, without a final .gz."""
+    if not structure.is_file():
+        raise InputError(f"{structure}: there is no such map or model")
+    return Path(structure.stem if structure.suffix.lower() == ".gz" else structure).suffix.lower()
 
 
 def _read_model(structure: Path, select: str | None) -> gemmi.Structure:
