@@ -17,6 +17,8 @@ from typing import Any, Literal, get_type_hints
 from cryofifa.errors import InputError
 from cryofifa.train.curriculum import PoseMode
 
+Augmentation = Literal["4x90", "8x45", "random"]
+
 
 @dataclass(frozen=True)
 class ImageSettings:
@@ -43,7 +45,8 @@ class EncoderSettings:
     feature_width: int = 256  # prototype
     omega: float = 5.0  # feature inputs have unit variance, unlike coordinates: milder than a coordinate SIREN
     learning_rate: float = 5e-4  # prototype
-    turns: Literal[4, 8] = 4  # rotated copies (each also mirrored); Extended Data Table 2 has 4 x 90 and 8 x 45
+    augmentation: Augmentation = "8x45"  # in-plane turns of the copies, each also mirrored; Extended Data Table 2
+    random_turns: int = 8  # of "random", per particle and epoch; Extended Data Table 2
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ class Config:
             "diameter must be positive": _positive(self.diameter_angstrom),
             "start resolution must be positive": _positive(self.start_resolution_angstrom),
             "end resolution must be positive": _positive(self.end_resolution_angstrom),
+            "[encoder] random_turns must be positive": self.encoder.random_turns > 0,
             "[curriculum] counts must be positive": min(
                 c.mask_steps, c.starts, c.visits, c.amortized_visits, c.fewest_epochs, c.most_particles
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,7 +16,6 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.model.volume_decoder import FourierNet
-from cryofifa.particles.augment import Copies
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
@@ -26,6 +25,7 @@ from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.amortized import AmortizedInference
+from cryofifa.train.augmentation import CopyChoice
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import Minibatch
@@ -96,14 +96,15 @@ class AbInitio:
                 {"params": self.decoder.parameters(), "lr": config.decoder.learning_rate},
             ]
         )
-        self.copies = Copies.fixed(config.encoder.turns).to(device)
+        self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, device)
+        no_copies = self.copy_choice.copies(torch.arange(0, device=device), 0)  # every minibatch brings its own
         self.inference: GuidedInference | AmortizedInference
         if config.pose_mode == "guided":
             self.inference = GuidedInference(
-                self.encoder, self.copies, config.search, config.seed, particle_radius_angstrom, shift_range_angstrom
+                self.encoder, no_copies, config.search, config.seed, particle_radius_angstrom, shift_range_angstrom
             )
         else:
-            self.inference = AmortizedInference(self.encoder, self.copies, config.search, config.seed)
+            self.inference = AmortizedInference(self.encoder, no_copies, config.search, config.seed)
         self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
         self.poses = PoseMemory.random(len(particles), config.seed, device)
 
@@ -180,8 +181,9 @@ class AbInitio:
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
         """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
         batch = self._minibatch(members, stage)
-        encoder_base = self._encoder_input(batch) if stage.use_encoder else None
-        poses = self.inference.infer(batch, encoder_base, grid, stage, epoch, step)
+        copies = self.copy_choice.copies(members, epoch)
+        encoder_base = copies.base_images(self._encoder_input(batch)) if stage.use_encoder else None
+        poses = replace(self.inference, copies=copies).infer(batch, encoder_base, grid, stage, epoch, step)
         predicted = form_image(
             self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
         )
@@ -200,12 +202,11 @@ class AbInitio:
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
-    def _encoder_input(self, batch: Minibatch) -> Float[Tensor, "n bases 2 y x"]:
+    def _encoder_input(self, batch: Minibatch) -> Float[Tensor, "n 2 y x"]:
         settings = self.config.image
-        channels = encoder_channels(
+        return encoder_channels(
             batch.image * batch.mask, settings.butterworth_resolution_share, settings.butterworth_order
         )
-        return self.copies.base_images(channels)
 
     def _minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
         plane = self.plane.within(stage.mask_radius)
