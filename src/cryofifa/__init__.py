@@ -4,7 +4,8 @@ import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.evaluate import Evaluation, evaluate
+from cryofifa.export import export
 from cryofifa.particles.simulate import simulate
 from cryofifa.reconstruct import Reconstruction, reconstruct
 
-__all__ = ["Config", "Evaluation", "InputError", "Reconstruction", "evaluate", "reconstruct", "simulate"]
+__all__ = ["Config", "Evaluation", "InputError", "Reconstruction", "evaluate", "export", "reconstruct", "simulate"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -78,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--radius", type=float, default=0.45, help="soft sphere's radius as a share of the box (default: 0.45)")
     add("--json", action="store_true", help="print JSON instead of a table")
     commands.choices["evaluate"].set_defaults(run=_evaluate)
+
+    add = commands.add_parser("export", help="poses of a finished run for RELION or cryoSPARC").add_argument
+    add("run_folder", type=Path, metavar="RUN")
+    add("--format", choices=("star", "cs"), required=True, help="RELION's or cryoSPARC's particle file")
+    add("-o", "--output", type=Path, metavar="FILE", help="default: RUN.star or RUN.cs, beside the run")
+    commands.choices["export"].set_defaults(run=_export)
     return parser
 
 
@@ -144,6 +151,17 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     evaluation = evaluate(options.run_or_map, options.truth_map, options.truth_poses, options.symmetry, options.radius)
     print(evaluation.as_json() if options.json else evaluation.as_text())
+
+
+def _export(options: argparse.Namespace) -> None:
+    from cryofifa.export import export
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        output = export(options.run_folder, options.format, options.output)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    print(f"particles  {output}")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ class RunFolder:
         return self.path / "particles.star"
 
     @property
+    def particles_cs(self) -> Path:
+        return self.path / "particles.cs"
+
+    @property
     def fsc(self) -> Path:
         return self.path / "fsc.csv"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cryofifa.errors import InputError
+from cryofifa.particles.cs_records import records_from_columns
 from cryofifa.particles.number_checks import check_fraction, check_one_of, check_positive, finite_numbers
 from cryofifa.particles.row_list import chosen_rows
 from cryofifa.particles.stack_header import read_stack_header
@@ -150,13 +151,8 @@ def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
     where = index.get_indexer(pd.Index(records["uid"]))
     if (where < 0).any():
         return records
-    old = [(field, records.dtype[field]) for field in records.dtype.names or ()]
-    merged = np.empty(len(records), dtype=old + [(field, other.dtype[field]) for field in new_fields])
-    for field in known:
-        merged[field] = records[field]
-    for field in new_fields:
-        merged[field] = other[field][where]
-    return merged
+    old = {field: records[field] for field in records.dtype.names or ()}
+    return records_from_columns(old | {field: other[field][where] for field in new_fields})
 
 
 def _finite(path: Path, field: str, column: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -27,8 +27,12 @@ from cryofifa.particles.table import ParticleTable
 __all__ = ["read_poses_star", "read_star", "write_particles_star"]
 
 
-def read_star(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
+def read_star(
+    path: Path, data_folder: Path | None = None, rows_file: Path | None = None, *, find_stacks: bool = True
+) -> ParticleTable:
     """Read the particles of a STAR file; see `read_particles` for the arguments.
+
+    Without `find_stacks` no image is looked for: stack paths are as the file has them, the box is rlnImageSize.
 
     A missing phase shift or B factor is 0, a missing CTF scale 1, a missing rlnDefocusV equals U (no
     astigmatism); nothing else is assumed.
@@ -51,14 +55,14 @@ def read_star(path: Path, data_folder: Path | None = None, rows_file: Path | Non
     angle_degrees = numbers(star, "rlnDefocusAngle", rows) if has_v else np.zeros(len(rows))
 
     names, stack_index, frame_index = _image_names(star, rows)
-    stack_paths = resolve_stack_paths(names, path, data_folder)
+    stack_paths = resolve_stack_paths(names, path, data_folder) if find_stacks else tuple(map(Path, names))
     return ParticleTable(
         source_path=path,
         kind="star",
         stack_paths=stack_paths,
         stack_index=stack_index,
         frame_index=frame_index,
-        box_size=_box_size(star, optics_rows, rows, stack_paths[0]),
+        box_size=_box_size(star, optics_rows, rows, stack_paths[0] if find_stacks else None),
         pixel_size_angstrom=pixel_size,
         voltage_kilovolt=voltage,
         spherical_aberration_millimetre=spherical_aberration,
@@ -131,8 +135,10 @@ def _image_names(star: StarBlocks, rows: np.ndarray) -> tuple[list[str], np.ndar
     return [str(name) for name in names], stack_index.astype(np.int64), image_number.astype(np.int64) - 1
 
 
-def _box_size(star: StarBlocks, optics_rows: np.ndarray | None, rows: np.ndarray, first_stack: Path) -> int:
+def _box_size(star: StarBlocks, optics_rows: np.ndarray | None, rows: np.ndarray, first_stack: Path | None) -> int:
     """The header's box; rlnImageSize, where given, must say the same."""
+    if first_stack is None:
+        return int(optics_numbers(star, "rlnImageSize", optics_rows, rows)[0])
     box_size = read_stack_header(first_stack).box_size
     known = set(star.particles.columns) | set(() if star.optics is None else star.optics.columns)
     if "rlnImageSize" in known:

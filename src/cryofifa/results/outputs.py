@@ -18,6 +18,7 @@ from torch import Tensor
 from cryofifa.config import Config, config_as_toml
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.cs_writer import write_particles_cs
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
 from cryofifa.particles.star_writer import write_particles_star
@@ -92,6 +93,8 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         state.half.cpu().numpy(),
     )
     write_particles_star(folder.particles, images.table, poses)
+    if images.table.kind == "cs":
+        write_particles_cs(folder.particles_cs, images.table, poses)
     found = Reconstruction(
         folder=folder,
         particles=len(images.table),

@@ -1,0 +1,47 @@
+"""The poses of a finished run for RELION or cryoSPARC, whichever of them the particles came from."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from cryofifa.atomic_file import atomic_path
+from cryofifa.errors import InputError
+from cryofifa.particles.cs_writer import write_particles_cs
+from cryofifa.particles.star import read_poses_star, read_star
+from cryofifa.run_folder import RunFolder, read_json
+
+
+def export(run: Path | str, file_format: Literal["star", "cs"], output: Path | str | None = None) -> Path:
+    """Write the particles of a finished run with their poses; the images themselves are not needed.
+
+    output: the file; by default named as the run and beside it.  Returns the file written.
+
+    Raises:
+        InputError: if `run` is no finished run, or `output` has another format's name or is the run's input.
+    """
+    folder = RunFolder(Path(run))
+    if not folder.summary.is_file():
+        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    settings = read_json(folder.settings)
+    given = Path(settings["particles"])
+    whole = folder.path.resolve()
+    output = whole.parent / f"{whole.name}.{file_format}" if output is None else Path(output)
+    if output.suffix != f".{file_format}":
+        raise InputError(f"{output}: a {file_format} file is asked for; end its name with .{file_format}")
+    if output.resolve() == given:
+        raise InputError(f"{output}: is the run's input, which stays as it is; choose another file with -o")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: the folder does not exist; make it or choose another file with -o")
+    if file_format == "cs" and given.suffix == ".star":
+        table = read_star(folder.particles, find_stacks=False)
+        if settings["config"]["invert"]:  # a .cs file can say so
+            table = replace(table, contrast_sign=-table.contrast_sign)
+        write_particles_cs(output, table, read_poses_star(folder.particles))
+        return output
+    written = folder.particles if file_format == "star" else folder.particles_cs
+    if not written.is_file():
+        raise InputError(f"{written}: is absent; reconstruct the particles again into another folder")
+    with atomic_path(output) as temporary:
+        shutil.copyfile(written, temporary)
+    return output

@@ -1,0 +1,145 @@
+"""Poses out of a finished run, for both programs, from both kinds of input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import starfile
+from scipy.spatial.transform import Rotation
+
+from cryofifa import Config, reconstruct, simulate
+from cryofifa.cli import main
+from cryofifa.mrc_map import write_map
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.table import read_particles
+
+SMALL = Config().changed(
+    curriculum={"visits": 60, "fewest_epochs": 2, "starts": 1},
+    search={"bank_rotations": 60},
+    polish={"iterations": 1},
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stack where only --datadir leads."""
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(scope="module")
+def star_run(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
+    """A run on some rows of a STAR file, in another order; its images are dark and lie elsewhere."""
+    project = tmp_path_factory.mktemp("project")
+    write_map(project / "structure.mrc", pseudo_protein(24, 8.0), 8.0)
+    simulate(project / "structure.mrc", project / "set", particles=40, box=24, pixel_size_angstrom=8.0, snr=1.0)
+    (project / "set/particles.mrcs").rename(images / "particles.mrcs")
+    (project / "rows.txt").write_text(" ".join(map(str, range(39, 4, -1))))
+    reconstruct(
+        project / "set/particles.star",
+        project / "run",
+        data_folder=images,
+        rows_file=project / "rows.txt",
+        config=SMALL.changed(invert=True),
+    )
+    return project / "run"
+
+
+@pytest.fixture(scope="module")
+def cs_run(star_run: Path, images: Path) -> Path:
+    """A run on some rows of what the first run exported for cryoSPARC."""
+    project = star_run.parent
+    assert main(["export", str(star_run), "--format", "cs"]) == 0
+    (project / "some.txt").write_text("3 1 7 5 30 20 11 12 13 14 15 16 17 18 19 2")
+    reconstruct(
+        project / "run.cs", project / "second", data_folder=images, rows_file=project / "some.txt", config=SMALL
+    )
+    return project / "second"
+
+
+def assert_same_poses(star: Path, cs: Path) -> None:
+    particles, records = starfile.read(star, always_dict=True)["particles"], np.load(cs, allow_pickle=False)
+    angles = particles[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy(float)
+    from_star = Rotation.from_euler("ZYZ", angles, degrees=True)
+    difference = Rotation.from_rotvec(records["alignments3D/pose"]) * from_star.inv()
+    assert len(records) == len(particles) > 10
+    assert np.degrees(difference.magnitude()).max() < 1e-3
+    shift = records["alignments3D/shift"] * records["alignments3D/psize_A"][:, None]
+    np.testing.assert_allclose(shift, particles[["rlnOriginXAngst", "rlnOriginYAngst"]], atol=1e-4)
+    np.testing.assert_array_equal(records["alignments3D/split"] + 1, particles["rlnRandomSubset"])
+    names = [f"{record['blob/idx'] + 1:06d}@{record['blob/path'].decode()}" for record in records]
+    assert names == particles["rlnImageName"].tolist()
+
+
+def test_a_star_run_goes_to_cryosparc(star_run: Path, cs_run: Path, images: Path):
+    exported = cs_run.parent / "run.cs"
+    assert_same_poses(star_run / "particles.star", exported)
+    table, given = read_particles(exported, images), read_particles(star_run / "particles.star", images)
+    np.testing.assert_allclose(table.defocus_u_angstrom, given.defocus_u_angstrom, rtol=1e-6)
+    np.testing.assert_array_equal(table.contrast_sign, -1)  # the run was told --invert
+    assert not (star_run / "particles.cs").exists()
+
+
+def test_a_cs_run_leaves_a_cs_file_with_all_that_it_was_given(cs_run: Path):
+    assert_same_poses(cs_run / "particles.star", cs_run / "particles.cs")
+    given, found = (np.load(path, allow_pickle=False) for path in (cs_run.parent / "run.cs", cs_run / "particles.cs"))
+    rows = [int(row) for row in (cs_run.parent / "some.txt").read_text().split()]
+    for name in given.dtype.names or ():
+        if not name.startswith("alignments3D/"):
+            np.testing.assert_array_equal(found[name], given[name][rows])
+
+
+@pytest.mark.parametrize("run", ["star_run", "cs_run"])
+@pytest.mark.parametrize("file_format", ["star", "cs"])
+def test_both_formats_from_both_inputs(
+    run: str, file_format: str, request: pytest.FixtureRequest, images: Path, tmp_path: Path
+):
+    folder: Path = request.getfixturevalue(run)
+    output = tmp_path / f"out.{file_format}"
+    assert main(["export", str(folder), "--format", file_format, "-o", str(output)]) == 0
+    if file_format == "star":
+        assert output.read_bytes() == (folder / "particles.star").read_bytes()
+    else:
+        assert_same_poses(folder / "particles.star", output)
+    assert len(read_particles(output, images)) == (35 if run == "star_run" else 16)
+    assert [file.name for file in tmp_path.iterdir()] == [output.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["set"], "set: is no finished run"),
+        (["run", "-o", "set/particles.star"], "is the run's input"),
+        (["run", "-o", "poses.cs"], "poses.cs: a star file is asked for"),
+        (["run", "-o", "absent/poses.star"], "absent/poses.star: the folder does not exist"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    wanted: str,
+    star_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(star_run.parent)
+    before = {path: path.stat().st_mtime_ns for path in star_run.parent.rglob("*")}
+    assert main(["export", *arguments, "--format", "star"]) == 2
+    message = capsys.readouterr().err.strip()
+    assert wanted in message
+    assert "\n" not in message
+    assert {path: path.stat().st_mtime_ns for path in star_run.parent.rglob("*")} == before
+
+
+def test_aberrations_left_behind_are_told(star_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    before = star_run / "particles.star"
+    blocks = starfile.read(before, always_dict=True)
+    blocks["optics"]["rlnBeamTiltX"] = 0.2
+    text = before.read_text()
+    try:
+        starfile.write(blocks, before)
+        assert main(["export", str(star_run), "--format", "cs", "-o", str(tmp_path / "out.cs")]) == 0
+    finally:
+        before.write_text(text)
+    message = capsys.readouterr().err.strip()
+    assert message.startswith("warning: ")
+    assert "rlnBeamTiltX" in message
+    assert "\n" not in message
