@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryofifa.config import Config, read_config
 from cryofifa.errors import InputError
+from cryofifa.presets import PRESETS, presets_as_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,9 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
     add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
+    add("--preset", choices=tuple(PRESETS), metavar="NAME", help="the paper's recipe for a set (`cryofifa presets`)")
     add("--config", type=Path, metavar="FILE", help="TOML file with settings of the method")
     add("--dry-run", action="store_true", help="print the resolved plan and touch nothing")
     commands.choices["reconstruct"].set_defaults(run=_reconstruct)
+
+    commands.add_parser("presets", help="list the paper's recipes").set_defaults(run=_presets)
 
     add = commands.add_parser("simulate", help="particles with known poses from a map or model").add_argument
     add("structure", type=Path, metavar="MAP.mrc|MODEL.cif|MODEL.pdb")
@@ -87,8 +91,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    """Defaults, overlaid by the settings file, overlaid by the options given."""
-    config = read_config(options.config) if options.config else Config()
+    """Defaults, overlaid by the preset, by the settings file, and by the options given."""
+    config = PRESETS[options.preset].config() if options.preset else Config()
+    if options.config:
+        config = read_config(options.config, config)
     given = {
         "seed": options.seed,
         "pose_mode": options.pose_mode,
@@ -117,6 +123,10 @@ def _reconstruct(options: argparse.Namespace) -> None:
         options.particles, options.output, data_folder=options.datadir, rows_file=options.ind, config=config
     )
     print(f"map     {result.folder.map}\nposes   {result.folder.particles}\nreport  {result.report}")
+
+
+def _presets(_: argparse.Namespace) -> None:
+    print(presets_as_text())
 
 
 def _simulate(options: argparse.Namespace) -> None:

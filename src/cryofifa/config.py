@@ -17,6 +17,8 @@ from typing import Any, Literal, get_type_hints
 from cryofifa.errors import InputError
 from cryofifa.train.curriculum import PoseMode
 
+Augmentation = Literal["4x90", "8x45", "random"]
+
 
 @dataclass(frozen=True)
 class ImageSettings:
@@ -43,13 +45,10 @@ class EncoderSettings:
     feature_width: int = 256  # prototype
     # measured, taught with the true map for 50 s, gpcr: 45 degrees at 5, 7.8 at 2, 8.7 at 1 (45: every copy taught)
     omega: float = 2.0
-    learning_rate: float = (
-        1e-3  # measured, 38 s on the true map: 7.4 and 10.9 degrees (gpcr, ribosome); 5e-4: 8.3, 12.6
-    )
-    turns: Literal[4, 8] = 8  # rotated copies (each also mirrored); Extended Data Table 2 has 8 x 45 nearly everywhere
-    imagined: int = (
-        2  # imagined particles taught per real one; measured: 68, 47, 53 degrees with 1, 2, 4 (ribosome, 180 s)
-    )
+    learning_rate: float = 1e-3  # measured likewise, 38 s, gpcr and ribosome: 7.4 and 10.9 degrees; 5e-4: 8.3 and 12.6
+    augmentation: Augmentation = "8x45"  # in-plane turns of the copies, each also mirrored; Extended Data Table 2
+    random_turns: int = 8  # of "random", per particle and epoch; Extended Data Table 2
+    imagined: int = 2  # per real particle; measured on ribosome, amortized, 180 s: 1, 2, 4 give 68, 47, 53 degrees
 
 
 @dataclass(frozen=True)
@@ -164,6 +163,7 @@ class Config:
             "diameter must be positive": _positive(self.diameter_angstrom),
             "start resolution must be positive": _positive(self.start_resolution_angstrom),
             "end resolution must be positive": _positive(self.end_resolution_angstrom),
+            "[encoder] random_turns must be positive": self.encoder.random_turns > 0,
             "[curriculum] counts must be positive": min(
                 c.mask_steps, c.starts, c.visits, c.fewest_epochs, c.most_particles, self.amortized.visits
             )

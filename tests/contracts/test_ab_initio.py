@@ -119,12 +119,14 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
     assert not torch.equal(one.poses.rotation, other.poses.rotation)
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one():
+@pytest.mark.parametrize(("mode", "augmentation"), [("guided", "8x45"), ("guided", "random"), ("amortized", "random")])
+def test_a_resumed_run_equals_an_uninterrupted_one(mode, augmentation):
     small = particles(96)
-    whole, _ = run(small, epochs=2)
-    first, _ = run(small, epochs=1)
+    config = replace(CONFIG, pose_mode=mode, encoder=replace(CONFIG.encoder, augmentation=augmentation))
+    whole, _ = run(small, config, epochs=2)
+    first, _ = run(small, config, epochs=1)
     saved = {name: value.clone() for name, value in first.state().items()}
-    resumed = AbInitio(CONFIG, CURRICULUM, small, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
+    resumed = AbInitio(config, CURRICULUM, small, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
     resumed.load_state(saved)
     resumed.train_epoch(1)
     for name, value in vars(whole.poses).items():

@@ -1,10 +1,11 @@
-"""Rotated and mirrored copies of a particle, each with its exact pose.
+"""Rotated and mirrored copies of particles, each with its exact pose.
 
     rotate by a in the plane     pose -> Rz(a) A
     mirror in x                  pose -> diag(-1, 1, -1) A
 
 so every copy k has one matrix G_k: pose of the copy = G_k A, shift of the copy = (G_k)_2x2 t, and a pose predicted
-from the copy is brought back by G_k^T.
+from the copy is brought back by G_k^T. No copy needs a CTF of its own: what is predicted from it is brought back to the
+image before anything is scored.
 """
 
 from __future__ import annotations
@@ -21,70 +22,91 @@ from cryofifa.physics.rotations import in_plane_rotation, mirror_in_x
 
 @dataclass(frozen=True)
 class Copies:
-    """Which copies are made: `turns` rotations over the full circle (4: 90 degrees, 8: 45 degrees), each also mirrored.
+    """Which copies are made of a batch of n images.
 
-    copy_from_image: (2 turns, 3, 3), G_k. Order: per interpolated base image, mirrored or not, quarter turns.
+    A row below serves n / rows images in sequence: one row serves all of them (fixed copies), n rows one each.
+    The base images of an image are itself (fixed copies only) and itself turned by `turned_radian`, which takes
+    interpolation. All else is exact: every base is taken as it is and mirrored, by fixed copies at each quarter turn.
+    `copy_from_image` holds G_k in that order: per base, mirrored or not, quarter turns.
     """
 
-    turns: int
-    copy_from_image: Float[Tensor, "copies 3 3"]
+    turned_radian: Float[Tensor, "rows turned"]
+    quarters: int  # 4 for fixed copies, 1 for random ones
+    copy_from_image: Float[Tensor, "rows copies 3 3"]
 
     @classmethod
     def fixed(cls, turns: int) -> Copies:
+        """The same for all images: `turns` over the full circle (4: 90 degrees, 8: 45 degrees), each also mirrored."""
         if turns not in (4, 8):
             raise ValueError(f"fixed copies are 4 x 90 or 8 x 45 degrees, not {turns} turns")
-        mirror = mirror_in_x()
-        matrices = []
-        for base in range(turns // 4):
-            start = in_plane_rotation(torch.tensor(base * math.pi / 4))
-            for mirrored in (False, True):
-                for quarter in range(4):
-                    turn = in_plane_rotation(torch.tensor(quarter * math.pi / 2))
-                    matrices.append(turn @ mirror @ start if mirrored else turn @ start)
-        return cls(turns, torch.stack(matrices).round(decimals=7))
+        base_radian = torch.arange(turns // 4)[None] * (math.pi / 4)
+        return cls(base_radian[:, 1:], 4, _copy_from_image(base_radian, 4))
+
+    @classmethod
+    def turned(cls, angle_radian: Float[Tensor, "rows turned"]) -> Copies:
+        """Each image turned by its own angles, each also mirrored."""
+        return cls(angle_radian, 1, _copy_from_image(angle_radian, 1))
 
     def to(self, device: torch.device) -> Copies:
-        return Copies(self.turns, self.copy_from_image.to(device))
+        return Copies(self.turned_radian.to(device), self.quarters, self.copy_from_image.to(device))
 
     def __len__(self) -> int:
-        return self.copy_from_image.shape[0]
+        """Copies of each image."""
+        return self.copy_from_image.shape[1]
 
     def pose_of_copy(
-        self, rotation: Float[Tensor, "*batch 3 3"], copy: Int[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch 3 3"]:
-        return self.copy_from_image[copy] @ rotation
+        self, rotation: Float[Tensor, "n *picked 3 3"], copy: Int[Tensor, " n *picked"]
+    ) -> Float[Tensor, "n *picked 3 3"]:
+        return self._picked(copy) @ rotation
 
     def pose_of_image(
-        self, rotation: Float[Tensor, "*batch 3 3"], copy: Int[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch 3 3"]:
-        return self.copy_from_image[copy].mT @ rotation
+        self, rotation: Float[Tensor, "n *picked 3 3"], copy: Int[Tensor, " n *picked"]
+    ) -> Float[Tensor, "n *picked 3 3"]:
+        return self._picked(copy).mT @ rotation
 
-    def shift_of_copy(self, shift: Float[Tensor, "*batch 2"], copy: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch 2"]:
-        return (self.copy_from_image[copy][..., :2, :2] @ shift[..., None])[..., 0]
+    def shift_of_copy(
+        self, shift: Float[Tensor, "n *picked 2"], copy: Int[Tensor, " n *picked"]
+    ) -> Float[Tensor, "n *picked 2"]:
+        return (self._picked(copy)[..., :2, :2] @ shift[..., None])[..., 0]
 
     def shift_of_image(
-        self, shift: Float[Tensor, "*batch 2"], copy: Int[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch 2"]:
-        return (self.copy_from_image[copy][..., :2, :2].mT @ shift[..., None])[..., 0]
+        self, shift: Float[Tensor, "n *picked 2"], copy: Int[Tensor, " n *picked"]
+    ) -> Float[Tensor, "n *picked 2"]:
+        return (self._picked(copy)[..., :2, :2].mT @ shift[..., None])[..., 0]
 
     def base_images(self, image: Float[Tensor, "n channels y x"]) -> Float[Tensor, "n bases channels y x"]:
-        """The only interpolated step, done once per particle: the image, and for 8 x 45 degrees also turned by 45."""
-        bases = [image]
-        if self.turns == 8:
-            bases.append(rotate_image(image, math.pi / 4))
-        return torch.stack(bases, dim=1)
+        """The only interpolated step, done once per image."""
+        bases = [image[:, None]] if self.quarters == 4 else []
+        if self.turned_radian.shape[1]:
+            bases.append(turned_images(image, self.turned_radian))
+        return torch.cat(bases, dim=1)
 
     def of_base(
         self, base: Float[Tensor, "n bases channels y x"], copy: Int[Tensor, "n picked"]
     ) -> Float[Tensor, "n picked channels y x"]:
-        """The picked copies of each particle; exact (no interpolation)."""
+        """The picked copies of each image; exact (no interpolation)."""
         picked = base.new_empty(*copy.shape, *base.shape[2:])
         for k in range(len(self)):
             particle, slot = (copy == k).nonzero(as_tuple=True)
             if len(particle):
-                image = base[particle, k // 8]
-                picked[particle, slot] = quarter_turn(mirror_image(image) if (k // 4) % 2 else image, k % 4)
+                which, quarter = divmod(k, self.quarters)
+                image = base[particle, which // 2]
+                picked[particle, slot] = quarter_turn(mirror_image(image) if which % 2 else image, quarter)
         return picked
+
+    def _picked(self, copy: Int[Tensor, " n *picked"]) -> Float[Tensor, "n *picked 3 3"]:
+        """G of the picked copies."""
+        row = torch.arange(len(copy), device=copy.device) // (len(copy) // len(self.copy_from_image))
+        return self.copy_from_image[row.reshape(-1, *[1] * (copy.ndim - 1)), copy]
+
+
+def _copy_from_image(base_radian: Float[Tensor, "rows bases"], quarters: int) -> Float[Tensor, "rows copies 3 3"]:
+    mirror = mirror_in_x(base_radian.device)
+    mirrored_or_not = torch.stack([mirror @ mirror, mirror])
+    # rounded, so that quarter turns are exact
+    quarter = in_plane_rotation(torch.arange(quarters, device=base_radian.device) * (math.pi / 2)).round()
+    matrix = quarter @ mirrored_or_not[:, None] @ in_plane_rotation(base_radian)[:, :, None, None]
+    return matrix.flatten(1, 3)
 
 
 def mirror_image(image: Float[Tensor, "*batch y x"]) -> Float[Tensor, "*batch y x"]:
@@ -99,15 +121,22 @@ def quarter_turn(image: Float[Tensor, "*batch y x"], quarters: int) -> Float[Ten
     return image
 
 
-def rotate_image(image: Float[Tensor, "*batch y x"], angle_radian: float) -> Float[Tensor, "*batch y x"]:
-    """Rotate about the origin N//2 from +x to +y by cubic interpolation; what comes from outside is zero."""
-    size = image.shape[-1]
+def turned_images(
+    image: Float[Tensor, "n channels y x"], angle_radian: Float[Tensor, "rows turned"]
+) -> Float[Tensor, "n turned channels y x"]:
+    """Rotate about the origin N//2 from +x to +y by cubic interpolation; what comes from outside is zero.
+
+    A row of angles serves n / rows images in sequence.
+    """
+    (n, channels, size, _), (rows, turned) = image.shape, angle_radian.shape
     line = torch.arange(size, device=image.device, dtype=image.dtype) - size // 2
     y, x = torch.meshgrid(line, line, indexing="ij")
-    cosine, sine = math.cos(angle_radian), math.sin(angle_radian)
+    cosine, sine = angle_radian.cos()[..., None, None], angle_radian.sin()[..., None, None]
     # the value at r comes from R^T r
     source = torch.stack([cosine * x + sine * y, -sine * x + cosine * y], dim=-1)
-    grid = (source + size // 2) * (2 / (size - 1)) - 1
-    flat = image.reshape(1, -1, size, size)
-    turned = torch.nn.functional.grid_sample(flat, grid[None], mode="bicubic", align_corners=True)
-    return turned.reshape(image.shape)
+    grid = ((source + size // 2) * (2 / (size - 1)) - 1).reshape(rows, turned * size, size, 2)
+    # images of one row share its grid as if they were channels of one
+    pixels = torch.nn.functional.grid_sample(
+        image.reshape(rows, -1, size, size), grid, mode="bicubic", align_corners=True
+    )
+    return pixels.reshape(n, channels, turned, size, size).transpose(1, 2)

@@ -16,7 +16,6 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.model.volume_decoder import FourierNet
-from cryofifa.particles.augment import Copies
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
@@ -26,6 +25,7 @@ from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.amortized import AmortizedInference
+from cryofifa.train.augmentation import CopiedImages, CopyChoice
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import Minibatch
@@ -96,12 +96,11 @@ class AbInitio:
                 {"params": self.decoder.parameters(), "lr": _decoder_rate(config)},
             ]
         )
-        self.copies = Copies.fixed(config.encoder.turns).to(device)
+        self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, device)
         self.inference: GuidedInference | AmortizedInference
         if config.pose_mode == "guided":
             self.inference = GuidedInference(
                 self.encoder,
-                self.copies,
                 self._encoder_input,
                 config.encoder.imagined,
                 config.search,
@@ -110,9 +109,7 @@ class AbInitio:
                 shift_range_angstrom,
             )
         else:
-            self.inference = AmortizedInference(
-                self.encoder, self.copies, self._encoder_input, config.encoder.imagined, config.seed
-            )
+            self.inference = AmortizedInference(self.encoder, self._encoder_input, config.encoder.imagined, config.seed)
         self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
         self.poses = PoseMemory.random(len(particles), config.seed, device)
 
@@ -189,8 +186,11 @@ class AbInitio:
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
         """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
         batch = self._minibatch(members, stage)
-        encoder_base = self._encoder_input(batch.image * batch.mask) if stage.use_encoder else None
-        poses = self.inference.infer(batch, encoder_base, grid, stage, epoch, step)
+        seen = None
+        if stage.use_encoder:
+            copies = self.copy_choice.copies(members, epoch)
+            seen = CopiedImages.of_channels(copies, self._encoder_input(batch.image * batch.mask))
+        poses = self.inference.infer(batch, seen, grid, stage, epoch, step)
         predicted = form_image(
             self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
         )
@@ -210,11 +210,9 @@ class AbInitio:
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
-    def _encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n bases 2 y x"]:
+    def _encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
         settings = self.config.image
-        return self.copies.base_images(
-            encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
-        )
+        return encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
 
     def _minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
         plane = self.plane.within(stage.mask_radius)

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from cryofifa.config import SearchSettings
 from cryofifa.model.pose_encoder import PoseEncoder
-from cryofifa.particles.augment import Copies
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.candidates import (
     SHIFT_STEP_CYCLES,
     best_of_bank,
@@ -39,7 +39,6 @@ class GuidedInference:
     """Pose inference by guided search; one instance per run."""
 
     encoder: PoseEncoder
-    copies: Copies
     encoder_input: EncoderInput
     imagined: int
     settings: SearchSettings
@@ -48,37 +47,38 @@ class GuidedInference:
     shift_range_angstrom: float
 
     def infer(
-        self, batch: Minibatch, encoder_base: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
+        self, batch: Minibatch, seen: CopiedImages | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
     ) -> InferredPoses:
         """Find the best pose of each particle and the loss that teaches it to the encoder.
 
-        encoder_base: the encoder's input images as `Copies.base_images` gives them, None while it rests.
+        seen: the images as the encoder sees them, None while it rests.
         step: counts minibatches of the epoch (the bank is drawn once per minibatch).
         """
-        if encoder_base is None:
+        if seen is None:
             with torch.no_grad():
                 return self._search(batch, None, grid, stage, epoch, step)
         with torch.no_grad():
-            found = self._search(batch, self._proposed(batch, encoder_base, epoch), grid, stage, epoch, step)
-        lesson = lesson_of(encoder_base, self.copies, found.rotation, found.shift_angstrom) + imagined_particles(
-            batch, self.imagined, grid, self.copies, self.encoder_input, self._draws("imagined", epoch)
+            found = self._search(batch, self._proposed(batch, seen, epoch), grid, stage, epoch, step)
+        lesson = lesson_of(seen, found.rotation, found.shift_angstrom)
+        imagined = imagined_particles(
+            batch, self.imagined, grid, seen.copies, self.encoder_input, self._draws("imagined", epoch)
         )
-        return replace(found, teaching_loss=lesson.loss(self.encoder, *self.encoder(lesson.image)))
+        return replace(found, teaching_loss=lesson.loss(self.encoder) + imagined.loss(self.encoder))
 
-    def _proposed(self, batch: Minibatch, encoder_base: Tensor, epoch: int) -> Float[Tensor, "n copies 3 3"]:
+    def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n copies 3 3"]:
         """The encoder's predictions: on the copy that it should know if memory is right, and on random others."""
         others = self.settings.encoder_copies - 1
         copy = torch.cat(
             [
-                fundamental_copy(self.copies, batch.rotation),
-                self._draws("copies", epoch).integers(batch.particle, others, len(self.copies)),
+                fundamental_copy(seen.copies, batch.rotation),
+                self._draws("copies", epoch).integers(batch.particle, others, len(seen.copies)),
             ],
             dim=1,
         )
         self.encoder.eval()
-        rotation, _ = self.encoder(self.copies.of_base(encoder_base, copy).flatten(0, 1))
+        rotation, _ = self.encoder(seen.images(copy).flatten(0, 1))
         self.encoder.train()
-        return self.copies.pose_of_image(rotation.reshape(*copy.shape, 3, 3), copy)
+        return seen.copies.pose_of_image(rotation.reshape(*copy.shape, 3, 3), copy)
 
     def _search(
         self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int

@@ -25,13 +25,14 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.rotations import rotation_from_uniform, twist_about_view_radian
+from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
 
 SHIFT_WEIGHT = 0.3  # of the squared shift error, in units of the encoder's shift scale, beside the rotation's; measured
 
-# masked images -> the encoder's input, one per base image of the copies
-EncoderInput = Callable[[Float[Tensor, "n y x"]], Float[Tensor, "n bases 2 y x"]]
+# masked images -> the encoder's two channels
+EncoderInput = Callable[[Float[Tensor, "n y x"]], Float[Tensor, "n 2 y x"]]
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,18 @@ class Lesson:
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
 
-    def __add__(self, other: Lesson) -> Lesson:
-        return Lesson(
-            torch.cat([self.image, other.image]),
-            torch.cat([self.rotation, other.rotation]),
-            torch.cat([self.shift_angstrom, other.shift_angstrom]),
-        )
+    def loss(self, encoder: PoseEncoder) -> Float[Tensor, ""]:
+        """Squared Frobenius distance of the rotations, and squared error of the shifts in the encoder's own scale.
 
-    def loss(
-        self, encoder: PoseEncoder, predicted_rotation: Float[Tensor, "n 3 3"], predicted_shift: Float[Tensor, "n 2"]
-    ) -> Float[Tensor, ""]:
-        """Squared Frobenius distance of the rotations, and squared error of the shifts in the encoder's own scale."""
-        rotation = (predicted_rotation - self.rotation).square().sum((-1, -2)).mean()
-        shift = ((predicted_shift - self.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
-        return rotation + SHIFT_WEIGHT * shift
+        A lesson is a batch of its own: real and imagined particles each have their own batch statistics, or the encoder
+        tells them apart instead of learning (measured on ribosome, amortized: mixed, it never leaves the start).
+        """
+        if not len(self.image):
+            return torch.zeros((), device=self.image.device)
+        rotation, shift = encoder(self.image)
+        rotation_loss = (rotation - self.rotation).square().sum((-1, -2)).mean()
+        shift_loss = ((shift - self.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
+        return rotation_loss + SHIFT_WEIGHT * shift_loss
 
 
 def fundamental_copy(copies: Copies, rotation: Float[Tensor, "n 3 3"]) -> Int[Tensor, "n 1"]:
@@ -67,18 +66,13 @@ def fundamental_copy(copies: Copies, rotation: Float[Tensor, "n 3 3"]) -> Int[Te
     return (twist_about_view_radian(pose).abs() + 4 * below).argmin(dim=1, keepdim=True)
 
 
-def lesson_of(
-    base: Float[Tensor, "n bases 2 y x"],
-    copies: Copies,
-    rotation: Float[Tensor, "n 3 3"],
-    shift_angstrom: Float[Tensor, "n 2"],
-) -> Lesson:
+def lesson_of(seen: CopiedImages, rotation: Float[Tensor, "n 3 3"], shift_angstrom: Float[Tensor, "n 2"]) -> Lesson:
     """The fundamental copy of each particle of known pose."""
-    copy = fundamental_copy(copies, rotation)
+    copy = fundamental_copy(seen.copies, rotation)
     return Lesson(
-        copies.of_base(base, copy)[:, 0],
-        copies.pose_of_copy(rotation[:, None], copy)[:, 0],
-        copies.shift_of_copy(shift_angstrom[:, None], copy)[:, 0],
+        seen.images(copy)[:, 0],
+        seen.copies.pose_of_copy(rotation[:, None], copy)[:, 0],
+        seen.copies.shift_of_copy(shift_angstrom[:, None], copy)[:, 0],
     )
 
 
@@ -99,4 +93,4 @@ def imagined_particles(
     clean = form_image(grid.slices(rotation, plane), ctf, shift, plane) * plane.box_size
     noise = normal[:, 2:].reshape(-1, plane.box_size, plane.box_size)
     image = (inverse_fourier_2d(plane.fill(clean)) + noise) * mask
-    return lesson_of(encoder_input(image), copies, rotation, shift)
+    return lesson_of(CopiedImages.of_channels(copies, encoder_input(image)), rotation, shift)
