@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryofifa.config import Config
+from cryofifa.config import Config, DecoderSettings
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.particles.augment import Copies
@@ -89,7 +89,7 @@ class AbInitio:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.encoder = _encoder(config, particles, shift_range_angstrom).to(device)
-            self.decoder = _decoder(config, particles, particle_radius_angstrom).to(device)
+            self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
         self.optimiser = torch.optim.Adam(
             [
                 {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
@@ -263,9 +263,8 @@ def _encoder(config: Config, particles: WorkingSet, shift_range_angstrom: float)
     )
 
 
-def _decoder(config: Config, particles: WorkingSet, particle_radius_angstrom: float) -> FourierNet:
-    settings = config.decoder
-    extent_angstrom = particles.image.shape[-1] * particles.pixel_size_angstrom
+def decoder_of(settings: DecoderSettings, extent_angstrom: float, particle_radius_angstrom: float) -> FourierNet:
+    """A new network; the radius is the one the run begins with, before the map tightens it."""
     return FourierNet(
         width=settings.width,
         modulant_layers=settings.modulant_layers,
