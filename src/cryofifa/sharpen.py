@@ -10,7 +10,13 @@ from cryofifa.mrc_map import map_to_write, write_map
 from cryofifa.physics.shells import shell_amplitude
 from cryofifa.results.deepemhancer import run_deepemhancer
 from cryofifa.results.fsc import first_crossing_angstrom, in_mask, read_fsc_csv, resample_fsc
-from cryofifa.results.sharpening import GUINIER_COARSEST_ANGSTROM, fsc_weight, guinier_b_factor, sharpen_volume
+from cryofifa.results.sharpening import (
+    GUINIER_COARSEST_ANGSTROM,
+    GUINIER_TRUSTED_ANGSTROM,
+    fsc_weight,
+    guinier_b_factor,
+    sharpen_volume,
+)
 from cryofifa.results.unfiltered_maps import read_mask, read_unfiltered, run_of
 
 FSC_THRESHOLD = 0.143  # of the resolution at which the low-pass begins
@@ -22,7 +28,7 @@ class Sharpened:
     """Where the map lies, and what was done to it.
 
     b_factor_square_angstrom: negative where it sharpened; resolution_angstrom: where the low-pass begins.
-    note: what could not be done, in one line.
+    note: what could not be done, or is not to be trusted, in one line.
     """
 
     path: Path
@@ -77,6 +83,8 @@ def sharpen(
         if b_factor is None:
             amplitude = shell_amplitude(in_mask(maps.combined, mask)) * weight
             b_factor = guinier_b_factor(amplitude, maps.box_angstrom, resolution)
+            if resolution > GUINIER_TRUSTED_ANGSTROM:
+                note = f"a Guinier fit that ends at {resolution:.1f} A is often too strong: look at the map"
     if b_factor is None:
         b_factor = 0.0
         note = (

@@ -122,6 +122,16 @@ def test_a_coarse_map_is_weighted_only_and_says_so(tmp_path: Path, capsys: pytes
     )
 
 
+def test_a_fit_that_ends_early_is_made_but_warned_about(tmp_path: Path):
+    early = np.where(np.arange(SHELLS) <= 20, 1.0, 0.0)  # 6.2 A
+    source = write(tmp_path / "map.mrc", decayed(150.0))
+    found = sharpen(source, fsc_file=curve(tmp_path / "fsc.csv", early))
+    assert found.b_factor_square_angstrom == pytest.approx(-150, rel=0.15)  # atoms at random: flat all the same
+    assert "too strong" in str(found.note)
+    whole = sharpen(source, fsc_file=curve(tmp_path / "one.csv", np.ones(SHELLS)))
+    assert whole.note is None
+
+
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     source = write(tmp_path / "map.mrc", atoms())
     write(tmp_path / "half1.mrc", atoms())

@@ -18,6 +18,7 @@ from cryofifa.physics.mask import distance_from_centre, soft_edge
 from cryofifa.physics.shells import scale_shells
 
 GUINIER_COARSEST_ANGSTROM = 10.0  # Rosenthal & Henderson: coarser, the particle's shape and the solvent rule
+GUINIER_TRUSTED_ANGSTROM = 5.0  # coarser, a protein's own fall counts as decay: gpcr's true map gives -257 to 6.8 A
 LEAST_GUINIER_SHELLS = 4  # fewer make no line; our choice
 LOW_PASS_EDGE = 2.0  # Fourier pixels over which the low-pass falls to 0, beyond the resolution; RELION's width
 
@@ -35,6 +36,7 @@ def guinier_b_factor(
     frequency = np.arange(len(amplitude)) / box_angstrom
     fitted = (frequency >= 1 / GUINIER_COARSEST_ANGSTROM) & (frequency <= 1 / resolution_angstrom)
     fitted &= amplitude.cpu().numpy() > 0
+    fitted[-1] = False  # the shell at Nyquist is filled in part only, and its FSC falls off (measured on gpcr)
     if fitted.sum() < LEAST_GUINIER_SHELLS:
         return None
     log_amplitude = np.log(amplitude.cpu().double().numpy()[fitted])
