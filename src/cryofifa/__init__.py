@@ -7,5 +7,20 @@ from cryofifa.evaluate import Evaluation, evaluate
 from cryofifa.export import export
 from cryofifa.particles.simulate import simulate
 from cryofifa.reconstruct import Reconstruction, reconstruct
+from cryofifa.sharpen import Sharpened, sharpen
+from cryofifa.volume import SampledVolume, volume
 
-__all__ = ["Config", "Evaluation", "InputError", "Reconstruction", "evaluate", "export", "reconstruct", "simulate"]
+__all__ = [
+    "Config",
+    "Evaluation",
+    "InputError",
+    "Reconstruction",
+    "SampledVolume",
+    "Sharpened",
+    "evaluate",
+    "export",
+    "reconstruct",
+    "sharpen",
+    "simulate",
+    "volume",
+]

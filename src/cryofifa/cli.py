@@ -87,6 +87,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=("star", "cs"), required=True, help="RELION's or cryoSPARC's particle file")
     add("-o", "--output", type=Path, metavar="FILE", help="default: RUN.star or RUN.cs, beside the run")
     commands.choices["export"].set_defaults(run=_export)
+
+    add = commands.add_parser("sharpen", help="sharpen the map of a run, or another").add_argument
+    add("run_or_map", type=Path, metavar="RUN|MAP", help="finished run, or an unfiltered map")
+    add("-o", "--output", type=Path, metavar="FILE", help="default: RUN/map_sharpened.mrc, or beside the map")
+    add("--b-factor", type=float, metavar="B", help="square angstrom, negative sharpens (default: Guinier fit)")
+    add("--fsc", type=Path, metavar="CSV", help="curve as fsc.csv (default: the run's, or of the half maps beside)")
+    add("--mask", type=Path, metavar="MAP", help="where FSC and amplitudes are measured (default: a soft sphere)")
+    add("--deepemhancer", action="store_true", help="hand the unfiltered half maps to DeepEMhancer instead")
+    commands.choices["sharpen"].set_defaults(run=_sharpen)
+
+    add = commands.add_parser("volume", help="the network's own volume on any grid").add_argument
+    add("run_folder", type=Path, metavar="RUN", help="finished or running")
+    add("--box", type=int, required=True, metavar="B", help="pixels")
+    add("--pixel-size", type=float, required=True, metavar="A", help="angstrom per pixel")
+    add("-o", "--output", type=Path, metavar="FILE", help="default: RUN/volume.mrc")
+    add("--resolution", type=float, metavar="A", help="cut at this (default: as far as the network was trained)")
+    commands.choices["volume"].set_defaults(run=_volume)
     return parser
 
 
@@ -172,6 +189,38 @@ def _export(options: argparse.Namespace) -> None:
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     print(f"particles  {output}")
+
+
+def _sharpen(options: argparse.Namespace) -> None:
+    from cryofifa.sharpen import sharpen, sharpen_with_deepemhancer
+
+    if options.deepemhancer:
+        if (options.b_factor, options.fsc, options.mask) != (None, None, None):
+            raise InputError("--deepemhancer takes no --b-factor, --fsc or --mask; leave them out")
+        print(f"map         {sharpen_with_deepemhancer(options.run_or_map, options.output)}")
+        return
+    result = sharpen(
+        options.run_or_map,
+        options.output,
+        b_factor_square_angstrom=options.b_factor,
+        fsc_file=options.fsc,
+        mask_file=options.mask,
+    )
+    if result.note is not None:
+        print(f"warning: {result.note}", file=sys.stderr)
+    print(
+        f"map         {result.path}\nB-factor    {result.b_factor_square_angstrom:.0f} square angstrom\n"
+        f"low-pass    {result.resolution_angstrom:.2f} A"
+    )
+
+
+def _volume(options: argparse.Namespace) -> None:
+    from cryofifa.volume import volume
+
+    result = volume(
+        options.run_folder, options.box, options.pixel_size, options.output, resolution_angstrom=options.resolution
+    )
+    print(f"map         {result.path}\nresolution  {result.resolution_angstrom:.2f} A")
 
 
 if __name__ == "__main__":

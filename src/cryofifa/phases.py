@@ -24,6 +24,7 @@ from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_m
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord, Progress, RunLog, epoch_record_from_json, epoch_record_to_json
+from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
 AGREEING_DEGREE = 20.0  # median rotation between two starts' poses, after alignment, under which they agree
@@ -172,11 +173,10 @@ class Phases:
 
     def decoder_map(self, ab_initio: AbInitio) -> Tensor:
         """What the network itself believes, on the input's grid and in the final map's scale."""
-        frame, table = self.plan.ab_initio_frame, self.images.table
-        spacing = frame.extent_angstrom / (table.box_size * self.images.pixel_size_angstrom)
-        volume = ab_initio.decoder.volume(table.box_size, self.plan.curriculum.end_radius, spacing)
-        # FT / box of an image sampled to `box` from `window` pixels with the noise kept at sd 1
-        return volume * frame.window_pixel
+        plan = self.plan
+        return decoder_density(
+            ab_initio.decoder, plan, plan.curriculum.end_radius, plan.box_size, plan.pixel_size_angstrom
+        )
 
     def _working_set(self) -> WorkingSet:
         everyone = torch.arange(len(self.images.table))

@@ -16,6 +16,8 @@ from cryofifa.model.siren import siren
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, centred_index, inverse_fourier_3d
 
+POINTS_AT_ONCE = 1 << 20  # of a grid; bounds the memory, changes nothing else
+
 
 def fold_to_half_space(
     coordinate: Float[Tensor, "*batch 3"],
@@ -70,7 +72,7 @@ class FourierNet(nn.Module):
         coordinate = torch.stack([x, y, z], dim=-1)
         wanted = coordinate.square().sum(-1) <= radius * radius
         half = torch.zeros(wanted.shape, dtype=torch.complex64, device=line.device)
-        half[wanted] = self(coordinate[wanted])
+        half[wanted] = torch.cat([self(part) for part in coordinate[wanted].split(POINTS_AT_ONCE)])
         grid = torch.zeros(size, size, size, dtype=torch.complex64, device=line.device)
         grid[:, :, size // 2 :] = half
         # D(-k) = conj D(k): the other half is the mirror image of this one

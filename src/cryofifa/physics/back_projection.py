@@ -15,8 +15,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
-from cryofifa.physics.fourier import HalfPlane, fourier_3d, inverse_fourier_3d, window_centre
+from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
+from cryofifa.physics.shells import scale_shells
 
 LEAST_WEIGHT_SHARE = 1e-3  # of the shell's mean weight (RELION)
 CORNER_EDGE = 3.0  # width in voxels of the soft edge of the ball that cuts the corners (RELION)
@@ -100,8 +101,7 @@ class BackProjector:
         volume = volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, volume.device)
         if shell_gain is None:
             return volume
-        shell = distance_from_centre(self.box_size, 3, volume.device).round().long().clamp(max=shells - 1)
-        return inverse_fourier_3d(fourier_3d(volume) * shell_gain.to(volume)[shell])
+        return scale_shells(volume, shell_gain)
 
 
 def add_hermitian_mate(grid: Tensor) -> Tensor:

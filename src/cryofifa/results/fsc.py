@@ -4,11 +4,13 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.atomic_file import atomic_path
+from cryofifa.errors import InputError
 from cryofifa.physics.fourier import fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 
@@ -67,6 +69,36 @@ def write_fsc_csv(path: Path, curve: Float[Tensor, " shells"], box_angstrom: flo
             writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", f"{value:.6f}"])
 
 
+def read_fsc_csv(path: Path) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """A curve and its frequencies per angstrom, from the columns fsc and frequency_per_angstrom.
+
+    Raises:
+        InputError: if the file cannot be read, a column is absent, or the frequencies do not rise.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [(float(row["fsc"]), float(row["frequency_per_angstrom"])) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a curve as fsc.csv of a run") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: wants number columns frequency_per_angstrom and fsc ({error!r})") from None
+    fsc, frequency = torch.tensor(rows).reshape(-1, 2).unbind(1)
+    if len(rows) < 2 or not bool((frequency.diff() > 0).all()) or not bool(torch.isfinite(fsc).all()):
+        raise InputError(f"{path}: wants two rows or more with finite fsc and rising frequency_per_angstrom")
+    return fsc, frequency
+
+
+def resample_fsc(
+    fsc: Float[Tensor, " n"], frequency_per_angstrom: Float[Tensor, " n"], shells: int, box_angstrom: float
+) -> Float[Tensor, " shells"]:
+    """The curve at the shells of another box, linear in frequency; 0 beyond its end."""
+    wanted = np.arange(shells) / box_angstrom
+    # a frequency on disk is rounded: a shell at the very end must not fall off it
+    end = float(frequency_per_angstrom[-1]) * (1 + 1e-4)
+    values = np.interp(wanted, frequency_per_angstrom.double().numpy(), fsc.double().numpy())
+    return torch.from_numpy(np.where(wanted <= end, values, 0.0)).float()
+
+
 @dataclass(frozen=True)
 class FscToTruth:
     """A curve between an aligned map and the truth, and where it crosses the two usual thresholds."""
@@ -100,7 +132,11 @@ def fsc_to_truth(
 def in_soft_sphere(volume: Float[Tensor, "z y x"], radius_share: float) -> Float[Tensor, "z y x"]:
     """The volume less its mean outside the sphere, times a sphere of a share of the box (edge 3 px)."""
     size = volume.shape[-1]
-    mask = spherical_mask(size, radius_share * size, MASK_EDGE_PIXEL, volume.device)
+    return in_mask(volume, spherical_mask(size, radius_share * size, MASK_EDGE_PIXEL, volume.device))
+
+
+def in_mask(volume: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
+    """The volume less its mean outside the mask, times the mask."""
     outside = mask == 0
     background = volume[outside].mean() if bool(outside.any()) else volume.new_zeros(())
     return (volume - background) * mask

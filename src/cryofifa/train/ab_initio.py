@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryofifa.config import Config
+from cryofifa.config import Config, DecoderSettings
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.particles.particle_radius import radius_of_volume
@@ -89,7 +89,7 @@ class AbInitio:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.encoder = _encoder(config, particles, shift_range_angstrom).to(device)
-            self.decoder = _decoder(config, particles, particle_radius_angstrom).to(device)
+            self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
         self.optimiser = torch.optim.Adam(
             [
                 {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
@@ -274,9 +274,8 @@ def _decoder_rate(config: Config) -> float:
     return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
 
 
-def _decoder(config: Config, particles: WorkingSet, particle_radius_angstrom: float) -> FourierNet:
-    settings = config.decoder
-    extent_angstrom = particles.image.shape[-1] * particles.pixel_size_angstrom
+def decoder_of(settings: DecoderSettings, extent_angstrom: float, particle_radius_angstrom: float) -> FourierNet:
+    """A new network; the radius is the one the run begins with, before the map tightens it."""
     return FourierNet(
         width=settings.width,
         modulant_layers=settings.modulant_layers,

@@ -67,19 +67,28 @@ def solve_half_maps(
 ) -> HalfMaps:
     """Wiener-filtered maps, with the signal-to-noise ratio per shell taken from the halves' FSC.
 
-    Wiener gain SSNR / (SSNR + 1): of a half FSC, of both together 2 FSC / (1 + FSC) (Rosenthal & Henderson 2003). The
-    FSC is that of the unfiltered halves inside the soft sphere. The gain is one number per shell: measured on
+    The FSC is that of the unfiltered halves inside the soft sphere. The gain is one number per shell: measured on
     ribosome, a Wiener term per voxel gives the same FSC to the truth (15.64 against 15.69 A) but another map than
     RELION's.
     """
     first, second = sums
     mask = spherical_mask(first.box_size, mask_radius_pixel, mask_edge_pixel, first.weight.device)
     fsc = fourier_shell_correlation(first.volume() * mask, second.volume() * mask)
-    # never rising again: where there is only noise the curve jumps, and a gain that does would mix shells
-    half_gain = fsc.clamp(LEAST_GAIN, 1.0).cummin(dim=0).values
+    half_gain = half_map_gain(fsc)
     return HalfMaps(
         first.volume(half_gain),
         second.volume(half_gain),
-        (first + second).volume(2 * half_gain / (1 + half_gain)),
+        (first + second).volume(combined_map_gain(half_gain)),
         fsc,
     )
+
+
+def half_map_gain(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
+    """Wiener gain SSNR / (SSNR + 1) of a half map: its FSC with the other half, with a floor."""
+    # never rising again: where there is only noise the curve jumps, and a gain that does would mix shells
+    return fsc.clamp(LEAST_GAIN, 1.0).cummin(dim=0).values
+
+
+def combined_map_gain(half_gain: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
+    """Wiener gain of both halves together: 2 FSC / (1 + FSC) (Rosenthal & Henderson 2003)."""
+    return 2 * half_gain / (1 + half_gain)

@@ -1,0 +1,63 @@
+"""B-factor sharpening and FSC weighting of a map (Rosenthal & Henderson 2003).
+
+    F_sharp(s) = F(s) C_ref(s) exp(-B s^2 / 4) low_pass(s),      C_ref = sqrt(2 FSC / (1 + FSC))
+
+B is negative where it sharpens. Guinier: the amplitude of a map that decays falls as exp(-D s^2 / 4), a straight line
+of ln F against s^2; B = -D flattens it. Only beyond 10 A is a protein's own amplitude flat (Wilson).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
+from cryofifa.physics.mask import distance_from_centre, soft_edge
+from cryofifa.physics.shells import scale_shells
+
+GUINIER_COARSEST_ANGSTROM = 10.0  # Rosenthal & Henderson: coarser, the particle's shape and the solvent rule
+GUINIER_TRUSTED_ANGSTROM = 5.0  # coarser, a protein's own fall counts as decay: gpcr's true map gives -257 to 6.8 A
+LEAST_GUINIER_SHELLS = 4  # fewer make no line; our choice
+LOW_PASS_EDGE = 2.0  # Fourier pixels over which the low-pass falls to 0, beyond the resolution; RELION's width
+
+
+def fsc_weight(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
+    """C_ref of the map of both halves: its expected correlation with the truth."""
+    positive = fsc.clamp(0.0, 1.0)
+    return (2 * positive / (1 + positive)).sqrt()
+
+
+def guinier_b_factor(
+    amplitude: Float[Tensor, " shells"], box_angstrom: float, resolution_angstrom: float
+) -> float | None:
+    """B in square angstrom that flattens the amplitudes between 10 A and the resolution; None with too few shells."""
+    frequency = np.arange(len(amplitude)) / box_angstrom
+    fitted = (frequency >= 1 / GUINIER_COARSEST_ANGSTROM) & (frequency <= 1 / resolution_angstrom)
+    fitted &= amplitude.cpu().numpy() > 0
+    fitted[-1] = False  # the shell at Nyquist is filled in part only, and its FSC falls off (measured on gpcr)
+    if fitted.sum() < LEAST_GUINIER_SHELLS:
+        return None
+    log_amplitude = np.log(amplitude.cpu().double().numpy()[fitted])
+    slope, _ = np.polyfit(frequency[fitted] ** 2, log_amplitude, 1)
+    return 4 * float(slope)
+
+
+def sharpen_volume(
+    volume: Float[Tensor, "z y x"],
+    pixel_size_angstrom: float,
+    b_factor_square_angstrom: float,
+    resolution_angstrom: float,
+    weight: Float[Tensor, " shells"] | None = None,
+) -> Float[Tensor, "z y x"]:
+    """The volume weighted per shell, times exp(-B s^2 / 4), with a soft low-pass that begins at the resolution."""
+    if weight is not None:
+        volume = scale_shells(volume, weight)
+    box_angstrom = volume.shape[-1] * pixel_size_angstrom
+    radius = distance_from_centre(volume.shape[-1], 3, volume.device)
+    low_pass = soft_edge(radius, box_angstrom / resolution_angstrom + LOW_PASS_EDGE / 2, LOW_PASS_EDGE)
+    exponent = -b_factor_square_angstrom / 4 * (radius / box_angstrom).square()
+    # where the low-pass is 0 a strong B would still overflow
+    gain = torch.exp(torch.where(low_pass > 0, exponent, 0.0)) * low_pass
+    return inverse_fourier_3d(fourier_3d(volume) * gain)

@@ -1,0 +1,136 @@
+"""Maps to be sharpened, as they were before any filter: of a run, or of another program.
+
+A run's maps are Wiener filtered by one gain per shell (`train.half_maps`), the last thing that was done to them. The
+gain follows from the curve in fsc.csv and is nowhere under 0.15, so it can be divided out: what is left is the plain
+back-projection, and no weighting counts twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.config import ImageSettings
+from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map
+from cryofifa.physics.mask import spherical_mask
+from cryofifa.physics.shells import scale_shells
+from cryofifa.results.fsc import MASK_EDGE_PIXEL, fourier_shell_correlation, in_mask, read_fsc_csv
+from cryofifa.results.outputs import read_summary
+from cryofifa.run_folder import RunFolder
+from cryofifa.train.half_maps import combined_map_gain, half_map_gain
+
+SPHERE_SHARE = 0.45  # radius of the soft sphere of maps that come without a mask, as a share of the box
+
+
+@dataclass(frozen=True)
+class UnfilteredMaps:
+    """A map without filter, its halves and their FSC where they are known, and where the particle is."""
+
+    combined: Float[Tensor, "z y x"]
+    halves: tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]] | None
+    pixel_size_angstrom: float
+    mask: Float[Tensor, "z y x"]
+    fsc: Float[Tensor, " shells"] | None
+
+    @property
+    def box_angstrom(self) -> float:
+        return self.combined.shape[-1] * self.pixel_size_angstrom
+
+    def fsc_within(self, mask: Float[Tensor, "z y x"]) -> Float[Tensor, " shells"] | None:
+        """FSC of the halves inside another mask."""
+        if self.halves is None:
+            return None
+        return fourier_shell_correlation(*(in_mask(half, mask) for half in self.halves))
+
+
+def run_of(path: Path) -> RunFolder | None:
+    """The run whose map is meant by its folder or by its map.mrc; None for any other map.
+
+    Raises:
+        InputError: if it is a half map of a run: it is filtered, and only half of the data.
+    """
+    if path.is_dir():
+        return RunFolder(path)
+    folder = RunFolder(path.parent)
+    if not folder.summary.exists():
+        return None
+    if path.name in {half.name for half in folder.half_maps}:
+        raise InputError(f"{path}: is a half map of a run; give the run's folder {path.parent}")
+    return folder if path.name == folder.map.name else None
+
+
+def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
+    """The maps of a run with their gain divided out, or a map of another program, taken to be unfiltered.
+
+    Another program's halves are found beside the map as half1.mrc and half2.mrc.
+
+    Raises:
+        InputError: if a file is absent or damaged, or the files do not belong together.
+    """
+    folder = run_of(run_or_map)
+    return _other_maps(run_or_map) if folder is None else _run_maps(folder)
+
+
+def _run_maps(folder: RunFolder) -> UnfilteredMaps:
+    if not folder.summary.exists():
+        raise InputError(f"{folder.path}: holds no finished run; wait for it, or give a map")
+    combined, pixel_size = read_map(folder.map)
+    first, second = (read_like(path, combined, pixel_size) for path in folder.half_maps)
+    fsc, frequency = read_fsc_csv(folder.fsc)
+    box_angstrom = combined.shape[-1] * pixel_size
+    if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
+        raise InputError(f"{folder.fsc}: is not the curve of {folder.map.name} (other box or pixel size)")
+    gain = half_map_gain(fsc)
+    radius, edge = ImageSettings().volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
+    return UnfilteredMaps(
+        scale_shells(combined, 1 / combined_map_gain(gain)),
+        (scale_shells(first, 1 / gain), scale_shells(second, 1 / gain)),
+        pixel_size,
+        spherical_mask(combined.shape[-1], radius, edge),
+        fsc,
+    )
+
+
+def _other_maps(path: Path) -> UnfilteredMaps:
+    combined, pixel_size = read_map(path)
+    size = combined.shape[-1]
+    mask = spherical_mask(size, SPHERE_SHARE * size, MASK_EDGE_PIXEL)
+    beside = RunFolder(path.parent)
+    # the decoder's map in a run's folder is not the mean of the half maps there
+    if beside.summary.exists() or not all(half.exists() for half in beside.half_maps):
+        return UnfilteredMaps(combined, None, pixel_size, mask, None)
+    first, second = (read_like(half, combined, pixel_size) for half in beside.half_maps)
+    found = UnfilteredMaps(combined, (first, second), pixel_size, mask, None)
+    return UnfilteredMaps(combined, (first, second), pixel_size, mask, found.fsc_within(mask))
+
+
+def read_like(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
+    """A map that must lie on the same grid as another.
+
+    Raises:
+        InputError: if it does not, or cannot be read.
+    """
+    found, pixel_size = read_map(path)
+    if found.shape != volume.shape or abs(pixel_size / pixel_size_angstrom - 1) > 1e-3:
+        raise InputError(
+            f"{path}: {found.shape[-1]} px of {pixel_size:g} A, but the map has {volume.shape[-1]} px of "
+            f"{pixel_size_angstrom:g} A; give one on the same grid"
+        )
+    return found
+
+
+def read_mask(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
+    """A mask on the map's grid.
+
+    Raises:
+        InputError: if it lies on another grid, or is not a mask with values from 0 to 1.
+    """
+    mask = read_like(path, volume, pixel_size_angstrom)
+    if float(mask.min()) < -1e-3 or not 0.5 < float(mask.max()) <= 1.001:
+        raise InputError(f"{path}: values from {mask.min():g} to {mask.max():g} are no mask; they must go from 0 to 1")
+    return torch.clamp(mask, 0, 1)
