@@ -60,12 +60,13 @@ def test_a_runs_map_is_weighted_once_from_unfiltered_data(unfiltered_and_run):
     (_, _, combined), run = unfiltered_and_run
     found = sharpen(run, b_factor_square_angstrom=0.0)
     assert found.path == run / "map_sharpened.mrc"
-    last = int(SIZE * PIXEL / found.resolution_angstrom)
+    last = SIZE * PIXEL / found.resolution_angstrom  # the low-pass begins there
     assert last >= 3
     fsc = read_fsc_csv(run / "fsc.csv")[0].clamp(0, 1)
-    shell = distance_from_centre(SIZE, 3).round().long().clamp(max=SIZE // 2)
+    radius = distance_from_centre(SIZE, 3)
+    shell = radius.round().long().clamp(max=SIZE // 2)
     weighted = fourier_3d(combined) * (2 * fsc / (1 + fsc)).sqrt()[shell]
-    inside = shell <= last
+    inside = radius <= last
     now = fourier_3d(read_map(found.path)[0])
     assert float((now - weighted)[inside].abs().max()) < 1e-3 * float(weighted[inside].abs().max())
 

@@ -17,8 +17,9 @@ from cryofifa.train.projection_matching import ProjectionMatching
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
-    curriculum={"visits": 200, "amortized_visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
+    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
     search={"bank_rotations": 100},
+    amortized={"visits": 200},
     polish={"iterations": 2},
 )
 OUTPUTS = ("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc", "particles.star", "fsc.csv", "report.html", "run.json")

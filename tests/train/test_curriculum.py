@@ -67,3 +67,11 @@ def test_shares_of_zero_mean_from_the_start():
 def test_progress_outside_the_run_is_refused(progress):
     with pytest.raises(ValueError, match="progress"):
         stage_at(CURRICULUM, progress)
+
+
+def test_the_encoder_learns_at_its_full_rate_first_and_ever_slower_then():
+    rates = [stage_at(CURRICULUM, progress).encoder_rate for progress in PROGRESS]
+    assert set(rates[:501]) == {1.0}
+    assert rates[500:] == sorted(rates[500:], reverse=True)
+    assert rates[750] == pytest.approx(0.55)
+    assert rates[1000] == pytest.approx(0.1)

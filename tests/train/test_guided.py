@@ -20,11 +20,13 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.train.amortized import AmortizedInference
+from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.run_log import WINNER_ORIGINS
+from cryofifa.train.teaching import fundamental_copy
 
 SIZE, PIXEL, COUNT = 32, 5.0, 24
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 65.0, 20.0
@@ -37,6 +39,7 @@ STAGE = Stage(
     keep_fraction=1.0,
     temperature=0.0,
     disturbance_degree=0.0,
+    encoder_rate=1.0,
 )
 
 
@@ -50,13 +53,31 @@ def world() -> tuple[torch.Tensor, FourierGrid]:
     return clean * scale + noise, FourierGrid.from_volume(volume * scale / SIZE, 10.0)
 
 
-def inference(**settings) -> GuidedInference:
+COPIES = Copies.fixed(4)
+ENCODER = {
+    "box_size": SIZE,
+    "channels": 4,
+    "stages": 2,
+    "feature_width": 16,
+    "omega": 5.0,
+    "shift_scale_angstrom": SHIFT_RANGE_ANGSTROM / 3,
+}
+
+
+def encoder_input(masked: torch.Tensor) -> torch.Tensor:
+    return encoder_channels(masked, 0.3, 4)
+
+
+def inference(imagined: int = 1, **settings) -> GuidedInference:
     torch.manual_seed(0)
-    encoder = PoseEncoder(
-        box_size=SIZE, channels=4, stages=2, feature_width=16, omega=5.0, shift_scale_angstrom=SHIFT_RANGE_ANGSTROM / 3
-    )
     return GuidedInference(
-        encoder, Copies.fixed(4), replace(SearchSettings(), **settings), 0, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM
+        PoseEncoder(**ENCODER),
+        encoder_input,
+        imagined,
+        replace(SearchSettings(), **settings),
+        0,
+        RADIUS_ANGSTROM,
+        SHIFT_RANGE_ANGSTROM,
     )
 
 
@@ -77,8 +98,9 @@ def minibatch(image, rotation, shift, shift_sd: float = 6.0) -> Minibatch:
 
 
 def infer(search, batch, grid, stage=STAGE, epoch: int = 0) -> InferredPoses:
-    base = search.copies.base_images(encoder_channels(batch.image * batch.mask, 0.3, 4)) if stage.use_encoder else None
-    return search.infer(batch, base, grid, stage, epoch, 0)
+    channels = encoder_input(batch.image * batch.mask)
+    seen = CopiedImages.of_channels(COPIES, channels) if stage.use_encoder else None
+    return search.infer(batch, seen, grid, stage, epoch, 0)
 
 
 def test_remembered_poses_a_few_degrees_off_are_corrected(world):
@@ -148,23 +170,24 @@ def test_teaching_loss_reaches_the_encoder_and_nothing_else(world):
 
 
 def test_an_encoder_that_is_right_has_no_teaching_loss(world):
-    """Copies' truths taught to their own copies: an encoder that knows every copy's pose has nothing to learn."""
+    """An encoder that knows the pose of every copy it is asked about wins, and has nothing to learn."""
     image, grid = world
-    search = inference(encoder_copies=3, wide_perturbations=1, narrow_perturbations=0)
+    search = inference(imagined=0, encoder_copies=3, wide_perturbations=1, narrow_perturbations=0)
+    batch = minibatch(image, random_rotations(COUNT, seed=3), SHIFT)
+    others = search._draws("copies", 0).integers(torch.arange(COUNT), 2, len(COPIES))
+    asked = torch.cat([fundamental_copy(COPIES, batch.rotation), others], dim=1)
+    taught = fundamental_copy(COPIES, ROTATION)
 
-    class Oracle(torch.nn.Module):
-        shift_scale_angstrom = 1.0
-
-        def forward(self, _):
-            copy = search._draws("copies", 0).integers(torch.arange(COUNT), 3, len(search.copies))
-            rotation = search.copies.pose_of_copy(ROTATION[:, None].expand(-1, 3, -1, -1), copy)
-            shift = search.copies.shift_of_copy(SHIFT[:, None].expand(-1, 3, -1), copy)
+    class Oracle(PoseEncoder):
+        def forward(self, images):
+            copy = taught if len(images) == COUNT else asked
+            rotation = COPIES.pose_of_copy(ROTATION[:, None].expand(-1, copy.shape[1], -1, -1), copy)
+            shift = COPIES.shift_of_copy(SHIFT[:, None].expand(-1, copy.shape[1], -1), copy)
             return rotation.flatten(0, 1), shift.flatten(0, 1)
 
     perfect = replace(search, shift_range_angstrom=100.0)
-    object.__setattr__(perfect, "encoder", Oracle())
+    object.__setattr__(perfect, "encoder", Oracle(**ENCODER | {"shift_scale_angstrom": 1.0}))
     plane = HalfPlane.of_box(SIZE, PIXEL, 10.0)
-    batch = minibatch(image, random_rotations(COUNT, seed=3), SHIFT)
     clean = grid.slices(ROTATION, plane) * batch.ctf
     clean = clean * displacement_phase(SHIFT, plane.frequency_per_angstrom)
     found = infer(perfect, replace(batch, measured=clean, shift_sd_angstrom=1e4), grid)
@@ -183,26 +206,22 @@ def test_the_same_draws_give_the_same_poses(world):
 def test_amortized_takes_the_copy_whose_prediction_fits_best(world):
     """An encoder that is right about one copy only is believed for that copy."""
     image, grid = world
-    copies, plane = Copies.fixed(4), HalfPlane.of_box(SIZE, PIXEL, 10.0)
     right = 5
 
-    class OneCopyOnly(torch.nn.Module):
+    class OneCopyOnly(PoseEncoder):
         def forward(self, values):
             if len(values) == COUNT:  # the gradient pass, on the winners
-                good = copies.pose_of_copy(ROTATION, torch.full((COUNT,), right))
-                return good, copies.shift_of_copy(SHIFT, torch.full((COUNT,), right))
+                good = COPIES.pose_of_copy(ROTATION, torch.full((COUNT,), right))
+                return good, COPIES.shift_of_copy(SHIFT, torch.full((COUNT,), right))
             rotation = random_rotations(COUNT * 8, seed=9).reshape(COUNT, 8, 3, 3)
             shift = torch.zeros(COUNT, 8, 2)
-            rotation[:, right] = copies.pose_of_copy(ROTATION, torch.full((COUNT,), right))
-            shift[:, right] = copies.shift_of_copy(SHIFT, torch.full((COUNT,), right))
+            rotation[:, right] = COPIES.pose_of_copy(ROTATION, torch.full((COUNT,), right))
+            shift[:, right] = COPIES.shift_of_copy(SHIFT, torch.full((COUNT,), right))
             return rotation.flatten(0, 1), shift.flatten(0, 1)
 
-    search = AmortizedInference.__new__(AmortizedInference)
-    for name, value in {"encoder": OneCopyOnly(), "copies": copies, "settings": SearchSettings(), "seed": 0}.items():
-        object.__setattr__(search, name, value)
+    search = AmortizedInference(encoder=OneCopyOnly(**ENCODER), encoder_input=encoder_input, imagined=0, seed=0)
     batch = minibatch(image, ROTATION, SHIFT)
     found = infer(search, batch, grid)
-    assert plane.index_xy.shape == batch.plane.index_xy.shape
     torch.testing.assert_close(found.rotation, ROTATION, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.shift_angstrom, SHIFT, atol=1e-4, rtol=1e-4)
 

@@ -26,7 +26,7 @@ from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.teaching import EncoderInput, imagined_particles
+from cryofifa.train.teaching import EncoderInput, imagined_loss
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class AmortizedInference:
         rotation = seen.copies.pose_of_image(rotation[:, None], winner)[:, 0]
         shift = seen.copies.shift_of_image(shift[:, None], winner)[:, 0]
         draws = RandomDraws(self.seed, "imagined", epoch)
-        imagined = imagined_particles(batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
+        taught = imagined_loss(self.encoder, batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
         if stage.disturbance_degree > 0:
             turn = RandomDraws(self.seed, "disturbance", epoch).normal(batch.particle, 3)
             rotation = perturb_rotation(rotation, turn * math.radians(stage.disturbance_degree) / math.sqrt(3))
-        return InferredPoses(rotation, shift, torch.zeros_like(batch.particle), imagined.loss(self.encoder))
+        return InferredPoses(rotation, shift, torch.zeros_like(batch.particle), taught)
 
     def _best_copy(self, batch: Minibatch, seen: CopiedImages, grid: FourierGrid) -> Int[Tensor, "n 1"]:
         n, count = len(batch.particle), len(seen.copies)

@@ -31,7 +31,7 @@ from cryofifa.train.curriculum import Stage
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS
-from cryofifa.train.teaching import EncoderInput, fundamental_copy, imagined_particles, lesson_of
+from cryofifa.train.teaching import EncoderInput, fundamental_copy, imagined_loss, lesson_of
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,9 @@ class GuidedInference:
         with torch.no_grad():
             found = self._search(batch, self._proposed(batch, seen, epoch), grid, stage, epoch, step)
         lesson = lesson_of(seen, found.rotation, found.shift_angstrom)
-        imagined = imagined_particles(
-            batch, self.imagined, grid, seen.copies, self.encoder_input, self._draws("imagined", epoch)
-        )
-        return replace(found, teaching_loss=lesson.loss(self.encoder) + imagined.loss(self.encoder))
+        draws = self._draws("imagined", epoch)
+        imagined = imagined_loss(self.encoder, batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
+        return replace(found, teaching_loss=lesson.loss(self.encoder) + imagined)
 
     def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n copies 3 3"]:
         """The encoder's predictions: on the copy that it should know if memory is right, and on random others."""

@@ -49,8 +49,6 @@ class Lesson:
         A lesson is a batch of its own: real and imagined particles each have their own batch statistics, or the encoder
         tells them apart instead of learning (measured on ribosome, amortized: mixed, it never leaves the start).
         """
-        if not len(self.image):
-            return torch.zeros((), device=self.image.device)
         rotation, shift = encoder(self.image)
         rotation_loss = (rotation - self.rotation).square().sum((-1, -2)).mean()
         shift_loss = ((shift - self.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
@@ -87,10 +85,25 @@ def imagined_particles(
     n, plane = len(batch.particle), batch.plane
     pixels = plane.box_size**2
     uniform = draws.uniform(batch.particle, 3 * count).reshape(n * count, 3)
-    normal = draws.normal(batch.particle, (2 + pixels) * count).reshape(n * count, -1)
+    normal = draws.normal(batch.particle, (2 + pixels) * count).reshape(n * count, 2 + pixels)
     rotation, shift = rotation_from_uniform(uniform), normal[:, :2] * batch.shift_sd_angstrom
     ctf, mask = (values.repeat_interleave(count, 0) for values in (batch.ctf, batch.mask))
     clean = form_image(grid.slices(rotation, plane), ctf, shift, plane) * plane.box_size
-    noise = normal[:, 2:].reshape(-1, plane.box_size, plane.box_size)
+    noise = normal[:, 2:].unflatten(1, (plane.box_size, plane.box_size))
     image = (inverse_fourier_2d(plane.fill(clean)) + noise) * mask
     return lesson_of(CopiedImages.of_channels(copies, encoder_input(image)), rotation, shift)
+
+
+def imagined_loss(
+    encoder: PoseEncoder,
+    batch: Minibatch,
+    count: int,
+    grid: FourierGrid,
+    copies: Copies,
+    encoder_input: EncoderInput,
+    draws: RandomDraws,
+) -> Float[Tensor, ""]:
+    """What imagined particles teach; nothing where there are none."""
+    if count == 0:
+        return torch.zeros((), device=batch.mask.device)
+    return imagined_particles(batch, count, grid, copies, encoder_input, draws).loss(encoder)
