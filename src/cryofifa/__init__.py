@@ -5,6 +5,7 @@ from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.evaluate import Evaluation, evaluate
 from cryofifa.export import export
+from cryofifa.infer import Inferred, infer
 from cryofifa.particles.simulate import simulate
 from cryofifa.reconstruct import Reconstruction, reconstruct
 from cryofifa.sharpen import Sharpened, sharpen
@@ -13,12 +14,14 @@ from cryofifa.volume import SampledVolume, volume
 __all__ = [
     "Config",
     "Evaluation",
+    "Inferred",
     "InputError",
     "Reconstruction",
     "SampledVolume",
     "Sharpened",
     "evaluate",
     "export",
+    "infer",
     "reconstruct",
     "sharpen",
     "simulate",

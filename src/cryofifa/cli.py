@@ -57,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("presets", help="list the paper's recipes").set_defaults(run=_presets)
 
+    add = commands.add_parser("infer", help="poses of new particles by a finished run").add_argument
+    add("run_folder", type=Path, metavar="RUN", help="folder of a finished run of the same structure")
+    add("particles", type=Path, metavar="PARTICLES", help="RELION .star (3.0, 3.1) or cryoSPARC .cs file")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for particles.star and infer.json")
+    add("--datadir", type=Path, metavar="D", help="folder in which image paths are looked up first")
+    add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: auto)")
+    add("--no-polish", action="store_true", help="the encoder's own poses, without a search against the run's map")
+    commands.choices["infer"].set_defaults(run=_infer)
+
     add = commands.add_parser("simulate", help="particles with known poses from a map or model").add_argument
     add("structure", type=Path, metavar="MAP.mrc|MODEL.cif|MODEL.pdb")
     add("-o", "--output", type=Path, required=True, metavar="DIR")
@@ -144,6 +154,21 @@ def _reconstruct(options: argparse.Namespace) -> None:
 
 def _presets(_: argparse.Namespace) -> None:
     print(presets_as_text())
+
+
+def _infer(options: argparse.Namespace) -> None:
+    from cryofifa.infer import infer
+
+    found = infer(
+        options.run_folder,
+        options.particles,
+        options.output,
+        data_folder=options.datadir,
+        rows_file=options.ind,
+        device=options.device,
+        polish=not options.no_polish,
+    )
+    print(f"poses   {found.particles_star}\nspeed   {found.particles_per_second:.0f} particles per second")
 
 
 def _simulate(options: argparse.Namespace) -> None:

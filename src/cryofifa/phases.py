@@ -21,6 +21,7 @@ from cryofifa.results.compare_poses import compare_poses
 from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
 from cryofifa.train.ab_initio import AbInitio, WorkingSet
 from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
+from cryofifa.train.half_sets import half_sets
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord, Progress, RunLog, epoch_record_from_json, epoch_record_to_json
@@ -28,8 +29,6 @@ from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
 AGREEING_DEGREE = 20.0  # median rotation between two starts' poses, after alignment, under which they agree
-
-SMALLEST_HALF_SHARE = 0.1  # half sets more uneven than this are replaced: their FSC would say nothing
 
 
 @dataclass
@@ -187,28 +186,12 @@ class Phases:
         return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
 
     def _first_polish_state(self, ab_initio: AbInitio) -> PolishState:
-        count, chosen, device = len(self.images.table), ab_initio.particles.particle, self.device
-        rotation = torch.eye(3, device=device).repeat(count, 1, 1)
-        shift = torch.zeros(count, 2, device=device)
-        posed = torch.zeros(count, dtype=torch.bool, device=device)
-        score = torch.full((count,), float("nan"), device=device)
-        memory = ab_initio.poses
-        rotation[chosen], shift[chosen] = memory.rotation, memory.shift_angstrom
-        posed[chosen], score[chosen] = memory.posed, memory.explained
-        return PolishState(rotation, shift, posed, self._halves().to(device), score)
-
-    def _halves(self) -> Tensor:
-        """Half sets: those of the input if it has them, else random halves of equal size."""
-        given = self.images.table.random_subset
-        if given is not None:
-            share = float((given == 1).mean())
-            if SMALLEST_HALF_SHARE <= share <= 1 - SMALLEST_HALF_SHARE:
-                return torch.from_numpy(np.array(given))
-            self.log.warning(f"rlnRandomSubset gives half 1 {share:.0%} of the particles: new random halves are used")
-        order = RandomDraws(self.config.seed, "halves").order(torch.arange(len(self.images.table)))
-        half = torch.empty(len(order), dtype=torch.long)
-        half[order] = 1 + torch.arange(len(order)) % 2
-        return half
+        half = half_sets(self.images.table, self.config.seed, self.log.warning)
+        state, memory = PolishState.unposed(half.to(self.device)), ab_initio.poses
+        chosen = ab_initio.particles.particle
+        state.rotation[chosen], state.shift_angstrom[chosen] = memory.rotation, memory.shift_angstrom
+        state.posed[chosen], state.score[chosen] = memory.posed, memory.explained
+        return state
 
     def _keep(self, tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint; the run can go on from here."""

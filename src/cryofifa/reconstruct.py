@@ -88,7 +88,7 @@ def prepare(
     Raises:
         InputError: if a file or a setting is wrong.
     """
-    device = _device(config)
+    device = device_of(config.device)
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", UserWarning)
         table = read_particles(
@@ -114,8 +114,10 @@ def prepare(
     return Prepared(images, plan_run(config, table, survey), device, tuple(warnings))
 
 
-def _device(config: Config) -> torch.device:
-    if config.device == "cuda" and not torch.cuda.is_available():
+def device_of(name: str) -> torch.device:
+    """Of a setting: auto, cpu or cuda."""
+    if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: no CUDA device is available to torch; use --device cpu or auto")
-    name = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

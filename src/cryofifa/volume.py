@@ -10,15 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.mrc_map import map_to_write, write_map
 from cryofifa.particles.preprocess import even_at_least
 from cryofifa.physics.fourier import window_centre
-from cryofifa.plan import SMALLEST_BOX, RunPlan, plan_from_json
-from cryofifa.run_folder import RunFolder, read_checkpoint, read_json
-from cryofifa.train.ab_initio import decoder_of
+from cryofifa.plan import SMALLEST_BOX, RunPlan
+from cryofifa.trained_run import read_trained_run
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,15 @@ def volume(
     for option, value in (("--pixel-size", pixel_size_angstrom), ("--resolution", resolution_angstrom)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{option} {value:g}: give a positive number of angstrom")
-    folder = RunFolder(Path(run))
-    target = map_to_write(folder.path / "volume.mrc" if output is None else Path(output))
-    decoder, plan, radius = _read_decoder(folder)
+    target = map_to_write(Path(run) / "volume.mrc" if output is None else Path(output))
+    trained = read_trained_run(Path(run), torch.device("cpu"))
+    plan, radius = trained.plan, trained.mask_radius
     extent = plan.ab_initio_frame.extent_angstrom
     if resolution_angstrom is not None:
         radius = min(radius, extent / resolution_angstrom)
-    write_map(target, decoder_density(decoder, plan, radius, box_size, pixel_size_angstrom), pixel_size_angstrom)
+    write_map(
+        target, decoder_density(trained.decoder(), plan, radius, box_size, pixel_size_angstrom), pixel_size_angstrom
+    )
     return SampledVolume(target, max(extent / radius, 2 * pixel_size_angstrom))
 
 
@@ -78,21 +78,3 @@ def decoder_density(
     within = min(radius, (sampled_box / 2 - 0.5) * spacing)
     scale = frame.window_pixel * (plan.pixel_size_angstrom / pixel_size_angstrom) ** 3
     return window_centre(decoder.volume(sampled_box, within, spacing) * scale, box_size, 3)
-
-
-def _read_decoder(folder: RunFolder) -> tuple[FourierNet, RunPlan, float]:
-    """The network as the last checkpoint has it, the plan, and the Fourier radius trained to."""
-    if not folder.settings.exists():
-        raise InputError(f"{folder.path}: is not the folder of a run; give the folder that reconstruct -o made")
-    if not folder.checkpoint.exists():
-        raise InputError(f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end")
-    config = Config().changed(**read_json(folder.settings)["config"])
-    tensors, progress = read_checkpoint(folder.checkpoint, torch.device("cpu"))
-    plan = plan_from_json(progress["plan"])
-    decoder = decoder_of(config.decoder, plan.ab_initio_frame.extent_angstrom, plan.particle_radius_angstrom)
-    prefix = "ab_initio.decoder."
-    decoder.load_state_dict({name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)})
-    learned = [record for record in progress["history"] if record["phase"] == "ab-initio"]
-    finished = len(learned) >= plan.curriculum.epochs
-    radius = plan.curriculum.end_radius if finished else learned[-1]["mask_radius_pixel"]
-    return decoder, plan, radius

@@ -120,3 +120,13 @@ def test_halves_never_meet(images):
     assert torch.equal(first.rotation[mine], second.rotation[mine])
     assert torch.equal(first.shift_angstrom[mine], second.shift_angstrom[mine])
     assert not torch.equal(first.rotation[~mine], second.rotation[~mine])
+
+
+def test_new_particles_are_matched_to_a_finished_map(images):
+    """From 15 degrees off, as an encoder leaves them, and never moving the map."""
+    volume = pseudo_protein(SIZE, PIXEL)
+    clean = simulate_images(volume, PIXEL, ROTATION, SHIFT, microscope_ctf(COUNT))
+    state = state_at(turned_by_degrees(ROTATION, 15.0), torch.zeros(COUNT, 2))
+    matching(images).match_to(state, volume / float(clean[:, 8:-8, 8:-8].std()), 12.0)
+    assert np.median(angles_degree(state.rotation, ROTATION)) < 3
+    assert float((state.shift_angstrom - SHIFT).norm(dim=1).median()) < 2.0

@@ -86,12 +86,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         write_map(path, volume.cpu(), pixel_size)
     write_map(folder.decoder_map, results.decoder_map.cpu(), pixel_size)
     write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom)
-    poses = PoseTable(
-        state.rotation.cpu().double().numpy(),
-        state.shift_angstrom.cpu().double().numpy(),
-        state.score.cpu().double().numpy(),
-        state.half.cpu().numpy(),
-    )
+    poses = state.pose_table()
     write_particles_star(folder.particles, images.table, poses)
     if images.table.kind == "cs":
         write_particles_cs(folder.particles_cs, images.table, poses)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryofifa.config import Config, DecoderSettings
+from cryofifa.config import Config, DecoderSettings, EncoderSettings
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.particles.particle_radius import radius_of_volume
@@ -26,7 +26,9 @@ from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.augmentation import CopiedImages, CopyChoice
+from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
+from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.pose_change import median_pose_change
@@ -88,7 +90,7 @@ class AbInitio:
         self.plane = HalfPlane.of_box(particles.image.shape[-1], particles.pixel_size_angstrom, device=device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.encoder = _encoder(config, particles, shift_range_angstrom).to(device)
+            self.encoder = encoder_of(config.encoder, self.plane.box_size, shift_range_angstrom).to(device)
             self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
         self.optimiser = torch.optim.Adam(
             [
@@ -169,27 +171,44 @@ class AbInitio:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Go on where `state` was taken."""
 
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-
-        self.poses = PoseMemory(**part("poses."))
-        self.encoder.load_state_dict(part("encoder."))
-        self.decoder.load_state_dict(part("decoder."))
+        self.poses = PoseMemory(**_part(tensors, "poses."))
+        self.load_networks(tensors)
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("optimiser.").items():
+        for name, value in _part(tensors, "optimiser.").items():
             index, slot = name.split(".")
             # Adam counts its steps on the CPU: a counter on the GPU would be waited for in every step
             slots.setdefault(int(index), {})[slot] = value.cpu() if slot == "step" else value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
 
+    def load_networks(self, tensors: dict[str, Tensor]) -> None:
+        """Encoder and decoder as `state` took them."""
+        self.encoder.load_state_dict(_part(tensors, "encoder."))
+        self.decoder.load_state_dict(_part(tensors, "decoder."))
+
+    def pose_by_encoder(self, on_step: Callable[[int], None] | None = None) -> None:
+        """Amortized inference: the encoder's best copy of every particle becomes its remembered pose; nothing learns.
+
+        The second sweep's masks lie where the first one found the particles.
+        """
+        stage = stage_at(self.curriculum, 1.0)
+        grid = self.decoder.sampled(stage.mask_radius)
+        for sweep in range(2):
+            everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
+            for members in everyone.split(self.config.curriculum.minibatch):
+                batch = self._minibatch(members, stage)
+                seen = self._seen(batch, epoch=0)
+                found = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid)
+                self.poses.rotation[members] = found.rotation
+                self.poses.shift_angstrom[members] = clamp_length(found.shift_angstrom, self.shift_range_angstrom)
+                self.poses.posed[members] = True
+                if on_step is not None and sweep == 1:
+                    on_step(len(members))
+
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
         """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
         batch = self._minibatch(members, stage)
-        seen = None
-        if stage.use_encoder:
-            copies = self.copy_choice.copies(members, epoch)
-            seen = CopiedImages.of_channels(copies, self._encoder_input(batch.image * batch.mask))
+        seen = self._seen(batch, epoch) if stage.use_encoder else None
         poses = self.inference.infer(batch, seen, grid, stage, epoch, step)
         predicted = form_image(
             self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
@@ -209,6 +228,10 @@ class AbInitio:
         winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
+
+    def _seen(self, batch: Minibatch, epoch: int) -> CopiedImages:
+        copies = self.copy_choice.copies(batch.particle, epoch)
+        return CopiedImages.of_channels(copies, self._encoder_input(batch.image * batch.mask))
 
     def _encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
         settings = self.config.image
@@ -258,10 +281,14 @@ class AbInitio:
         return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
 
 
-def _encoder(config: Config, particles: WorkingSet, shift_range_angstrom: float) -> PoseEncoder:
-    settings = config.encoder
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def encoder_of(settings: EncoderSettings, box_size: int, shift_range_angstrom: float) -> PoseEncoder:
+    """A new network for images of the working box."""
     return PoseEncoder(
-        box_size=particles.image.shape[-1],
+        box_size=box_size,
         channels=settings.channels,
         stages=settings.stages,
         feature_width=settings.feature_width,

@@ -15,15 +15,13 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.rotations import perturb_rotation
 from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.curriculum import Stage
+from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.teaching import EncoderInput, imagined_loss
@@ -49,8 +47,7 @@ class AmortizedInference:
     ) -> InferredPoses:
         """The best copy's prediction, with gradient; disturbed a little in the early epochs."""
         assert seen is not None, "without the encoder there is no pose"
-        with torch.no_grad():
-            winner = self._best_copy(batch, seen, grid)
+        winner = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid).copy
         rotation, shift = self.encoder(seen.images(winner)[:, 0])
         rotation = seen.copies.pose_of_image(rotation[:, None], winner)[:, 0]
         shift = seen.copies.shift_of_image(shift[:, None], winner)[:, 0]
@@ -60,16 +57,3 @@ class AmortizedInference:
             turn = RandomDraws(self.seed, "disturbance", epoch).normal(batch.particle, 3)
             rotation = perturb_rotation(rotation, turn * math.radians(stage.disturbance_degree) / math.sqrt(3))
         return InferredPoses(rotation, shift, torch.zeros_like(batch.particle), taught)
-
-    def _best_copy(self, batch: Minibatch, seen: CopiedImages, grid: FourierGrid) -> Int[Tensor, "n 1"]:
-        n, count = len(batch.particle), len(seen.copies)
-        copy = torch.arange(count, device=batch.particle.device).expand(n, count)
-        self.encoder.eval()
-        rotation, shift = self.encoder(seen.images(copy).flatten(0, 1))
-        self.encoder.train()
-        rotation = seen.copies.pose_of_image(rotation.reshape(n, count, 3, 3), copy).flatten(0, 1)
-        shift = seen.copies.shift_of_image(shift.reshape(n, count, 2), copy).flatten(0, 1)
-        predicted = form_image(
-            grid.slices(rotation, batch.plane), batch.ctf.repeat_interleave(count, 0), shift, batch.plane
-        ).reshape(n, count, -1)
-        return (predicted - batch.measured[:, None]).abs().square().sum(-1).argmin(dim=1, keepdim=True)

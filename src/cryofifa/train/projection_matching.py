@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
+from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
@@ -45,6 +46,27 @@ class PolishState:
     posed: Bool[Tensor, " n"]
     half: Int[Tensor, " n"]
     score: Float[Tensor, " n"]
+
+    @classmethod
+    def unposed(cls, half: Int[Tensor, " n"]) -> PolishState:
+        """No pose known yet."""
+        count, device = len(half), half.device
+        return cls(
+            torch.eye(3, device=device).repeat(count, 1, 1),
+            torch.zeros(count, 2, device=device),
+            torch.zeros(count, dtype=torch.bool, device=device),
+            half,
+            torch.full((count,), float("nan"), device=device),
+        )
+
+    def pose_table(self) -> PoseTable:
+        """The poses as the writers take them."""
+        return PoseTable(
+            self.rotation.cpu().double().numpy(),
+            self.shift_angstrom.cpu().double().numpy(),
+            self.score.cpu().double().numpy(),
+            self.half.cpu().numpy(),
+        )
 
 
 @dataclass(frozen=True)
@@ -87,16 +109,14 @@ class ProjectionMatching:
         started = time.monotonic()
         maps = self.half_maps(state)
         limit = self._trusted_radius(maps.fsc)
-        plane = self.plane.within(limit)
-        noise = self._noise_power(plane)
+        noise = self._noise_power(self.plane.within(limit))
         origins = torch.zeros(len(WINNER_ORIGINS), device=state.half.device)
         before_rotation, before_shift = state.rotation.clone(), state.shift_angstrom.clone()
         posed_before = state.posed.clone()
         for which, volume in ((1, maps.half_1), (2, maps.half_2)):
-            mask = spherical_mask(plane.box_size, *self._mask_pixel, volume.device)
-            reference = _Reference(FourierGrid.from_volume(volume * mask, limit), plane, 1 / noise)
+            reference = self._reference(volume, limit, noise)
             for members in in_blocks((state.half == which).nonzero()[:, 0], BLOCK):
-                origins += self._search(state, members, reference, limit, iteration)
+                origins += self._search(state, members, reference, iteration, bank=iteration == 0)
                 if on_block is not None:
                     on_block(len(members))
         turned, moved = median_pose_change(
@@ -116,6 +136,31 @@ class ProjectionMatching:
             seconds=time.monotonic() - started,
             phase="polish",
         )
+
+    def match_to(
+        self,
+        state: PolishState,
+        volume: Float[Tensor, "z y x"],
+        resolution_angstrom: float,
+        on_block: Callable[[int], None] | None = None,
+    ) -> None:
+        """Match every particle to one finished map around the pose it has, from coarse to fine and once more finely.
+
+        For particles that the map was not made from; changes `state`.
+        """
+        limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
+        reference = self._reference(volume, limit, self._noise_power(self.plane.within(limit)))
+        for members in in_blocks(torch.arange(len(state.half), device=state.half.device), BLOCK):
+            for iteration in range(2):
+                self._search(state, members, reference, iteration, bank=False)
+            if on_block is not None:
+                on_block(len(members))
+
+    def _reference(
+        self, volume: Float[Tensor, "z y x"], limit: float, noise_power: Float[Tensor, " points"]
+    ) -> _Reference:
+        mask = spherical_mask(self.plane.box_size, *self._mask_pixel, volume.device)
+        return _Reference(FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit), 1 / noise_power)
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
@@ -139,7 +184,7 @@ class ProjectionMatching:
         return circular_mask(self.plane.box_size, *self._mask_pixel, -shift_angstrom / pixel, shift_angstrom.device)
 
     def _search(
-        self, state: PolishState, members: Tensor, reference: _Reference, limit: float, iteration: int
+        self, state: PolishState, members: Tensor, reference: _Reference, iteration: int, *, bank: bool
     ) -> Int[Tensor, " origins"]:
         plane, device = reference.plane, members.device
         frequency = plane.frequency_per_angstrom
@@ -151,14 +196,14 @@ class ProjectionMatching:
         origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
         settings = self.config.search
         everything = torch.arange(len(members), device=device)
-        for search_round, cycles in enumerate(self._cycles_of_rounds(limit, iteration)):
+        for search_round, cycles in enumerate(self._cycles_of_rounds(reference.grid.radius, iteration)):
             draws = RandomDraws(self.config.seed, f"polish {search_round}", iteration)
             around = rotations_around(rotation, members, draws, settings, cycles)
             groups = [(rotation[:, None], "memory"), (around, "perturbation")]
             offsets = shift_grid(SHIFT_STEP_CYCLES * self.particle_radius_angstrom / cycles, 2, device)
             centred = measured * displacement_phase(shift, frequency).conj()
-            if iteration == 0 and search_round == 0:
-                bank = best_of_bank(
+            if bank and search_round == 0:
+                of_bank = best_of_bank(
                     centred,
                     ctf,
                     reference.grid,
@@ -170,7 +215,7 @@ class ProjectionMatching:
                     shift,
                     self.shift_range_angstrom,
                 )
-                groups.append((bank, "bank"))
+                groups.append((of_bank, "bank"))
                 offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
             candidates = torch.cat([group for group, _ in groups], dim=1)
             labels = torch.cat([torch.full((g.shape[1],), WINNER_ORIGINS.index(o), device=device) for g, o in groups])

@@ -1,0 +1,147 @@
+"""Poses of particles that a run has never seen: its encoder's best copy, polished against the run's own map.
+
+particles -> preprocess -> encode every copy -> decoder chooses -> local search against map.mrc -> particles.star
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map
+from cryofifa.particles.cs_writer import write_particles_cs
+from cryofifa.particles.preprocess import ParticleImages, hold_images
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.particles.star_writer import write_particles_star
+from cryofifa.particles.table import read_particles
+from cryofifa.physics.fourier import HalfPlane, window_centre
+from cryofifa.reconstruct import device_of
+from cryofifa.run_folder import RunFolder, read_json, write_json
+from cryofifa.train.ab_initio import WorkingSet
+from cryofifa.train.half_sets import half_sets
+from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.run_log import Progress, RunLog
+from cryofifa.trained_run import TrainedRun, read_trained_run
+
+BLOCK = 4096  # particles in memory at once; changes nothing else
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """Where the poses lie, and what they took."""
+
+    particles_star: Path
+    particles: int
+    encoder_seconds: float
+    polish_seconds: float
+
+    @property
+    def particles_per_second(self) -> float:
+        return self.particles / (self.encoder_seconds + self.polish_seconds)
+
+
+def infer(
+    run: Path | str,
+    particles: Path | str,
+    output: Path | str,
+    *,
+    data_folder: Path | str | None = None,
+    rows_file: Path | str | None = None,
+    device: str = "auto",
+    polish: bool = True,
+) -> Inferred:
+    """Pose new particles of the same structure with a finished run; writes OUT/particles.star and OUT/infer.json.
+
+    polish: search around the encoder's pose, from coarse to fine, against the run's map.mrc. Without it the poses are
+        the encoder's own, at the working box of the run's ab-initio search.
+
+    Raises:
+        InputError: if the run is not finished, its particles have another pixel size, or a file is wrong.
+    """
+    folder, target = RunFolder(Path(run)), RunFolder(Path(output))
+    if not folder.summary.is_file():
+        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    if target.path.resolve() == folder.path.resolve() or target.map.exists():
+        raise InputError(f"{target.path}: holds a run; choose another folder with -o")
+    place = device_of(device)
+    trained = read_trained_run(folder.path, place)
+    images = _images(trained, Path(particles), data_folder, rows_file)
+    target.path.mkdir(parents=True, exist_ok=True)
+    with RunLog(target.log) as log, Progress(len(images.table) * (1 + polish)) as progress:
+        state = PolishState.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
+        started = time.monotonic()
+        progress.stage("encoder")
+        _pose_by_encoder(trained, images, state, progress)
+        encoded = time.monotonic()
+        if polish:
+            progress.stage("polish")
+            _polish(trained, images, state, progress)
+        found = Inferred(target.particles, len(images.table), encoded - started, time.monotonic() - encoded)
+        poses = state.pose_table()
+        write_particles_star(target.particles, images.table, poses)
+        if images.table.kind == "cs":
+            write_particles_cs(target.particles_cs, images.table, poses)
+        summary = {**asdict(found), "particles_star": target.particles.name, "run": str(folder.path)}
+        write_json(target.path / "infer.json", summary | {"particles_per_second": found.particles_per_second})
+        log.line(f"{found.particles} particles posed, {found.particles_per_second:.0f} per second")
+    return found
+
+
+def _images(
+    trained: TrainedRun, particles: Path, data_folder: Path | str | None, rows_file: Path | str | None
+) -> ParticleImages:
+    table = read_particles(
+        particles,
+        None if data_folder is None else Path(data_folder),
+        None if rows_file is None else Path(rows_file),
+    )
+    wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
+    pixel_size = table.reference_pixel_size_angstrom
+    if abs(pixel_size / wanted - 1) > 0.001:
+        raise InputError(
+            f"{particles}: pixels of {pixel_size:.4g} A, the run's are of {wanted:.4g} A; extract them at the same size"
+        )
+    if table.box_size < window:
+        raise InputError(
+            f"{particles}: images of {table.box_size} px, the run looks at {window} px; extract them in a larger box"
+        )
+    return ParticleImages(table, ImageStacks(table), -1.0 if trained.config.invert else 1.0)
+
+
+def _pose_by_encoder(trained: TrainedRun, images: ParticleImages, state: PolishState, progress: Progress) -> None:
+    frame, device = trained.plan.ab_initio_frame, state.rotation.device
+    ctf_parameters = images.ctf_parameters()
+    for rows in images.blocks(np.arange(len(images.table)), BLOCK):
+        chosen = torch.from_numpy(rows)
+        particles = WorkingSet(
+            chosen,
+            images.all_in_frame(rows, frame).to(device),
+            ctf_parameters[chosen].to(device),
+            frame.pixel_size_angstrom,
+        )
+        ab_initio = trained.ab_initio(particles)
+        ab_initio.pose_by_encoder(progress.advance)
+        there = chosen.to(device)
+        state.rotation[there], state.shift_angstrom[there] = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
+        state.posed[there] = True
+
+
+def _polish(trained: TrainedRun, images: ParticleImages, state: PolishState, progress: Progress) -> None:
+    plan, device = trained.plan, state.rotation.device
+    frame = plan.polish_frame
+    matching = ProjectionMatching(
+        trained.config,
+        hold_images(images, frame),
+        images.ctf_parameters().to(device),
+        HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
+        trained.particle_radius_angstrom,
+        plan.shift_range_angstrom,
+    )
+    reference, _ = read_map(trained.folder.map)
+    resolution = read_json(trained.folder.summary)["resolution_fsc0143_angstrom"]
+    matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)

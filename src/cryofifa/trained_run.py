@@ -1,0 +1,78 @@
+"""What a run has learned, read back from its checkpoint, and the networks with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cryofifa.config import Config
+from cryofifa.errors import InputError
+from cryofifa.model.volume_decoder import FourierNet
+from cryofifa.plan import RunPlan, plan_from_json
+from cryofifa.run_folder import RunFolder, read_checkpoint, read_json
+from cryofifa.train.ab_initio import AbInitio, WorkingSet, decoder_of
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run as its last checkpoint has it.
+
+    networks: state of encoder and decoder by name, as `AbInitio.load_networks` takes it.
+    mask_radius: Fourier radius trained to, in Fourier pixels of the plan's ab-initio frame.
+    particle_radius_angstrom: as the run has tightened it.
+    """
+
+    folder: RunFolder
+    config: Config
+    plan: RunPlan
+    networks: dict[str, Tensor]
+    mask_radius: float
+    particle_radius_angstrom: float
+
+    def decoder(self) -> FourierNet:
+        frame = self.plan.ab_initio_frame
+        decoder = decoder_of(self.config.decoder, frame.extent_angstrom, self.plan.particle_radius_angstrom)
+        prefix = "decoder."
+        state = {name.removeprefix(prefix): value for name, value in self.networks.items() if name.startswith(prefix)}
+        decoder.load_state_dict(state)
+        return decoder
+
+    def ab_initio(self, particles: WorkingSet) -> AbInitio:
+        """Both networks at work on other particles, in the plan's ab-initio frame."""
+        plan = self.plan
+        ab_initio = AbInitio(
+            self.config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
+        )
+        ab_initio.load_networks(self.networks)
+        ab_initio.particle_radius_angstrom = self.particle_radius_angstrom
+        return ab_initio
+
+
+def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
+    """Read a finished or still running run.
+
+    Raises:
+        InputError: if the folder is no run, or it has left no checkpoint yet.
+    """
+    folder = RunFolder(run)
+    if not folder.settings.exists():
+        raise InputError(f"{folder.path}: is not the folder of a run; give the folder that reconstruct -o made")
+    if not folder.checkpoint.exists():
+        raise InputError(f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end")
+    config = Config().changed(**read_json(folder.settings)["config"])
+    tensors, progress = read_checkpoint(folder.checkpoint, device)
+    plan = plan_from_json(progress["plan"])
+    learned = [record for record in progress["history"] if record["phase"] == "ab-initio"]
+    finished = len(learned) >= plan.curriculum.epochs
+    prefix = "ab_initio."
+    return TrainedRun(
+        folder=folder,
+        config=config,
+        plan=plan,
+        networks={name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)},
+        mask_radius=plan.curriculum.end_radius if finished else learned[-1]["mask_radius_pixel"],
+        particle_radius_angstrom=learned[-1]["particle_radius_angstrom"],
+    )
