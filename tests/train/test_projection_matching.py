@@ -10,7 +10,7 @@ from known_volumes import angles_degree, microscope_ctf, random_rotations, turne
 from cryofifa.config import Config, SearchSettings
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
-from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
@@ -101,7 +101,6 @@ def test_halves_never_meet(images):
     other = matching(changed)
     for one in (polish, other):
         one._trusted_radius = lambda _: 8.0
-        one._noise_power = lambda plane: torch.ones(len(plane))
     # and the filter's signal-to-noise ratio, which is taken from both halves
     import cryofifa.train.projection_matching as module
 
@@ -130,3 +129,18 @@ def test_new_particles_are_matched_to_a_finished_map(images):
     matching(images).match_to(state, volume / float(clean[:, 8:-8, 8:-8].std()), 12.0)
     assert np.median(angles_degree(state.rotation, ROTATION)) < 3
     assert float((state.shift_angstrom - SHIFT).norm(dim=1).median()) < 2.0
+
+
+def test_noise_is_what_the_right_map_leaves_of_the_images():
+    """White noise of sd 2: its power is 4 times the share of the box that the mask leaves, in every shell."""
+    volume = pseudo_protein(SIZE, PIXEL)
+    clean = simulate_images(volume, PIXEL, ROTATION, SHIFT, microscope_ctf(COUNT))
+    scale = 3 / float(clean[:, 8:-8, 8:-8].std())
+    noisy = clean * scale + 2 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
+    polish = matching(noisy)
+    mask = polish._image_mask(SHIFT)
+    reference = polish._reference(volume * scale, 12.0, state_at(ROTATION, SHIFT), torch.arange(COUNT))
+    expected = 4 * float(mask.square().mean())
+    np.testing.assert_allclose(1 / reference.weight, expected, rtol=0.1)
+    power = (fourier_2d(noisy * mask) / SIZE).abs().square().mean(dim=0)
+    assert float(power[SIZE // 2, SIZE // 2 + 2]) > 2 * expected  # the images' own power is another thing

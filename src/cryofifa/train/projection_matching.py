@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
@@ -25,7 +24,7 @@ from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
-from cryofifa.physics.image_formation import squared_distance_over_shifts
+from cryofifa.physics.image_formation import form_image, squared_distance_over_shifts
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
@@ -35,6 +34,7 @@ from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
 BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
+MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
 
 
 @dataclass
@@ -109,13 +109,13 @@ class ProjectionMatching:
         started = time.monotonic()
         maps = self.half_maps(state)
         limit = self._trusted_radius(maps.fsc)
-        noise = self._noise_power(self.plane.within(limit))
         origins = torch.zeros(len(WINNER_ORIGINS), device=state.half.device)
         before_rotation, before_shift = state.rotation.clone(), state.shift_angstrom.clone()
         posed_before = state.posed.clone()
         for which, volume in ((1, maps.half_1), (2, maps.half_2)):
-            reference = self._reference(volume, limit, noise)
-            for members in in_blocks((state.half == which).nonzero()[:, 0], BLOCK):
+            mine = state.half == which
+            reference = self._reference(volume, limit, state, (mine & state.posed).nonzero()[:, 0])
+            for members in in_blocks(mine.nonzero()[:, 0], BLOCK):
                 origins += self._search(state, members, reference, iteration, bank=iteration == 0)
                 if on_block is not None:
                     on_block(len(members))
@@ -149,18 +149,21 @@ class ProjectionMatching:
         For particles that the map was not made from; changes `state`.
         """
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
-        reference = self._reference(volume, limit, self._noise_power(self.plane.within(limit)))
-        for members in in_blocks(torch.arange(len(state.half), device=state.half.device), BLOCK):
+        everyone = torch.arange(len(state.half), device=state.half.device)
+        reference = self._reference(volume, limit, state, everyone)
+        for members in in_blocks(everyone, BLOCK):
             for iteration in range(2):
                 self._search(state, members, reference, iteration, bank=False)
             if on_block is not None:
                 on_block(len(members))
 
     def _reference(
-        self, volume: Float[Tensor, "z y x"], limit: float, noise_power: Float[Tensor, " points"]
+        self, volume: Float[Tensor, "z y x"], limit: float, state: PolishState, posed: Int[Tensor, " m"]
     ) -> _Reference:
         mask = spherical_mask(self.plane.box_size, *self._mask_pixel, volume.device)
-        return _Reference(FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit), 1 / noise_power)
+        grid, plane = FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit)
+        some = posed[torch.linspace(0, len(posed) - 1, min(len(posed), MOST_FOR_NOISE)).long()]
+        return _Reference(grid, plane, 1 / self._noise_power(state, some, grid, plane))
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
@@ -169,15 +172,32 @@ class ProjectionMatching:
         least = 2 * self.extent_angstrom / self.particle_radius_angstrom
         return float(min(max(shell, least), self.plane.box_size // 2))
 
-    def _noise_power(self, plane: HalfPlane) -> Float[Tensor, " points"]:
-        """Mean power of masked images per shell: mostly noise, at the signal-to-noise ratios of this field."""
-        some = np.unique(np.linspace(0, len(self.ctf_parameters) - 1, 1000).astype(np.int64))
-        image = self.read_images(some).to(plane.index_xy.device)
-        mask = self._image_mask(torch.zeros(len(some), 2, device=image.device))
-        power = (plane.gather(fourier_2d(image * mask)) / plane.box_size).abs().square().mean(dim=0)
+    def _noise_power(
+        self, state: PolishState, some: Int[Tensor, " m"], grid: FourierGrid, plane: HalfPlane
+    ) -> Float[Tensor, " points"]:
+        """Mean power per shell of what the map leaves of the images (RELION's sigma2 of the noise).
+
+        The images' own power would give the low frequencies, where the signal is stronger than the noise, too small a
+        weight: measured on ribosome, 1.18 degrees with it and 1.09 with this (1.01 with the true map).
+        """
         shell = plane.radius.round().long()
-        total = torch.zeros(int(shell.max()) + 1, device=power.device).index_add_(0, shell, power)
-        return (total / torch.bincount(shell).clamp_min(1))[shell].clamp_min(1e-6)
+        total = torch.zeros(int(shell.max()) + 1, device=shell.device)
+        for members in in_blocks(some, BLOCK):
+            measured, ctf = self._measured(members, state.shift_angstrom[members], plane)
+            predicted = form_image(
+                grid.slices(state.rotation[members], plane), ctf, state.shift_angstrom[members], plane
+            )
+            total.index_add_(0, shell, (measured - predicted).abs().square().sum(dim=0))
+        mean = total / (max(1, len(some)) * torch.bincount(shell).clamp_min(1))
+        return mean[shell].clamp_min(1e-6)
+
+    def _measured(
+        self, members: Int[Tensor, " m"], shift_angstrom: Float[Tensor, "m 2"], plane: HalfPlane
+    ) -> tuple[Complex[Tensor, "m points"], Float[Tensor, "m points"]]:
+        """FT(M_R * X) / box and CTF / box: a slice of a volume times the latter predicts the former."""
+        image = self.read_images(members.cpu().numpy()).to(plane.index_xy.device)
+        measured = plane.gather(fourier_2d(image * self._image_mask(shift_angstrom))) / plane.box_size
+        return measured, contrast_transfer(self.ctf_parameters[members], plane.frequency_per_angstrom) / plane.box_size
 
     def _image_mask(self, shift_angstrom: Float[Tensor, "n 2"]) -> Float[Tensor, "n y x"]:
         pixel = self.plane.pixel_size_angstrom
@@ -189,10 +209,8 @@ class ProjectionMatching:
         plane, device = reference.plane, members.device
         frequency = plane.frequency_per_angstrom
         rotation, shift = state.rotation[members], state.shift_angstrom[members]
-        image = self.read_images(members.cpu().numpy()).to(device)
         root_weight = reference.weight.sqrt()
-        measured = plane.gather(fourier_2d(image * self._image_mask(shift))) / plane.box_size * root_weight
-        ctf = contrast_transfer(self.ctf_parameters[members], frequency) / plane.box_size * root_weight
+        measured, ctf = (values * root_weight for values in self._measured(members, shift, plane))
         origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
         settings = self.config.search
         everything = torch.arange(len(members), device=device)
