@@ -3,6 +3,7 @@
 Field names and meanings: cryosparc-tools (cryosparc.dataset) and cryoDRGN's parse_ctf_csparc.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ NEEDED_FIELDS = (
 )
 # Written out again where they are known, so worth a look into the passthrough file.
 USEFUL_FIELDS = ("location/micrograph_path", "location/center_x_frac")
+# Zero where there is none; not applied, for we know no tested source of their signs.
+ABERRATION_FIELDS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 PASSTHROUGH_PATTERN = "*passthrough*particles*.cs"
 LARGEST_HEADER = 100_000  # characters of field names; numpy's own limit of 10,000 is too small for some jobs
 
@@ -46,6 +49,10 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
     rows = chosen_rows(rows_file, len(records))
     chosen = records[rows]
     names = chosen.dtype.names or ()
+    aberration = next((field for field in ABERRATION_FIELDS if field in names and chosen[field].any()), None)
+    if aberration is not None:
+        message = f"{path}: {aberration} is not applied; it limits the finest resolutions"
+        warnings.warn(message, stacklevel=2)
 
     def finite(field: str, default: float | None = None) -> np.ndarray:
         if field not in names and default is not None:
@@ -93,6 +100,9 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
         phase_shift_radian=finite("ctf/phase_shift_rad", 0.0),
         b_factor_square_angstrom=finite("ctf/bfactor", 0.0),
         ctf_scale=finite("ctf/scale", 1.0),
+        beam_tilt_x_milliradian=np.zeros(len(rows)),
+        beam_tilt_y_milliradian=np.zeros(len(rows)),
+        odd_zernike=np.zeros((len(rows), 0)),
         optics_group=optics.groupby(list(optics.columns), sort=False).ngroup().to_numpy(dtype=np.int64),
         contrast_sign=sign,
         random_subset=None if split is None else split.astype(np.int64) + 1,

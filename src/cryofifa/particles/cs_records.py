@@ -9,20 +9,9 @@ import pandas as pd
 from jaxtyping import UInt64
 
 from cryofifa.particles.stack_paths import clean_stack_name
+from cryofifa.particles.star_aberrations import NEUTRAL, first_aberration
 from cryofifa.particles.star_blocks import StarBlocks
 from cryofifa.particles.table import ParticleTable
-
-# What a STAR file may know of the optics and a ParticleTable does not, and the value that says "none".
-UNREAD_ABERRATIONS = {
-    "rlnBeamTiltX": 0,
-    "rlnBeamTiltY": 0,
-    "rlnOddZernike": 0,
-    "rlnEvenZernike": 0,
-    "rlnMagMat00": 1,
-    "rlnMagMat01": 0,
-    "rlnMagMat10": 0,
-    "rlnMagMat11": 1,
-}
 
 
 def records_from_columns(columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -99,11 +88,7 @@ def _hash64(text: bytes) -> int:
 
 
 def _warn_of_aberrations(source: StarBlocks) -> None:
-    tables = [source.particles] if source.optics is None else [source.optics, source.particles]
-    for label, neutral in UNREAD_ABERRATIONS.items():
-        for columns in (columns for columns in tables if label in columns.columns):
-            values = np.asarray(pd.to_numeric(columns[label], errors="coerce"), dtype=np.float64)
-            if (values != neutral).any():
-                message = f"{source.path}: {label} is not carried over; estimate the aberrations again in cryoSPARC"
-                warnings.warn(message, stacklevel=3)
-                return
+    label = first_aberration(source, NEUTRAL)
+    if label is not None:
+        message = f"{source.path}: {label} is not carried over; estimate the aberrations again in cryoSPARC"
+        warnings.warn(message, stacklevel=3)

@@ -13,6 +13,7 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import ParticleTable
+from cryofifa.physics.antisymmetric_phase import antisymmetric_phase, half_transform_frequencies, without_phase
 from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_2d, rescale_images, window_centre
 from cryofifa.physics.mask import distance_from_centre
@@ -59,7 +60,7 @@ class ParticleImages:
         return self.table.reference_pixel_size_angstrom
 
     def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
-        """Full-size images: background ring of mean 0 and sd 1, protein bright."""
+        """Full-size images without beam tilt: background ring of mean 0 and sd 1, protein bright."""
         image = torch.from_numpy(self.stacks.read(rows)) * self.sign
         flat = background_pixels(image).std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
         if flat.any():
@@ -68,6 +69,7 @@ class ParticleImages:
                 f"{self.table.source_path}: particle {self.table.row[row] + 1} has a constant background, as masked "
                 "images have; extract the particles without a mask"
             )
+        self._take_out_beam_tilt(image, rows)
         image = normalise_background(image)
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
         for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
@@ -75,6 +77,25 @@ class ParticleImages:
             # values are kept, so white noise comes out with sd `ratio`: brought back to 1
             image[members] = resample_pixel_size(image[members], float(ratio)) / float(ratio)
         return image
+
+    def _take_out_beam_tilt(self, image: Float[Tensor, "n y x"], rows: np.ndarray) -> None:
+        """Take beam tilt and odd Zernike terms out of these images in place, one phase plate per optics."""
+        t = self.table
+        columns = (t.beam_tilt_x_milliradian, t.beam_tilt_y_milliradian, *t.odd_zernike.T)
+        odd = np.stack([column[rows] for column in columns], axis=1)
+        if not odd.any():
+            return
+        optics = (t.voltage_kilovolt, t.spherical_aberration_millimetre, t.pixel_size_angstrom)
+        distinct, member = np.unique(
+            np.column_stack([*(column[rows] for column in optics), odd]), axis=0, return_inverse=True
+        )
+        for number, (voltage, aberration, pixel_size, *coefficients) in enumerate(torch.from_numpy(distinct)):
+            if any(coefficients):
+                frequency = half_transform_frequencies(image.shape[-1], float(pixel_size))
+                tilt, zernike = torch.stack(coefficients).split([2, len(coefficients) - 2])
+                members = torch.from_numpy(member.reshape(-1) == number)
+                phase = antisymmetric_phase(tilt, zernike, voltage, aberration, frequency)
+                image[members] = without_phase(image[members], phase)
 
     def in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
         """Images windowed and resampled to a frame, scaled so that white noise keeps the sd 1."""

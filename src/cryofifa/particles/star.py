@@ -14,6 +14,7 @@ from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.row_list import chosen_rows
 from cryofifa.particles.stack_header import read_stack_header
 from cryofifa.particles.stack_paths import resolve_stack_paths
+from cryofifa.particles.star_aberrations import beam_tilt_milliradian, odd_zernike, warn_of_unapplied
 from cryofifa.particles.star_blocks import StarBlocks, read_star_blocks
 from cryofifa.particles.star_columns import (
     numbers,
@@ -34,7 +35,7 @@ def read_star(
 
     Without `find_stacks` no image is looked for: stack paths are as the file has them, the box is rlnImageSize.
 
-    A missing phase shift or B factor is 0, a missing CTF scale 1, a missing rlnDefocusV equals U (no
+    A missing phase shift, B factor or beam tilt is 0, a missing CTF scale 1, a missing rlnDefocusV equals U (no
     astigmatism); nothing else is assumed.
 
     Raises:
@@ -55,6 +56,8 @@ def read_star(
     angle_degrees = numbers(star, "rlnDefocusAngle", rows) if has_v else np.zeros(len(rows))
 
     names, stack_index, frame_index = _image_names(star, rows)
+    if find_stacks:
+        warn_of_unapplied(star)
     stack_paths = resolve_stack_paths(names, path, data_folder) if find_stacks else tuple(map(Path, names))
     return ParticleTable(
         source_path=path,
@@ -73,6 +76,9 @@ def read_star(
         phase_shift_radian=np.radians(numbers(star, "rlnPhaseShift", rows, 0.0)),
         b_factor_square_angstrom=numbers(star, "rlnCtfBfactor", rows, 0.0),
         ctf_scale=numbers(star, "rlnCtfScalefactor", rows, 1.0),
+        beam_tilt_x_milliradian=beam_tilt_milliradian(star, "X", optics_rows, rows),
+        beam_tilt_y_milliradian=beam_tilt_milliradian(star, "Y", optics_rows, rows),
+        odd_zernike=odd_zernike(star, optics_rows, rows),
         optics_group=_star30_optics_groups(star, rows) if optics_rows is None else optics_rows,
         contrast_sign=np.ones(len(rows)),
         random_subset=_random_subset(star, rows),

@@ -22,6 +22,8 @@ OPTICS_LABELS_STAR30 = (
     "rlnPixelSize",
     "rlnDetectorPixelSize",
     "rlnMagnification",
+    "rlnBeamTiltX",
+    "rlnBeamTiltY",
 )
 
 # RELION has no label for a score like ours (rlnMaxValueProbDistribution is a probability); it passes over

@@ -25,6 +25,8 @@ class ParticleTable:
         defocus_u_angstrom, defocus_v_angstrom: along and across `defocus_angle_radian`, underfocus positive.
         defocus_angle_radian: from +x.
         b_factor_square_angstrom: envelope exp(-B s^2 / 4).
+        beam_tilt_x_milliradian, beam_tilt_y_milliradian, odd_zernike: see physics/antisymmetric_phase.py; the images
+            on disk have them.
         optics_group: 0-based; for STAR 3.1 the row of data_optics.
         contrast_sign: +1 or -1: what the images are multiplied by (cryoSPARC's blob/sign).
         random_subset: half set, 1 or 2, or None where the file has none.
@@ -48,6 +50,9 @@ class ParticleTable:
     phase_shift_radian: Float64[np.ndarray, " n"]
     b_factor_square_angstrom: Float64[np.ndarray, " n"]
     ctf_scale: Float64[np.ndarray, " n"]
+    beam_tilt_x_milliradian: Float64[np.ndarray, " n"]
+    beam_tilt_y_milliradian: Float64[np.ndarray, " n"]
+    odd_zernike: Float64[np.ndarray, "n coefficients"]
     optics_group: Int64[np.ndarray, " n"]
     contrast_sign: Float64[np.ndarray, " n"]
     random_subset: Int64[np.ndarray, " n"] | None
@@ -56,7 +61,7 @@ class ParticleTable:
 
     def __post_init__(self) -> None:
         for name, array in self._columns().items():
-            assert array.shape == self.row.shape, f"{name} has shape {array.shape}"
+            assert array.shape[:1] == self.row.shape, f"{name} has shape {array.shape}"
             if array.flags.writeable:
                 read_only = array.view()
                 read_only.flags.writeable = False

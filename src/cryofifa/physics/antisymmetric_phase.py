@@ -1,0 +1,75 @@
+"""Beam tilt and the other antisymmetric aberrations: a pure phase, which can be taken out of the images.
+
+transform of the image = exp(i phi(k)) * transform without these aberrations
+phi(k) = -2 pi Cs lambda^2 |k|^2 (k . tilt) + sum_j c_j Z_j(k)                      so that phi(-k) = -phi(k)
+Z_j(k) = R_n^|m|(|k|) * (cos(m theta) where m > 0, sin(|m| theta) where m < 0)
+
+The first term is RELION's rlnBeamTiltX/Y (tilt in radians here), the sum its rlnOddZernike: j counts n = 1, 3, 5, ...
+and, within n, m = -n, -n + 2, ..., n; |k| is in cycles per angstrom, not scaled to a unit disc.  Zivanov, Nakane and
+Scheres, IUCrJ 7 (2020) 253; signs and order are those that relion_reconstruct takes out of an image.
+"""
+
+from math import factorial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.physics.ctf import electron_wavelength_angstrom
+
+
+def antisymmetric_phase(
+    beam_tilt_milliradian: Float[Tensor, "2"],
+    odd_zernike: Float[Tensor, " coefficients"],
+    voltage_kilovolt: Float[Tensor, ""],
+    spherical_aberration_millimetre: Float[Tensor, ""],
+    frequency_per_angstrom: Float[Tensor, "*points 2"],
+) -> Float[Tensor, "*points"]:
+    """phi in radians at spatial frequencies (x, y) in cycles per angstrom; the equations above."""
+    x, y = frequency_per_angstrom.unbind(-1)
+    square = x.square() + y.square()
+    tilt_x, tilt_y = beam_tilt_milliradian.unbind()
+    cubic_angstrom = spherical_aberration_millimetre * 1e7 * electron_wavelength_angstrom(voltage_kilovolt).square()
+    phase = -2 * torch.pi * cubic_angstrom * 1e-3 * square * (x * tilt_x + y * tilt_y)
+    for coefficient, (n, m) in zip(odd_zernike, odd_zernike_orders(len(odd_zernike)), strict=True):
+        phase = phase + coefficient * _zernike(n, m, x, y)
+    return phase
+
+
+def odd_zernike_orders(count: int) -> list[tuple[int, int]]:
+    """(n, m) of the first odd Zernike polynomials."""
+    orders = [(n, m) for n in range(1, 2 * count, 2) for m in range(-n, n + 1, 2)]
+    return orders[:count]
+
+
+def _zernike(n: int, m: int, x: Float[Tensor, "*points"], y: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
+    """R_n^|m| times the angular part; x + iy to the power |m| holds both cos and sin without the angle."""
+    order, square = abs(m), x.square() + y.square()
+    angular = torch.complex(x, y) ** order  # |k|^|m| exp(i |m| theta)
+    radial = torch.zeros_like(square)  # R / |k|^|m|: even powers only
+    for k in range((n - order) // 2 + 1):
+        power = (n - order) // 2 - k
+        weight = factorial(n - k) / (factorial(k) * factorial(order + power) * factorial(power))
+        radial = radial + (-1) ** k * weight * square**power
+    return radial * (angular.real if m > 0 else angular.imag)
+
+
+def half_transform_frequencies(size: int, pixel_size_angstrom: float) -> Float[Tensor, "y half_x 2"]:
+    """Spatial frequencies (x, y) of torch's `rfft2`, in cycles per angstrom."""
+    y = torch.fft.fftfreq(size, pixel_size_angstrom, dtype=torch.float64)
+    x = torch.fft.rfftfreq(size, pixel_size_angstrom, dtype=torch.float64)
+    return torch.stack([grid.mT for grid in torch.meshgrid(x, y, indexing="ij")], dim=-1)
+
+
+def without_phase(image: Float[Tensor, "*batch y x"], phase: Float[Tensor, "y half_x"]) -> Float[Tensor, "*batch y x"]:
+    """Images whose transforms had exp(i phase) too many; `phase` in the order of `half_transform_frequencies`.
+
+    At Nyquist of an even box a frequency and its mate are one sample, which no antisymmetric phase can have: it stays.
+    """
+    size = image.shape[-1]
+    phase = phase.clone()
+    if size % 2 == 0:
+        phase[size // 2] = 0
+        phase[:, size // 2] = 0
+    plate = torch.polar(torch.ones_like(phase), -phase).to(torch.complex64)
+    return torch.fft.irfft2(torch.fft.rfft2(image) * plate, s=(size, size))
