@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
@@ -25,11 +25,12 @@ from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
-from cryofifa.physics.image_formation import squared_distance_over_shifts
+from cryofifa.physics.image_formation import form_image, squared_distance_over_shifts
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
 from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
+from cryofifa.train.particle_score import ring_noise_power, ring_score
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
@@ -39,7 +40,7 @@ BLOCK = 128  # particles searched at once; bounds the memory, changes nothing el
 
 @dataclass
 class PolishState:
-    """Poses of all particles; score is the mean log-likelihood gain per Fourier point over an empty projection."""
+    """Poses of all particles; score as in `particle_score`, NaN where unknown."""
 
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
@@ -146,7 +147,7 @@ class ProjectionMatching:
     ) -> None:
         """Match every particle to one finished map around the pose it has, from coarse to fine and once more finely.
 
-        For particles that the map was not made from; changes `state`.
+        For particles that the map was not made from; changes `state`, their scores included.
         """
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
         reference = self._reference(volume, limit, self._noise_power(self.plane.within(limit)))
@@ -155,6 +156,29 @@ class ProjectionMatching:
                 self._search(state, members, reference, iteration, bank=False)
             if on_block is not None:
                 on_block(len(members))
+        self._score(state, torch.arange(len(state.half), device=state.half.device), volume, limit)
+
+    def score(self, state: PolishState) -> None:
+        """Score every particle against the other half's map, which its own noise is not in; changes `state`."""
+        maps = self.half_maps(state)
+        limit = self._trusted_radius(maps.fsc)
+        for which, other in ((1, maps.half_2), (2, maps.half_1)):
+            self._score(state, (state.half == which).nonzero()[:, 0], other, limit)
+
+    def _score(
+        self, state: PolishState, particles: Int[Tensor, " m"], volume: Float[Tensor, "z y x"], limit: float
+    ) -> None:
+        plane = self.plane.within(limit)
+        ring = plane.radius.round().long()
+        some = self._some_particles()
+        centred = torch.zeros(len(some), 2, device=ring.device)
+        noise = ring_noise_power(self._measured(some, centred, plane), ring, int(ring.max()) + 1)
+        grid = FourierGrid.from_volume(volume * spherical_mask(plane.box_size, *self._mask_pixel, volume.device), limit)
+        for members in in_blocks(particles, BLOCK):
+            shift = state.shift_angstrom[members]
+            ctf = contrast_transfer(self.ctf_parameters[members], plane.frequency_per_angstrom)
+            predicted = form_image(grid.slices(state.rotation[members], plane), ctf, shift, plane) / plane.box_size
+            state.score[members] = ring_score(self._measured(members, shift, plane), predicted, noise, ring)
 
     def _reference(
         self, volume: Float[Tensor, "z y x"], limit: float, noise_power: Float[Tensor, " points"]
@@ -171,13 +195,23 @@ class ProjectionMatching:
 
     def _noise_power(self, plane: HalfPlane) -> Float[Tensor, " points"]:
         """Mean power of masked images per shell: mostly noise, at the signal-to-noise ratios of this field."""
-        some = np.unique(np.linspace(0, len(self.ctf_parameters) - 1, 1000).astype(np.int64))
-        image = self.read_images(some).to(plane.index_xy.device)
-        mask = self._image_mask(torch.zeros(len(some), 2, device=image.device))
-        power = (plane.gather(fourier_2d(image * mask)) / plane.box_size).abs().square().mean(dim=0)
+        some = self._some_particles()
+        centred = torch.zeros(len(some), 2, device=some.device)
+        power = self._measured(some, centred, plane).abs().square().mean(dim=0)
         shell = plane.radius.round().long()
         total = torch.zeros(int(shell.max()) + 1, device=power.device).index_add_(0, shell, power)
         return (total / torch.bincount(shell).clamp_min(1))[shell].clamp_min(1e-6)
+
+    def _some_particles(self) -> Int[Tensor, " m"]:
+        some = np.unique(np.linspace(0, len(self.ctf_parameters) - 1, 1000).astype(np.int64))
+        return torch.from_numpy(some).to(self.plane.index_xy.device)
+
+    def _measured(
+        self, members: Int[Tensor, " m"], shift_angstrom: Float[Tensor, "m 2"], plane: HalfPlane
+    ) -> Complex[Tensor, "m points"]:
+        """Transforms of the images, masked where the particles are."""
+        image = self.read_images(members.cpu().numpy()).to(members.device)
+        return plane.gather(fourier_2d(image * self._image_mask(shift_angstrom))) / plane.box_size
 
     def _image_mask(self, shift_angstrom: Float[Tensor, "n 2"]) -> Float[Tensor, "n y x"]:
         pixel = self.plane.pixel_size_angstrom
@@ -189,9 +223,8 @@ class ProjectionMatching:
         plane, device = reference.plane, members.device
         frequency = plane.frequency_per_angstrom
         rotation, shift = state.rotation[members], state.shift_angstrom[members]
-        image = self.read_images(members.cpu().numpy()).to(device)
         root_weight = reference.weight.sqrt()
-        measured = plane.gather(fourier_2d(image * self._image_mask(shift))) / plane.box_size * root_weight
+        measured = self._measured(members, shift, plane) * root_weight
         ctf = contrast_transfer(self.ctf_parameters[members], frequency) / plane.box_size * root_weight
         origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
         settings = self.config.search
@@ -222,13 +255,12 @@ class ProjectionMatching:
             model = reference.grid.slices(candidates, plane) * ctf[:, None]
             phase = displacement_phase(offsets, frequency)
             distance = squared_distance_over_shifts(centred, model, phase).flatten(1)
-            value, best = distance.min(dim=1)
+            best = distance.argmin(dim=1)
             winner = best // len(offsets)
             rotation = candidates[everything, winner]
             shift = clamp_length(shift + offsets[best % len(offsets)], self.shift_range_angstrom)
             if search_round == 0:
                 origin = labels[winner]
-            state.score[members] = -value / len(plane)
         state.rotation[members], state.shift_angstrom[members] = rotation, shift
         state.posed[members] = True
         return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
