@@ -193,16 +193,7 @@ def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, 
             f"{found_path} and {truth_path} have no image in common (rlnImageName, compared without folders)"
         )
     rows, true_rows = np.array(pairs).T
-    return _rows(found, rows), _rows(true, true_rows), len(found)
-
-
-def _rows(poses: PoseTable, rows: np.ndarray) -> PoseTable:
-    return PoseTable(
-        poses.rotation_volume_to_image[rows],
-        poses.shift_angstrom[rows],
-        poses.score[rows],
-        poses.random_subset[rows],
-    )
+    return found.select(rows), true.select(true_rows), len(found)
 
 
 def _image_names(path: Path) -> list[tuple[int, str]]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from cryofifa.config import Config
@@ -121,10 +122,8 @@ class Phases:
         return 1 + sum(compare_poses(other, chosen).median_rotation_error_degree < AGREEING_DEGREE for other in others)
 
     def polish_poses(self, ab_initio: AbInitio, progress: Progress) -> PolishState:
-        """Projection matching of all particles, each half against its own map."""
+        """Projection matching of all particles, each half against its own map, and their scores against the other's."""
         state = self._first_polish_state(ab_initio)
-        if self.plan.polish_iterations == 0:
-            return state
         frame = self.plan.polish_frame
         with self._timed("read particles"):
             read = hold_images(self.images, frame)
@@ -146,10 +145,15 @@ class Phases:
             self.log.epoch(record)
             self.history.append(record)
             self._keep(_named("polish.", vars(state)))
+        with self._timed("score"):
+            matching.score(state)
         return state
 
-    def final_map(self, state: PolishState) -> tuple[HalfMaps, float]:
-        """Back-projection of the untouched full-size images; also the particle's radius as the map shows it."""
+    def final_map(self, state: PolishState, taken: Bool[Tensor, " n"]) -> tuple[HalfMaps, float]:
+        """Back-projection of the untouched full-size images; also the particle's radius as the map shows it.
+
+        taken: the particles to use.
+        """
         table = self.images.table
         plane = HalfPlane.of_box(table.box_size, self.images.pixel_size_angstrom, with_origin=True, device=self.device)
         with self._timed("final map"):
@@ -158,7 +162,7 @@ class Phases:
                 self.images.ctf_parameters().to(self.device),
                 state.rotation,
                 state.shift_angstrom,
-                torch.where(state.posed, state.half, 0),
+                torch.where(state.posed & taken, state.half, 0),
                 plane,
             )
             radius_pixel, edge_pixel = self.config.image.volume_mask_pixel(
@@ -190,7 +194,7 @@ class Phases:
         state, memory = PolishState.unposed(half.to(self.device)), ab_initio.poses
         chosen = ab_initio.particles.particle
         state.rotation[chosen], state.shift_angstrom[chosen] = memory.rotation, memory.shift_angstrom
-        state.posed[chosen], state.score[chosen] = memory.posed, memory.explained
+        state.posed[chosen] = memory.posed
         return state
 
     def _keep(self, tensors: dict[str, Tensor]) -> None:

@@ -1,6 +1,6 @@
 """The main path.
 
-particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> polish -> map -> report
+particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> polish -> junk -> map -> report
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import warnings as python_warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from cryofifa.config import Config
@@ -19,6 +20,7 @@ from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.phases import Phases
 from cryofifa.plan import RunPlan, plan_run
+from cryofifa.results.junk import split_scores
 from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
 from cryofifa.run_folder import RunFolder, run_settings
 from cryofifa.train.run_log import Progress, RunLog
@@ -55,12 +57,18 @@ def reconstruct(
         with Progress(phases.visits_in_all, done=phases.visits_done) as progress:
             ab_initio = phases.find_poses(progress)
             poses = phases.polish_poses(ab_initio, progress)
-        maps, particle_radius_angstrom = phases.final_map(poses)
+        score = poses.score.cpu().double().numpy()
+        split = split_scores(score)
+        kept = split.kept(score)
+        log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
+        taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
+        maps, particle_radius_angstrom = phases.final_map(poses, taken)
         results = RunResults(
             plan=phases.plan,
             maps=maps,
             decoder_map=phases.decoder_map(ab_initio),
             poses=poses,
+            kept=kept,
             particle_radius_angstrom=particle_radius_angstrom,
             agreeing_starts=phases.agreeing_starts(),
             history=phases.history,

@@ -49,6 +49,14 @@ class RunFolder:
         return self.path / "particles.cs"
 
     @property
+    def kept(self) -> Path:
+        return self.path / "kept.star"
+
+    @property
+    def kept_cs(self) -> Path:
+        return self.path / "kept.cs"
+
+    @property
     def fsc(self) -> Path:
         return self.path / "fsc.csv"
 

@@ -70,7 +70,6 @@ def test_every_particle_has_a_proper_pose_and_a_finite_loss(guided):
     )
     assert float(poses.shift_angstrom.norm(dim=1).max()) <= SHIFT_RANGE_ANGSTROM * 1.001
     assert float(poses.shift_angstrom.abs().max()) > 0
-    assert bool(torch.isfinite(poses.explained).all())
     assert all(math.isfinite(record.loss) for record in records)
 
 

@@ -143,3 +143,11 @@ def test_aberrations_left_behind_are_told(star_run: Path, tmp_path: Path, capsys
     assert message.startswith("warning: ")
     assert "rlnBeamTiltX" in message
     assert "\n" not in message
+
+
+def test_kept_cs_holds_the_particles_of_kept_star(cs_run: Path):
+    everyone, kept = (np.load(cs_run / name, allow_pickle=False) for name in ("particles.cs", "kept.cs"))
+    assert kept.dtype == everyone.dtype
+    names = starfile.read(cs_run / "kept.star", always_dict=True)["particles"]["rlnImageName"]
+    whole = starfile.read(cs_run / "particles.star", always_dict=True)["particles"]["rlnImageName"]
+    np.testing.assert_array_equal(kept, everyone[whole.isin(names).to_numpy()])

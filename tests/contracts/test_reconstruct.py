@@ -1,10 +1,12 @@
 """What a run promises: all its files, the same result after an interruption, one clear line for a mistake."""
 
 import json
+import sys
 from pathlib import Path
 
 import mrcfile
 import numpy as np
+import pandas as pd
 import pytest
 import starfile
 
@@ -12,6 +14,7 @@ from cryofifa import Config, InputError, reconstruct, simulate
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.results.junk import JunkSplit
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.projection_matching import ProjectionMatching
 
@@ -22,7 +25,10 @@ SMALL = Config().changed(
     amortized={"visits": 200},
     polish={"iterations": 2},
 )
-OUTPUTS = ("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc", "particles.star", "fsc.csv", "report.html", "run.json")
+OUTPUTS = (
+    *("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc", "particles.star", "kept.star", "fsc.csv", "report.html"),
+    "run.json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,46 @@ def test_a_run_leaves_all_its_files(finished: Path, particles: Path):
     summary = json.loads((finished / "run.json").read_text())
     assert summary["particles"] == 80
     assert len(summary["history"]) == 3 + 2
+
+
+def rows_of(path: Path) -> pd.DataFrame:
+    return starfile.read(path, always_dict=True)["particles"]
+
+
+def test_kept_particles_are_rows_of_all_particles(finished: Path):
+    everyone, kept = rows_of(finished / "particles.star"), rows_of(finished / "kept.star")
+    assert list(kept.columns) == list(everyone.columns)
+    assert len(kept) == json.loads((finished / "run.json").read_text())["kept_particles"]
+    pd.testing.assert_frame_equal(kept, everyone.merge(kept[["rlnImageName"]], on="rlnImageName"))
+
+
+@pytest.mark.parametrize("map_of_kept", [True, False])
+def test_the_map_is_made_of_kept_particles_if_wanted(
+    particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_of_kept: bool
+):
+    """A split that drops the lower half: the rest is what kept.star holds, in order, and what the map is made of."""
+    from cryofifa import phases
+    from cryofifa import reconstruct as module
+
+    used = []
+
+    def back_project(read, ctf, rotation, shift, half, plane):
+        used.append(np.flatnonzero(half.numpy()))
+        return original(read, ctf, rotation, shift, half, plane)
+
+    original = phases.back_project_halves
+    monkeypatch.setattr(phases, "back_project_halves", back_project)
+    monkeypatch.setattr(
+        sys.modules[module.__module__], "split_scores", lambda score: JunkSplit(float(np.median(score)))
+    )
+    reconstruct(particles, tmp_path, config=SMALL.changed(junk={"map_of_kept": map_of_kept}))
+    everyone, kept = rows_of(tmp_path / "particles.star"), rows_of(tmp_path / "kept.star")
+    score = everyone["cryofifaScore"].to_numpy()
+    wanted = np.flatnonzero(score >= np.median(score))
+    assert 38 <= len(wanted) <= 42
+    assert list(kept["rlnImageName"]) == list(everyone["rlnImageName"].iloc[wanted])
+    np.testing.assert_array_equal(used[-1], wanted if map_of_kept else np.arange(80))
+    assert json.loads((tmp_path / "run.json").read_text())["kept_particles"] == len(wanted)
 
 
 def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):

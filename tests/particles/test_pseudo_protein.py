@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms, pseudo_protein
-from cryofifa.results.align_volumes import turned_volume
+from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.pseudo_protein import density_of_atoms, other_molecule, pseudo_atoms, pseudo_protein
+from cryofifa.results.align_volumes import align_volumes, turned_volume
 from cryofifa.results.fsc import fourier_shell_correlation
 
 
@@ -43,6 +44,20 @@ def test_it_has_no_two_fold_symmetry():
             volume, torch.from_numpy(Rotation.from_rotvec(np.pi * axis).as_matrix()).float(), torch.zeros(3)
         )
         assert fourier_shell_correlation(volume, turned)[6:].max() < 0.5
+
+
+def test_the_other_molecule_is_as_large_and_has_another_outline():
+    """At 20 angstrom, where details do not count, in the best of many orientations."""
+    mine = pseudo_protein(32, 5.0)
+    radius = radius_of_volume(mine) * 5.0
+    other = other_molecule(32, 5.0, radius)
+    assert radius_of_volume(other) * 5.0 == pytest.approx(radius, rel=0.15)
+    best = align_volumes(other, 5.0, mine, 5.0).volume
+    assert fourier_shell_correlation(best, mine)[3:9].mean() < 0.7
+
+
+def test_the_other_molecule_fits_any_box():
+    assert float(other_molecule(24, 4.0, 60.0).std()) > 0
 
 
 def test_too_small_a_box_is_refused():

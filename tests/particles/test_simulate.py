@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map, write_map
-from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms, pseudo_protein
+from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.pseudo_protein import density_of_atoms, other_molecule, pseudo_atoms, pseudo_protein
 from cryofifa.particles.simulate import simulate, simulate_images
 from cryofifa.particles.star import read_poses_star, read_star
 from cryofifa.particles.structure import structure_volume
@@ -91,7 +92,7 @@ def test_snr_is_the_one_asked_for(map_path, tmp_path):
 
 def test_files_are_what_relion_and_our_reader_expect(simulated):
     assert sorted(path.name for path in simulated.rglob("*") if path.is_file()) == [
-        "junk.txt", "map.mrc", "particles.mrcs", "particles.star", "poses.star",
+        "junk.txt", "junk_kind.txt", "map.mrc", "particles.mrcs", "particles.star", "poses.star",
     ]  # fmt: skip
     table = read_star(simulated / "particles.star")
     assert len(table) == 150
@@ -143,6 +144,43 @@ def test_poses_and_images_belong_together(map_path, tmp_path):
     truth, _ = read_map(tmp_path / "truth" / "map.mrc")
     result = fsc_to_truth(projector.volume(), truth, PIXEL, 0.45)
     assert result.resolution_fsc05_angstrom < 1.15 * 2 * PIXEL
+
+
+def test_junk_is_noise_ice_and_another_molecule(simulated, map_path):
+    """Rows with the truth's own image taken off: noise has its power, the others more, each in its own way."""
+    rows = np.loadtxt(simulated / "truth" / "junk.txt", dtype=int)
+    kinds = np.array((simulated / "truth" / "junk_kind.txt").read_text().split())
+    assert {kind: int((kinds == kind).sum()) for kind in set(kinds)} == {"noise": 10, "ice": 10, "molecule": 10}
+    images = mrcfile.read(simulated / "particles.mrcs")
+    y, x = np.mgrid[:BOX, :BOX] - BOX // 2
+    disc = np.hypot(x, y) <= 0.35 * BOX
+    variance = images[:, disc].var(axis=1)
+    good = np.setdiff1d(np.arange(len(images)), rows)
+    assert variance[rows[kinds == "noise"]].mean() == pytest.approx(1.0, abs=0.1)
+    assert variance[rows[kinds == "ice"]].mean() > 2.0
+    assert variance[good].mean() == pytest.approx(1.5, abs=0.1)
+    assert variance[rows[kinds == "molecule"]].mean() == pytest.approx(1.5, abs=0.25)
+    table, poses = read_star(simulated / "particles.star"), read_poses_star(simulated / "truth" / "poses.star")
+    ctf = CtfParameters(
+        *(
+            torch.from_numpy(getattr(table, field.name.replace("scale", "ctf_scale")).copy()).float()
+            for field in fields(CtfParameters)
+        )
+    )
+    rotation = torch.from_numpy(poses.rotation_volume_to_image).float()
+    shift = torch.from_numpy(poses.shift_angstrom).float()
+    mine, _ = read_map(map_path)
+    other = other_molecule(BOX, PIXEL, radius_of_volume(mine) * PIXEL)
+
+    def correlation(volume: torch.Tensor) -> np.ndarray:
+        clean = simulate_images(volume, PIXEL, rotation, shift, ctf).numpy()
+        return np.array([np.corrcoef(one[disc], two[disc])[0, 1] for one, two in zip(clean, images, strict=True)])
+
+    molecules = rows[kinds == "molecule"]
+    # signal of variance 0.5 in noise of variance 1
+    assert correlation(mine)[good].mean() == pytest.approx((0.5 / 1.5) ** 0.5, abs=0.05)
+    assert correlation(mine)[molecules].mean() < 0.25
+    assert correlation(other)[molecules].mean() == pytest.approx((0.5 / 1.5) ** 0.5, abs=0.1)
 
 
 def test_preferred_views_look_down_one_axis(map_path, tmp_path):

@@ -70,7 +70,33 @@ def test_poses_six_degrees_off_come_back_and_lost_ones_are_found(images):
     moved = (state.shift_angstrom - SHIFT).norm(dim=1).numpy()
     assert np.median(moved) < 2.0
     assert record.pose_change_median_degree < first.pose_change_median_degree
-    assert bool(torch.isfinite(state.score).all())
+
+
+def test_a_particle_is_scored_by_the_half_map_that_it_is_not_in(images):
+    """A score must not rise because the particle's own noise is in the map: noise against a map of noise scores 0."""
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
+    polish, state = matching(noise), state_at(ROTATION, SHIFT)
+    polish.score(state)
+    standard_error = float(state.score.std()) / COUNT**0.5
+    assert abs(float(state.score.mean())) < 4 * standard_error
+    maps = polish.half_maps(state)
+    state.half = 3 - state.half  # each is now scored by the map it is in
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(polish, "half_maps", lambda _: maps)
+        polish.score(state)
+    assert float(state.score.mean()) > 10 * standard_error
+
+
+def test_noise_and_wrong_poses_score_lower_than_particles(images):
+    state, spoiled = state_at(ROTATION, SHIFT), images.clone()
+    noise, wrong = torch.arange(COUNT) % 10 == 0, torch.arange(COUNT) % 10 == 5
+    spoiled[noise] = torch.randn(spoiled[noise].shape, generator=torch.Generator().manual_seed(2))
+    state.rotation[wrong] = random_rotations(int(wrong.sum()), seed=6)
+    matching(spoiled).score(state)
+    good = state.score[~noise & ~wrong]
+    assert float(good.quantile(0.05)) > float(state.score[noise].quantile(0.95))
+    assert float(good.quantile(0.2)) > float(state.score[wrong].median())
+    assert 0.8 < float(good.median()) < 1.5
 
 
 def test_particles_without_a_pose_get_one_from_the_others_map(images):

@@ -37,5 +37,11 @@ class PoseTable:
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
 
+    def select(self, rows: Int64[np.ndarray, " m"]) -> "PoseTable":
+        """The poses at these 0-based positions, in this order."""
+        return PoseTable(
+            self.rotation_volume_to_image[rows], self.shift_angstrom[rows], self.score[rows], self.random_subset[rows]
+        )
+
     def __len__(self) -> int:
         return len(self.rotation_volume_to_image)

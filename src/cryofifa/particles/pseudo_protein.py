@@ -14,15 +14,25 @@ from torch import Tensor
 from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d, rescale_volume
 from cryofifa.physics.mask import distance_from_centre
 
+Domains = tuple[tuple[tuple[float, float, float], tuple[float, float, float], int], ...]
+
 # Centre and half axes in angstrom, and residues; with the longer loops about 1,700 residues or 190 kDa,
 # 120 to 135 angstrom across.
-_DOMAINS = (
+_DOMAINS: Domains = (
     ((0.0, 0.0, -6.0), (24.0, 20.0, 30.0), 520),
     ((34.0, 4.0, 20.0), (22.0, 16.0, 18.0), 380),
     ((-28.0, 16.0, 26.0), (17.0, 16.0, 21.0), 330),
     ((-10.0, -20.0, -40.0), (14.0, 18.0, 13.0), 220),
 )
+# A bent rod with a knob: an outline that no view of the other structure has.
+_OTHER_DOMAINS: Domains = (
+    ((0.0, 0.0, 0.0), (15.0, 15.0, 22.0), 260),
+    ((4.0, 10.0, 36.0), (15.0, 17.0, 20.0), 260),
+    ((16.0, -8.0, -34.0), (17.0, 14.0, 21.0), 260),
+    ((-28.0, -4.0, -8.0), (14.0, 14.0, 14.0), 130),
+)
 _B_FACTOR_SQUARE_ANGSTROM = 60.0
+_MARGIN_ANGSTROM = 3.0  # around the outermost atom
 _LOOP_RESIDUES = 5
 _CLEARANCE_ANGSTROM = 8.5  # between helix axes
 
@@ -44,7 +54,7 @@ def density_of_atoms(
     Raises:
         ValueError: if the box is too small to hold them in every orientation.
     """
-    reach = np.linalg.norm(atom_angstrom, axis=1).max() + 3.0
+    reach = np.linalg.norm(atom_angstrom, axis=1).max() + _MARGIN_ANGSTROM
     if reach > box_size * pixel_size_angstrom / 2:
         raise ValueError(
             f"a box of {box_size * pixel_size_angstrom:.0f} angstrom is too small: {2 * reach:.0f} are needed"
@@ -58,11 +68,27 @@ def density_of_atoms(
     return rescale_volume(inverse_fourier_3d(fourier_3d(grid) * gaussian * (radius <= box_size / 2)), box_size)
 
 
-def pseudo_atoms(seed: int = 0) -> Float64[np.ndarray, "atoms 3"]:
+def other_molecule(
+    box_size: int, pixel_size_angstrom: float, radius_angstrom: float, seed: int = 0
+) -> Float[Tensor, "z y x"]:
+    """Density of another made-up protein, of another outline, for junk that looks like particles.
+
+    It is scaled, helices and all, so that its outermost atom lies at the radius, or as far out as the box allows.
+    """
+    atoms = pseudo_atoms(seed, _OTHER_DOMAINS)
+    most = box_size * pixel_size_angstrom / 2 - _MARGIN_ANGSTROM
+    return density_of_atoms(
+        atoms * min(radius_angstrom, most) / np.linalg.norm(atoms, axis=1).max() * (1 - 1e-9),
+        box_size,
+        pixel_size_angstrom,
+    )
+
+
+def pseudo_atoms(seed: int = 0, domains: Domains = _DOMAINS) -> Float64[np.ndarray, "atoms 3"]:
     """Positions (x, y, z) in angstrom about the mass centre; all atoms weigh the same."""
     generator = np.random.default_rng([seed, 1])
     parts, end = [], np.zeros(3)
-    for centre, half_axes, residues in _DOMAINS:
+    for centre, half_axes, residues in domains:
         domain = _domain(generator, np.array(centre), np.array(half_axes), residues, end)
         parts.append(domain)
         end = domain[-1]

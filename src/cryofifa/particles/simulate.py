@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,8 @@ from torch import Tensor
 from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.pseudo_protein import other_molecule
 from cryofifa.particles.simulated_set import (
     JUNK_KINDS,
     SimulatedParameters,
@@ -73,11 +76,12 @@ def simulate(
     dtype: Literal["float32", "float16"] = "float32",
     seed: int = 0,
 ) -> None:
-    """Write particles.mrcs, particles.star (no poses) and truth/{poses.star, map.mrc, junk.txt}.
+    """Write particles.mrcs, particles.star (no poses) and truth/{poses.star, map.mrc, junk.txt, junk_kind.txt}.
 
     structure: an MRC map, or a PDB/mmCIF model (of which `select`, gemmi's syntax, picks a part).
     snr: variance of the clean, CTF-modulated images inside a disc of radius 0.35 box, over the noise's.
-    junk: share of rows that are no particles: equal parts of pure noise, ice-like blobs, scrambled particles.
+    junk: share of rows that are no particles: equal parts of pure noise, ice-like blobs and another molecule of
+        the same size and SNR. junk.txt lists these rows, from 0; junk_kind.txt says in the same order what they are.
     views: "preferred" puts four of five particles within some 25 degrees of one axis of view.
     dtype: float16 is MRC mode 12, which RELION 3 cannot read.
 
@@ -101,22 +105,26 @@ def simulate(
     plane = HalfPlane.of_box(box, pixel_size_angstrom, with_origin=True)
     grid = FourierGrid.from_volume(volume, box // 2)
     scale = (snr / _signal_variance(grid, plane, drawn)) ** 0.5
+    junk_maker = _JunkMaker.for_set(volume, plane, drawn, snr, seed) if junk > 0 else None
 
     output = Path(output)
     truth = output / "truth"
     try:
         truth.mkdir(parents=True, exist_ok=True)
         names = [output / "particles.mrcs", truth / "map.mrc", truth / "poses.star", truth / "junk.txt"]
+        names.append(truth / "junk_kind.txt")
         names.append(output / "particles.star")  # last: whoever sees it sees a complete set
         partial = {name: name.with_name(f".partial.{name.name}") for name in names}
         try:
-            blocks = _noisy_blocks(grid, plane, drawn, scale, seed)
+            blocks = _noisy_blocks(grid, plane, drawn, scale, junk_maker, seed)
             write_stack(partial[names[0]], blocks, particles, box, pixel_size_angstrom, dtype)
             write_map(partial[names[1]], volume, pixel_size_angstrom)
             write_star(partial[names[2]], drawn, box, pixel_size_angstrom, with_poses=True)
             rows = np.flatnonzero(drawn.junk_kind >= 0)
             partial[names[3]].write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-            write_star(partial[names[4]], drawn, box, pixel_size_angstrom, with_poses=False)
+            kinds = [JUNK_KINDS[kind] for kind in drawn.junk_kind[rows]]
+            partial[names[4]].write_text("".join(f"{kind}\n" for kind in kinds), encoding="utf-8")
+            write_star(partial[names[5]], drawn, box, pixel_size_angstrom, with_poses=False)
             for name, temporary in partial.items():
                 os.replace(temporary, name)
         finally:
@@ -189,7 +197,12 @@ def _signal_variance(grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParame
 
 
 def _noisy_blocks(
-    grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParameters, scale: float, seed: int
+    grid: FourierGrid,
+    plane: HalfPlane,
+    drawn: SimulatedParameters,
+    scale: float,
+    junk: _JunkMaker | None,
+    seed: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """First row and float32 images of every block; each row has its own random numbers."""
     size, n = plane.box_size, len(drawn.junk_kind)
@@ -198,26 +211,40 @@ def _noisy_blocks(
         transform = _clean_transforms(grid, plane, drawn, slice(rows.start, rows.stop)) * scale
         for row in rows:
             if drawn.junk_kind[row] >= 0:
-                transform[row - first] = _junk_transform(transform[row - first], plane, drawn, row, seed)
+                assert junk is not None
+                transform[row - first] = junk.transform(row)
         noise = [np.random.default_rng([seed, 1, row]).standard_normal((size, size), dtype=np.float32) for row in rows]
         yield first, inverse_fourier_2d(plane.fill(transform)).numpy() + np.stack(noise)
 
 
-def _junk_transform(
-    particle: Complex[Tensor, " points"], plane: HalfPlane, drawn: SimulatedParameters, row: int, seed: int
-) -> Complex[Tensor, " points"]:
-    """What stands in for the particle: nothing, an ice blob, or the particle with scrambled phases."""
-    generator = np.random.default_rng([seed, 2, row])
-    kind = JUNK_KINDS[drawn.junk_kind[row]]
-    if kind == "noise":
-        return torch.zeros_like(particle)
-    if kind == "scrambled":
-        phase = torch.from_numpy(generator.uniform(0, 2 * np.pi, len(plane))).float()
-        return torch.polar(particle.abs(), phase)
-    contrast = contrast_transfer(drawn.ctf(slice(row, row + 1)), plane.frequency_per_angstrom)
-    transform = _blobs(plane, generator) * contrast
-    # Ice stands out: an image whose standard deviation is one to three times the noise's.
-    return (transform * generator.uniform(1.0, 3.0) / inverse_fourier_2d(plane.fill(transform)).std())[0]
+@dataclass(frozen=True)
+class _JunkMaker:
+    """What stands in for a particle: nothing, ice blobs, or another molecule in the row's pose."""
+
+    plane: HalfPlane
+    drawn: SimulatedParameters
+    other: FourierGrid
+    other_scale: float
+    seed: int
+
+    @classmethod
+    def for_set(cls, volume: Tensor, plane: HalfPlane, drawn: SimulatedParameters, snr: float, seed: int) -> _JunkMaker:
+        radius = radius_of_volume(volume) * plane.pixel_size_angstrom
+        molecule = other_molecule(plane.box_size, plane.pixel_size_angstrom, radius)
+        other = FourierGrid.from_volume(molecule, plane.box_size // 2)
+        return cls(plane, drawn, other, (snr / _signal_variance(other, plane, drawn)) ** 0.5, seed)
+
+    def transform(self, row: int) -> Complex[Tensor, " points"]:
+        kind, rows = JUNK_KINDS[self.drawn.junk_kind[row]], slice(row, row + 1)
+        if kind == "noise":
+            return torch.zeros(len(self.plane), dtype=torch.complex64)
+        if kind == "molecule":
+            return _clean_transforms(self.other, self.plane, self.drawn, rows)[0] * self.other_scale
+        generator = np.random.default_rng([self.seed, 2, row])
+        contrast = contrast_transfer(self.drawn.ctf(rows), self.plane.frequency_per_angstrom)
+        transform = _blobs(self.plane, generator) * contrast
+        # Ice stands out: an image whose standard deviation is one to three times the noise's.
+        return (transform * generator.uniform(1.0, 3.0) / inverse_fourier_2d(self.plane.fill(transform)).std())[0]
 
 
 def _blobs(plane: HalfPlane, generator: np.random.Generator) -> Tensor:

@@ -17,7 +17,7 @@ from cryofifa.physics.ctf import CtfParameters
 VOLTAGE_KILOVOLT = 300.0
 SPHERICAL_ABERRATION_MILLIMETRE = 2.7
 AMPLITUDE_CONTRAST = 0.1
-JUNK_KINDS = ("noise", "ice", "scrambled")
+JUNK_KINDS = ("noise", "ice", "molecule")
 
 
 @dataclass(frozen=True)

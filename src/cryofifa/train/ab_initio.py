@@ -58,7 +58,6 @@ class PoseMemory:
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
     posed: Bool[Tensor, " n"]
-    explained: Float[Tensor, " n"]  # |y|^2 - |y - prediction|^2 per Fourier point
 
     @classmethod
     def random(cls, count: int, seed: int, device: torch.device) -> PoseMemory:
@@ -67,7 +66,6 @@ class PoseMemory:
             rotation_from_uniform(uniform),
             torch.zeros(count, 2, device=device),
             torch.zeros(count, dtype=torch.bool, device=device),
-            torch.zeros(count, device=device),
         )
 
 
@@ -224,7 +222,6 @@ class AbInitio:
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
         self.poses.posed[members] = True
         explained = batch.measured.abs().square().mean(dim=-1) - loss.detach()
-        self.poses.explained[members] = explained
         winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])

@@ -29,6 +29,7 @@ from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
 from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
+from cryofifa.train.particle_score import ring_noise_power, ring_score
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
@@ -39,7 +40,7 @@ MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
 
 @dataclass
 class PolishState:
-    """Poses of all particles; score is the mean log-likelihood gain per Fourier point over an empty projection."""
+    """Poses of all particles; score as in `particle_score`, NaN where unknown."""
 
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
@@ -146,7 +147,7 @@ class ProjectionMatching:
     ) -> None:
         """Match every particle to one finished map around the pose it has, from coarse to fine and once more finely.
 
-        For particles that the map was not made from; changes `state`.
+        For particles that the map was not made from; changes `state`, their scores included.
         """
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
         everyone = torch.arange(len(state.half), device=state.half.device)
@@ -156,14 +157,38 @@ class ProjectionMatching:
                 self._search(state, members, reference, iteration, bank=False)
             if on_block is not None:
                 on_block(len(members))
+        self._score(state, everyone, volume, limit)
+
+    def score(self, state: PolishState) -> None:
+        """Score every particle against the other half's map, which its own noise is not in; changes `state`."""
+        maps = self.half_maps(state)
+        limit = self._trusted_radius(maps.fsc)
+        for which, other in ((1, maps.half_2), (2, maps.half_1)):
+            self._score(state, (state.half == which).nonzero()[:, 0], other, limit)
+
+    def _score(
+        self, state: PolishState, particles: Int[Tensor, " m"], volume: Float[Tensor, "z y x"], limit: float
+    ) -> None:
+        plane = self.plane.within(limit)
+        ring = plane.radius.round().long()
+        everyone = torch.arange(len(state.half), device=ring.device)
+        some = _evenly(everyone, MOST_FOR_NOISE)
+        measured, _ = self._measured(some, state.shift_angstrom[some], plane)
+        noise = ring_noise_power(measured, ring, int(ring.max()) + 1)
+        grid = FourierGrid.from_volume(volume * spherical_mask(plane.box_size, *self._mask_pixel, volume.device), limit)
+        for members in in_blocks(particles, BLOCK):
+            shift = state.shift_angstrom[members]
+            measured, ctf = self._measured(members, shift, plane)
+            predicted = form_image(grid.slices(state.rotation[members], plane), ctf, shift, plane)
+            state.score[members] = ring_score(measured, predicted, noise, ring)
 
     def _reference(
         self, volume: Float[Tensor, "z y x"], limit: float, state: PolishState, posed: Int[Tensor, " m"]
     ) -> _Reference:
         mask = spherical_mask(self.plane.box_size, *self._mask_pixel, volume.device)
         grid, plane = FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit)
-        some = posed[torch.linspace(0, len(posed) - 1, min(len(posed), MOST_FOR_NOISE)).long()]
-        return _Reference(grid, plane, 1 / self._noise_power(state, some, grid, plane))
+        noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
+        return _Reference(grid, plane, 1 / noise)
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
@@ -240,13 +265,12 @@ class ProjectionMatching:
             model = reference.grid.slices(candidates, plane) * ctf[:, None]
             phase = displacement_phase(offsets, frequency)
             distance = squared_distance_over_shifts(centred, model, phase).flatten(1)
-            value, best = distance.min(dim=1)
+            best = distance.argmin(dim=1)
             winner = best // len(offsets)
             rotation = candidates[everything, winner]
             shift = clamp_length(shift + offsets[best % len(offsets)], self.shift_range_angstrom)
             if search_round == 0:
                 origin = labels[winner]
-            state.score[members] = -value / len(plane)
         state.rotation[members], state.shift_angstrom[members] = rotation, shift
         state.posed[members] = True
         return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
@@ -260,3 +284,8 @@ class ProjectionMatching:
         fine = [cycles * 2**search_round for search_round in range(self.config.polish.rounds)]
         coarse = self.config.search.bank_cycles
         return [coarse, (coarse * cycles) ** 0.5, *fine] if iteration == 0 and coarse < cycles else fine
+
+
+def _evenly(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:
+    """At most this many of them, spread over the list."""
+    return members[torch.linspace(0, len(members) - 1, min(len(members), most)).long()]

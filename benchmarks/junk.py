@@ -1,0 +1,217 @@
+"""What the junk filter does: a simulated set with junk, reconstructed with the filter and without it.
+
+    python benchmarks/junk.py                   # 2,000 particles of 32 px, 30 % junk; run again to continue
+    python benchmarks/junk.py --structure 3SN6.cif --select R,A,B,G --box 48 --pixel-size 3.3 --seeds 1 2 3
+
+"With" is the default; "without" lets every particle of a minibatch update the network (keep_fraction 1) and makes the
+final map of all particles. Every run is a process of its own and is resumed if it was cut off, for nothing is timed.
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryofifa.evaluate import evaluate
+from cryofifa.mrc_map import write_map
+from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulate import simulate
+from cryofifa.particles.simulated_set import JUNK_KINDS
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.particles.star import read_poses_star, read_star
+from cryofifa.particles.star_blocks import read_star_blocks
+from cryofifa.particles.star_writer import SCORE_LABEL
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.results.junk import roc_auc
+from cryofifa.train.half_maps import back_project_halves, solve_half_maps
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+WITHOUT = "[curriculum]\nkeep_fraction = 1.0\n\n[junk]\nmap_of_kept = false\n"
+MASK_EDGE_PIXEL = 3.0
+
+
+def main() -> None:
+    options = _options()
+    work = options.runs
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "without.toml").write_text(WITHOUT, encoding="utf-8")
+    rows = []
+    for seed in options.seeds:
+        particles = simulated(options, work / f"set-{_set_name(options)}-seed{seed}", seed)
+        for name in ("with", "without"):
+            run = work / f"{name}-{_set_name(options)}-seed{seed}"
+            reconstructed(particles, run, seed, work / "without.toml" if name == "without" else None)
+            rows.append([str(seed), name, *measured(run, particles.parent)])
+            print("   " + " | ".join(rows[-1]), flush=True)
+    table = options.results / f"junk-{datetime.now(tz=UTC):%Y-%m-%d}.md"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(as_markdown(options, rows), encoding="utf-8")
+    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+
+
+def simulated(options: argparse.Namespace, folder: Path, seed: int) -> Path:
+    """The particle file, made where it is not there yet (it is written last)."""
+    particles = folder / "particles.star"
+    if not particles.exists():
+        structure = options.structure
+        if structure is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            structure = folder / "structure.mrc"
+            write_map(structure, pseudo_protein(options.box, options.pixel_size), options.pixel_size)
+        simulate(
+            structure,
+            folder,
+            particles=options.particles,
+            box=options.box,
+            pixel_size_angstrom=options.pixel_size,
+            snr=options.snr,
+            junk=options.junk,
+            select=options.select,
+            seed=seed,
+        )
+    return particles
+
+
+def reconstructed(particles: Path, run: Path, seed: int, config: Path | None) -> None:
+    """A finished run, resumed where it is not.
+
+    Raises:
+        SystemExit: if the program fails.
+    """
+    if (run / "run.json").exists():
+        return
+    print(f"{run.name} ...", flush=True)
+    command = [sys.executable, "-m", "cryofifa", "reconstruct", str(particles), "-o", str(run), "--seed", str(seed)]
+    if config is not None:
+        command += ["--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join(command)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
+
+
+HEAD = (
+    "seed",
+    "filter",
+    "rotation error of good (deg)",
+    "within 10 deg",
+    *(f"AUC, {kind}" for kind in JUNK_KINDS),
+    "AUC",
+    "kept",
+    "junk among kept",
+    "good lost",
+    "FSC 0.5, all (A)",
+    "FSC 0.5, kept (A)",
+    "FSC 0.5, good (A)",
+)
+
+
+def measured(run: Path, particle_set: Path) -> list[str]:
+    """One row of the table, from the third column on."""
+    truth = particle_set / "truth"
+    particles = read_star_blocks(run / "particles.star").particles
+    names = read_star_blocks(run / "kept.star").particles["rlnImageName"]
+    score = particles[SCORE_LABEL].astype(float).to_numpy()
+    kept = particles["rlnImageName"].isin(names).to_numpy()
+    kind = np.full(len(particles), "good", dtype=object)
+    kind[np.loadtxt(truth / "junk.txt", dtype=int, ndmin=1)] = (truth / "junk_kind.txt").read_text().split()
+    good = kind == "good"
+    found = evaluate(run, truth_poses=truth / "poses.star")
+    error = np.array(found.rotation_error_degree)[good]
+    areas = [roc_auc(score[good | (kind == one)], good[good | (kind == one)]) for one in JUNK_KINDS]
+    maps = [_resolution(run, particle_set, taken) for taken in (np.ones_like(kept), kept, good)]
+    return [
+        f"{np.median(error):.1f}",
+        f"{(error < 10).mean():.1%}",
+        *(f"{area:.3f}" for area in (*areas, roc_auc(score, good))),
+        f"{kept.mean():.1%}",
+        f"{(kept & ~good).sum() / kept.sum():.1%}",
+        f"{(~kept & good).sum() / good.sum():.1%}",
+        *(f"{resolution:.2f}" for resolution in maps),
+    ]
+
+
+def _resolution(run: Path, particle_set: Path, taken: np.ndarray) -> float:
+    """FSC 0.5 to the truth of the map that these particles give in their found poses, made as the run makes its own."""
+    table, poses = read_star(particle_set / "particles.star"), read_poses_star(run / "particles.star")
+    images = ParticleImages(table, ImageStacks(table), 1.0)
+    plane = HalfPlane.of_box(table.box_size, images.pixel_size_angstrom, with_origin=True)
+    sums = back_project_halves(
+        images.normalised,
+        images.ctf_parameters(),
+        torch.from_numpy(poses.rotation_volume_to_image).float(),
+        torch.from_numpy(poses.shift_angstrom).float(),
+        torch.from_numpy(np.where(taken, poses.random_subset, 0)),
+        plane,
+    )
+    radius = 1.15 * radius_of_volume(sums[0].volume() + sums[1].volume())
+    maps = solve_half_maps(sums, min(radius, 0.45 * table.box_size), MASK_EDGE_PIXEL)
+    path = run / "compared.mrc"
+    write_map(path, maps.combined, images.pixel_size_angstrom)
+    resolution = evaluate(path, particle_set / "truth" / "map.mrc").resolution_fsc05_angstrom
+    path.unlink()
+    assert resolution is not None
+    return resolution
+
+
+def as_markdown(options: argparse.Namespace, rows: list[list[str]]) -> str:
+    """The whole page."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
+    structure = "pseudo-protein" if options.structure is None else options.structure.name
+    lines = [
+        f"# Junk filter, {datetime.now(tz=UTC):%Y-%m-%d}",
+        "",
+        f"{options.particles} particles of {options.box} px of {options.pixel_size:g} A, SNR {options.snr:g}, "
+        f"{options.junk:.0%} junk (equal parts of {', '.join(JUNK_KINDS)}); structure: {structure}.",
+        f"Python {platform.python_version()}, {packages}.",
+        "AUC: probability that a good particle has a higher score than junk. FSC 0.5 to the true map: of all particles",
+        "in the poses found, of those in kept.star, and of those that are no junk. Without the filter: keep_fraction 1",
+        "and a final map of all particles; its kept.star is written all the same.",
+        f"Made by `{shlex.join(['python', 'benchmarks/junk.py', *_public_arguments(sys.argv[1:])])}`.",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + "---|" * len(HEAD),
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _set_name(options: argparse.Namespace) -> str:
+    """Says all that makes the set, so that another set does not meet this one's runs."""
+    structure = "pseudo" if options.structure is None else options.structure.stem + (options.select or "")
+    numbers = f"{options.particles}x{options.box}px-{options.pixel_size:g}A-snr{options.snr:g}-junk{options.junk:g}"
+    return f"{structure}-{numbers}".replace("/", "_")
+
+
+def _public_arguments(arguments: list[str]) -> list[str]:
+    """Folders of this machine say nothing to others: their last name is enough."""
+    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    runs = Path(os.environ.get("CRYOFIFA_RUNS", REPOSITORY / "benchmarks" / "runs")) / "junk"
+    parser.add_argument("--structure", type=Path, help="map or model (default: a made-up protein)")
+    parser.add_argument("--select", help="part of the model, in gemmi's syntax")
+    parser.add_argument("--particles", type=int, default=2000)
+    parser.add_argument("--box", type=int, default=32, help="pixels")
+    parser.add_argument("--pixel-size", type=float, default=5.0, help="angstrom")
+    parser.add_argument("--snr", type=float, default=0.5)
+    parser.add_argument("--junk", type=float, default=0.3, help="share of junk, over 0")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--runs", type=Path, default=runs, help="folder of the sets and runs")
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
