@@ -8,6 +8,7 @@ from cryofifa.export import export
 from cryofifa.infer import Inferred, infer
 from cryofifa.particles.simulate import simulate
 from cryofifa.reconstruct import Reconstruction, reconstruct
+from cryofifa.refine import refine
 from cryofifa.sharpen import Sharpened, sharpen
 from cryofifa.volume import SampledVolume, volume
 
@@ -23,6 +24,7 @@ __all__ = [
     "export",
     "infer",
     "reconstruct",
+    "refine",
     "sharpen",
     "simulate",
     "volume",

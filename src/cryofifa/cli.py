@@ -7,10 +7,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryofifa.config import Config, read_config
 from cryofifa.errors import InputError
 from cryofifa.presets import PRESETS, presets_as_text
+
+if TYPE_CHECKING:
+    from cryofifa.reconstruct import Reconstruction
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: auto)")
     add("--no-polish", action="store_true", help="the encoder's own poses, without a search against the run's map")
     commands.choices["infer"].set_defaults(run=_infer)
+
+    add = commands.add_parser("refine", help="local refinement of a finished run by the second encoder").add_argument
+    add("run_folder", type=Path, metavar="RUN", help="folder of a finished run")
+    add("-o", "--output", type=Path, metavar="OUT", help="folder of the refined run (default: RUN/refined)")
+    add("--epochs", type=int, metavar="N", help="passes over the particles (default: the run's own setting, or 4)")
+    add("--datadir", type=Path, metavar="D", help="as the run was given it")
+    add("--ind", type=Path, metavar="FILE", help="as the run was given it")
+    commands.choices["refine"].set_defaults(run=_refine)
 
     add = commands.add_parser("simulate", help="particles with known poses from a map or model").add_argument
     add("structure", type=Path, metavar="MAP.mrc|MODEL.cif|MODEL.pdb")
@@ -149,6 +161,10 @@ def _reconstruct(options: argparse.Namespace) -> None:
     result = reconstruct(
         options.particles, options.output, data_folder=options.datadir, rows_file=options.ind, config=config
     )
+    _print_result(result)
+
+
+def _print_result(result: Reconstruction) -> None:
     print(f"map     {result.folder.map}\nposes   {result.folder.particles}\nreport  {result.report}")
 
 
@@ -169,6 +185,19 @@ def _infer(options: argparse.Namespace) -> None:
         polish=not options.no_polish,
     )
     print(f"poses   {found.particles_star}\nspeed   {found.particles_per_second:.0f} particles per second")
+
+
+def _refine(options: argparse.Namespace) -> None:
+    from cryofifa.refine import refine
+
+    result = refine(
+        options.run_folder,
+        options.output,
+        epochs=options.epochs,
+        data_folder=options.datadir,
+        rows_file=options.ind,
+    )
+    _print_result(result)
 
 
 def _simulate(options: argparse.Namespace) -> None:

@@ -123,6 +123,18 @@ class AmortizedSettings:
 
 
 @dataclass(frozen=True)
+class RefinementSettings:
+    """Local refinement by the second encoder, on full-size particles, between ab initio and the polish."""
+
+    epochs: int = 0  # none by default: measured, the polish alone is as good in guided mode; `cryofifa refine` adds it
+    mask_steps: int = 57  # Extended Data Table 2, gpcr
+    start_resolution_angstrom: float = 30.0  # Extended Data Table 2, gpcr
+    end_resolution_angstrom: float | None = None  # Nyquist of the input
+    fade_in_share: float = 0.1  # of the epochs, with the decoder frozen; the paper has a few epochs of 114
+    raster_every: int = 20  # minibatches; a raster at full size costs as much as several of them
+
+
+@dataclass(frozen=True)
 class PolishSettings:
     """Projection matching against each half's own map, after the network has found the poses."""
 
@@ -159,6 +171,7 @@ class Config:
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     amortized: AmortizedSettings = field(default_factory=AmortizedSettings)
+    refinement: RefinementSettings = field(default_factory=RefinementSettings)
     polish: PolishSettings = field(default_factory=PolishSettings)
     junk: JunkSettings = field(default_factory=JunkSettings)
 
@@ -187,6 +200,12 @@ class Config:
             "[search] encoder_copies must be positive": s.encoder_copies > 0,
             "[search] bank_rotations must be at least bank_best": s.bank_rotations >= s.bank_best > 0,
             "[search] temperature must not be negative": s.temperature >= 0,
+            "[refinement] counts must not be negative": self.refinement.epochs >= 0,
+            "[refinement] mask_steps and raster_every must be positive": min(
+                self.refinement.mask_steps, self.refinement.raster_every
+            )
+            > 0,
+            "[refinement] fade_in_share must be at least 0 and under 1": 0 <= self.refinement.fade_in_share < 1,
             "[polish] iterations must not be negative, rounds positive": self.polish.iterations >= 0
             and self.polish.rounds > 0,
         }

@@ -22,10 +22,10 @@ from cryofifa.particles.table import read_particles
 from cryofifa.physics.fourier import HalfPlane, window_centre
 from cryofifa.reconstruct import device_of
 from cryofifa.run_folder import RunFolder, read_json, write_json
-from cryofifa.train.ab_initio import WorkingSet
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.run_log import Progress, RunLog
+from cryofifa.train.training_loop import WorkingSet
 from cryofifa.trained_run import TrainedRun, read_trained_run
 
 BLOCK = 4096  # particles in memory at once; changes nothing else

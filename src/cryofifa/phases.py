@@ -15,17 +15,20 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.particles.particle_radius import radius_of_half_maps
 from cryofifa.particles.poses import PoseTable
-from cryofifa.particles.preprocess import ParticleImages, hold_images
+from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.results.compare_poses import compare_poses
 from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
-from cryofifa.train.ab_initio import AbInitio, WorkingSet
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.curriculum import stage_at
 from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
 from cryofifa.train.half_sets import half_sets
+from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord, Progress, RunLog, epoch_record_from_json, epoch_record_to_json
+from cryofifa.train.training_loop import WorkingSet, tensors_under
 from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
@@ -62,6 +65,7 @@ class Phases:
     def visits_in_all(self) -> int:
         plan = self.plan
         epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
+        epochs += plan.refinement.epochs if plan.refinement else 0
         return plan.ab_initio_particles * epochs + plan.particles * plan.polish_iterations
 
     @property
@@ -73,17 +77,40 @@ class Phases:
         """Ab initio: train encoder and decoder together until the curriculum ends."""
         plan = self.plan
         with self._timed("read particles"):
-            particles = self._working_set()
+            particles = self._working_set(plan.ab_initio_frame)
         for which in range(len(self.starts), plan.starts):
             self._make_start(which, particles, progress)
         ab_initio = self._new_ab_initio(self._best_start, particles)
-        ab_initio.load_state(_part(self.tensors, "ab_initio."))
-        done = sum(record.phase == "ab-initio" for record in self.history)
-        for epoch in range(done, plan.curriculum.epochs):
+        ab_initio.load_state(tensors_under(self.tensors, "ab_initio."))
+        for epoch in range(self._epochs_done(ab_initio.phase), plan.curriculum.epochs):
             record = self._train_epoch(ab_initio, epoch, "ab initio", progress)
             self.history.append(record)
             self._keep(_named("ab_initio.", ab_initio.state()))
         return ab_initio
+
+    def refine_poses(self, ab_initio: AbInitio, progress: Progress) -> AbInitio | LocalRefinement:
+        """Local refinement by the second encoder at full size; without it, what ab initio found."""
+        plan, curriculum = self.plan, self.plan.refinement
+        if curriculum is None:
+            return ab_initio
+        with self._timed("read particles"):
+            particles = self._working_set(plan.polish_frame)
+        refinement = LocalRefinement(
+            self.config, curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
+        )
+        done = self._epochs_done(refinement.phase)
+        if done:
+            refinement.load_state(tensors_under(self.tensors, "refinement."))
+        else:
+            refinement.start_from(ab_initio)
+        for epoch in range(done, curriculum.epochs):
+            record = self._train_epoch(refinement, epoch, "refinement", progress)
+            self.history.append(replace(record, epoch=len(self.history)))
+            self._keep(_named("refinement.", refinement.state()))
+        return refinement
+
+    def _epochs_done(self, phase: str) -> int:
+        return sum(record.phase == phase for record in self.history)
 
     def _make_start(self, which: int, particles: WorkingSet, progress: Progress) -> None:
         """One independent start; it is kept if it explains the particles better than those before it.
@@ -108,10 +135,13 @@ class Phases:
         config = replace(self.config, seed=self.config.seed + START_SEED_STEP * which)
         return AbInitio(config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom)
 
-    def _train_epoch(self, ab_initio: AbInitio, epoch: int, name: str, progress: Progress) -> EpochRecord:
-        with self._timed("ab initio"):
-            progress.stage(name, self.plan.resolution_at(epoch / self.plan.curriculum.epochs), self._last_change)
-            record = ab_initio.train_epoch(epoch, progress.advance)
+    def _train_epoch(
+        self, training: AbInitio | LocalRefinement, epoch: int, name: str, progress: Progress
+    ) -> EpochRecord:
+        with self._timed(training.phase):
+            stage = stage_at(training.curriculum, epoch / training.curriculum.epochs)
+            progress.stage(name, training.plane.extent_angstrom / stage.mask_radius, self._last_change)
+            record = training.train_epoch(epoch, progress.advance)
         self.log.epoch(record)
         return record
 
@@ -121,9 +151,9 @@ class Phases:
         chosen, *others = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in order)
         return 1 + sum(compare_poses(other, chosen).median_rotation_error_degree < AGREEING_DEGREE for other in others)
 
-    def polish_poses(self, ab_initio: AbInitio, progress: Progress) -> PolishState:
+    def polish_poses(self, trained: AbInitio | LocalRefinement, progress: Progress) -> PolishState:
         """Projection matching of all particles, each half against its own map, and their scores against the other's."""
-        state = self._first_polish_state(ab_initio)
+        state = self._first_polish_state(trained)
         frame = self.plan.polish_frame
         with self._timed("read particles"):
             read = hold_images(self.images, frame)
@@ -132,12 +162,12 @@ class Phases:
             read,
             self.images.ctf_parameters().to(self.device),
             HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=self.device),
-            ab_initio.particle_radius_angstrom,
+            trained.particle_radius_angstrom,
             self.plan.shift_range_angstrom,
         )
-        done = sum(record.phase == "polish" for record in self.history)
+        done = self._epochs_done("polish")
         if done:
-            state = PolishState(**_part(self.tensors, "polish."))
+            state = PolishState(**tensors_under(self.tensors, "polish."))
         for iteration in range(done, self.plan.polish_iterations):
             with self._timed("polish"):
                 progress.stage("polish", self.history[-1].resolution_angstrom, self._last_change)
@@ -174,25 +204,23 @@ class Phases:
             radius = radius_of_half_maps(maps.half_1, maps.half_2, radius_pixel) * plane.pixel_size_angstrom
         return maps, radius
 
-    def decoder_map(self, ab_initio: AbInitio) -> Tensor:
+    def decoder_map(self, trained: AbInitio | LocalRefinement) -> Tensor:
         """What the network itself believes, on the input's grid and in the final map's scale."""
         plan = self.plan
-        return decoder_density(
-            ab_initio.decoder, plan, plan.curriculum.end_radius, plan.box_size, plan.pixel_size_angstrom
-        )
+        radius = trained.curriculum.end_radius
+        return decoder_density(trained.decoder, plan, radius, plan.box_size, plan.pixel_size_angstrom)
 
-    def _working_set(self) -> WorkingSet:
+    def _working_set(self, frame: Frame) -> WorkingSet:
         everyone = torch.arange(len(self.images.table))
         chosen = RandomDraws(self.config.seed, "subset").order(everyone)[: self.plan.ab_initio_particles].sort().values
-        frame = self.plan.ab_initio_frame
         image = self.images.all_in_frame(chosen.numpy(), frame)
         ctf = self.images.ctf_parameters()[chosen].to(self.device)
         return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
 
-    def _first_polish_state(self, ab_initio: AbInitio) -> PolishState:
+    def _first_polish_state(self, trained: AbInitio | LocalRefinement) -> PolishState:
         half = half_sets(self.images.table, self.config.seed, self.log.warning)
-        state, memory = PolishState.unposed(half.to(self.device)), ab_initio.poses
-        chosen = ab_initio.particles.particle
+        state, memory = PolishState.unposed(half.to(self.device)), trained.poses
+        chosen = trained.particles.particle
         state.rotation[chosen], state.shift_angstrom[chosen] = memory.rotation, memory.shift_angstrom
         state.posed[chosen] = memory.posed
         return state
@@ -225,11 +253,6 @@ class Phases:
 
 def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with the prefix, without it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _as_pose_table(rotation: Tensor) -> PoseTable:

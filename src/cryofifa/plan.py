@@ -35,6 +35,7 @@ class RunPlan:
     curriculum: Curriculum
     starts: int
     start_epochs: int
+    refinement: Curriculum | None  # in Fourier pixels of the polish frame, which are those of the ab-initio frame too
 
     def resolution_at(self, progress: float) -> float:
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
@@ -74,11 +75,21 @@ class RunPlan:
                 f"{self.resolution_at(1):.1f} A",
             ),
             ("starts", f"{self.starts} of {self.start_epochs} epochs, the likeliest goes on"),
+            ("refinement", self._describe_refinement()),
             ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
             ("memory", f"about {self.memory_gib:.1f} GiB"),
             ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
         ]
         return "\n".join(f"{name:<16} {text}" for name, text in rows)
+
+    def _describe_refinement(self) -> str:
+        r, extent = self.refinement, self.polish_frame.extent_angstrom
+        if r is None:
+            return "none"
+        return (
+            f"{r.mask_steps} masks over {r.epochs} epochs, {extent / r.start_radius:.0f} A to "
+            f"{extent / r.end_radius:.1f} A at {self.polish_frame.box_size} px"
+        )
 
 
 def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPlan:
@@ -161,6 +172,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         starts=starts,
         # a single start has nobody to be compared with
         start_epochs=max(1, round(config.curriculum.start_share * epochs)) if starts > 1 else 0,
+        refinement=plan_refinement(config, Frame(window, window, pixel_size)),
     )
     first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
     if first_points < 2:
@@ -169,11 +181,46 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     return plan
 
 
+def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:
+    """The second encoder's curriculum at full size, or None if it has no epochs.
+
+    Raises:
+        InputError: if its resolutions do not fit the particles.
+    """
+    settings = config.refinement
+    if settings.epochs == 0:
+        return None
+    nyquist = 2 * frame.pixel_size_angstrom
+    end = max(settings.end_resolution_angstrom or nyquist, nyquist)
+    if settings.start_resolution_angstrom <= end:
+        raise InputError(
+            f"[refinement] start resolution {settings.start_resolution_angstrom:.1f} A is not coarser than the end "
+            f"resolution {end:.1f} A; change them in the settings"
+        )
+    return Curriculum(
+        epochs=settings.epochs,
+        mask_steps=settings.mask_steps,
+        start_radius=frame.extent_angstrom / settings.start_resolution_angstrom,
+        end_radius=min(frame.extent_angstrom / end, frame.box_size / 2 - 1),
+        growth_share=1.0,
+        bank_share=0.0,
+        encoder_share=0.0,
+        keep_fraction_start=config.curriculum.keep_fraction,
+        keep_fraction_end=config.curriculum.keep_fraction,
+        keep_growth_share=0.0,
+        temperature_start=0.0,
+        disturbance_start_degree=0.0,
+        disturbance_share=0.0,
+        fade_in_share=settings.fade_in_share,
+    )
+
+
 def plan_from_json(values: dict) -> RunPlan:
     """A stored plan."""
     nested = {
         "ab_initio_frame": Frame(**values["ab_initio_frame"]),
         "polish_frame": Frame(**values["polish_frame"]),
         "curriculum": Curriculum(**values["curriculum"]),
+        "refinement": None if values["refinement"] is None else Curriculum(**values["refinement"]),
     }
     return RunPlan(**{**values, **nested})

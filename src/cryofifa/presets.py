@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cryofifa.config import Augmentation, Config
 
@@ -24,7 +25,7 @@ class Preset:
     """One column of the table.
 
     minibatch_per_gpu: the paper ran on 8 GPUs, each with a minibatch of this size.
-    local_refinement: of the second encoder, which this program does not have yet; kept as data.
+    local_refinement: of the second encoder, on full-size particles; none for most.
     """
 
     particles: int
@@ -51,7 +52,19 @@ class Preset:
                 "growth_share": 1.0,  # every mask lasts as long as every other, the last one too
                 "minibatch": self.minibatch_per_gpu,
             },
+            refinement=self._refinement(),
         )
+
+    def _refinement(self) -> dict[str, Any]:
+        masks = self.local_refinement
+        if masks is None:
+            return {"epochs": 0}
+        return {
+            "epochs": masks.steps * masks.epochs,
+            "mask_steps": masks.steps,
+            "start_resolution_angstrom": masks.start_resolution_angstrom,
+            "end_resolution_angstrom": masks.end_resolution_angstrom,
+        }
 
 
 # particles, (box, pixel size, steps, epochs per step, start and end resolution), minibatch, augmentation

@@ -1,6 +1,7 @@
 """The main path.
 
-particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> polish -> junk -> map -> report
+particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> refine -> polish -> junk -> map
+    -> report
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def reconstruct(
         log.line("plan\n" + phases.plan.describe())
         with Progress(phases.visits_in_all, done=phases.visits_done) as progress:
             ab_initio = phases.find_poses(progress)
-            poses = phases.polish_poses(ab_initio, progress)
+            trained = phases.refine_poses(ab_initio, progress)
+            poses = phases.polish_poses(trained, progress)
         score = poses.score.cpu().double().numpy()
         split = split_scores(score)
         kept = split.kept(score)
@@ -66,7 +68,7 @@ def reconstruct(
         results = RunResults(
             plan=phases.plan,
             maps=maps,
-            decoder_map=phases.decoder_map(ab_initio),
+            decoder_map=phases.decoder_map(trained),
             poses=poses,
             kept=kept,
             particle_radius_angstrom=particle_radius_angstrom,

@@ -13,15 +13,18 @@ from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.run_folder import RunFolder, read_checkpoint, read_json
-from cryofifa.train.ab_initio import AbInitio, WorkingSet, decoder_of
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.local_refinement import LocalRefinement
+from cryofifa.train.training_loop import WorkingSet, decoder_of, tensors_under
 
 
 @dataclass(frozen=True)
 class TrainedRun:
     """A run as its last checkpoint has it.
 
-    networks: state of encoder and decoder by name, as `AbInitio.load_networks` takes it.
-    mask_radius: Fourier radius trained to, in Fourier pixels of the plan's ab-initio frame.
+    networks: state of the first encoder and its decoder by name, as `AbInitio.load_networks` takes it.
+    latest_decoder: the decoder's state, after local refinement where there was one.
+    mask_radius: Fourier radius it was trained to, in Fourier pixels of the plan's frames.
     particle_radius_angstrom: as the run has tightened it.
     """
 
@@ -29,15 +32,14 @@ class TrainedRun:
     config: Config
     plan: RunPlan
     networks: dict[str, Tensor]
+    latest_decoder: dict[str, Tensor]
     mask_radius: float
     particle_radius_angstrom: float
 
     def decoder(self) -> FourierNet:
         frame = self.plan.ab_initio_frame
         decoder = decoder_of(self.config.decoder, frame.extent_angstrom, self.plan.particle_radius_angstrom)
-        prefix = "decoder."
-        state = {name.removeprefix(prefix): value for name, value in self.networks.items() if name.startswith(prefix)}
-        decoder.load_state_dict(state)
+        decoder.load_state_dict(self.latest_decoder)
         return decoder
 
     def ab_initio(self, particles: WorkingSet) -> AbInitio:
@@ -65,14 +67,16 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
     config = Config().changed(**read_json(folder.settings)["config"])
     tensors, progress = read_checkpoint(folder.checkpoint, device)
     plan = plan_from_json(progress["plan"])
-    learned = [record for record in progress["history"] if record["phase"] == "ab-initio"]
-    finished = len(learned) >= plan.curriculum.epochs
-    prefix = "ab_initio."
+    history = progress["history"]
+    refined = [record for record in history if record["phase"] == LocalRefinement.phase]
+    learned = refined or [record for record in history if record["phase"] == AbInitio.phase]
+    curriculum = plan.refinement if refined and plan.refinement is not None else plan.curriculum
     return TrainedRun(
         folder=folder,
         config=config,
         plan=plan,
-        networks={name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)},
-        mask_radius=plan.curriculum.end_radius if finished else learned[-1]["mask_radius_pixel"],
+        networks=tensors_under(tensors, "ab_initio."),
+        latest_decoder=tensors_under(tensors, "refinement.decoder." if refined else "ab_initio.decoder."),
+        mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1]["mask_radius_pixel"]),
         particle_radius_angstrom=learned[-1]["particle_radius_angstrom"],
     )

@@ -11,8 +11,9 @@ from known_volumes import microscope_ctf, random_rotations
 from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
-from cryofifa.train.ab_initio import AbInitio, WorkingSet
+from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
+from cryofifa.train.training_loop import WorkingSet
 
 SIZE, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 32, 5.0, 65.0, 25.0
 CONFIG = Config(
@@ -77,7 +78,7 @@ def test_loss_falls_below_that_of_an_empty_volume(guided, working_set):
     """The mean power of masked images is what an empty volume would leave, at the same mask."""
     training, records = guided
     stage = stage_at(CURRICULUM, 0.99)
-    empty = training._minibatch(torch.arange(len(working_set)), stage).measured.abs().square().mean()
+    empty = training.minibatch(torch.arange(len(working_set)), stage).measured.abs().square().mean()
     assert records[-1].loss < 0.97 * float(empty)
 
 

@@ -32,6 +32,49 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.body(values) + self.shortcut(values))
 
 
+class ImageFeatures(nn.Module):
+    """ResNet features of an image, then two sine layers."""
+
+    def __init__(
+        self, *, inputs: int, box_size: int, channels: int, stages: int, feature_width: int, omega: float
+    ) -> None:
+        super().__init__()
+        widths = [channels * 2**stage for stage in range(stages)]
+        blocks = [
+            ResidualBlock(before, after, 1 if before == after else 2)
+            for before, after in zip([channels, *widths], widths, strict=False)
+        ]
+        # a fixed small grid of features, whatever the box: where a feature lies matters for the pose
+        side = min(4, max(1, box_size // 2**stages))
+        self.residual_network = nn.Sequential(
+            nn.Conv2d(inputs, channels, 5, 1, 2, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            *blocks,
+            nn.AdaptiveAvgPool2d(side),
+            nn.Flatten(),
+        )
+        self.sine_layers = nn.Sequential(
+            nn.Linear(widths[-1] * side * side, feature_width),
+            nn.BatchNorm1d(feature_width),
+            SineLayer(feature_width, feature_width, omega, first=True),
+            SineLayer(feature_width, feature_width, omega),
+        )
+
+    def forward(self, image: Float[Tensor, "n inputs y x"]) -> Float[Tensor, "n features"]:
+        return self.sine_layers(self.residual_network(image))
+
+
+def sine_head(feature_width: int, outputs: int, omega: float, *, starts_at_zero: bool) -> nn.Sequential:
+    """A sine layer and a linear output, which may be zero until something is learned."""
+    sine, final = SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, outputs)
+    if starts_at_zero:
+        nn.init.zeros_(final.weight)
+        nn.init.zeros_(final.bias)
+    return nn.Sequential(sine, final)
+
+
 class PoseEncoder(nn.Module):
     """Two-channel image (particle, low-passed particle) -> rotation_volume_to_image and shift in angstrom."""
 
@@ -46,43 +89,18 @@ class PoseEncoder(nn.Module):
         shift_scale_angstrom: float,
     ) -> None:
         super().__init__()
-        widths = [channels * 2**stage for stage in range(stages)]
-        blocks = [
-            ResidualBlock(before, after, 1 if before == after else 2)
-            for before, after in zip([channels, *widths], widths, strict=False)
-        ]
-        self.residual_network = nn.Sequential(
-            nn.Conv2d(2, channels, 5, 1, 2, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            *blocks,
-            # a fixed small grid of features, whatever the box: where a feature lies matters for the pose
-            nn.AdaptiveAvgPool2d(min(4, max(1, box_size // 2**stages))),
-            nn.Flatten(),
+        self.features = ImageFeatures(
+            inputs=2, box_size=box_size, channels=channels, stages=stages, feature_width=feature_width, omega=omega
         )
-        side = min(4, max(1, box_size // 2**stages))
-        self.features = nn.Sequential(
-            nn.Linear(widths[-1] * side * side, feature_width),
-            nn.BatchNorm1d(feature_width),
-            SineLayer(feature_width, feature_width, omega, first=True),
-            SineLayer(feature_width, feature_width, omega),
-        )
-        self.rotation_head = nn.Sequential(SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, 6))
-        self.translation_head = nn.Sequential(
-            SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, 2)
-        )
-        final = self.translation_head[-1]
-        assert isinstance(final, nn.Linear)
+        self.rotation_head = sine_head(feature_width, 6, omega, starts_at_zero=False)
         # a fresh network believes that particles are centred
-        nn.init.zeros_(final.weight)
-        nn.init.zeros_(final.bias)
+        self.translation_head = sine_head(feature_width, 2, omega, starts_at_zero=True)
         self.shift_scale_angstrom = shift_scale_angstrom
 
     def forward(
         self, image: Float[Tensor, "copies 2 y x"]
     ) -> tuple[Float[Tensor, "copies 3 3"], Float[Tensor, "copies 2"]]:
         """R_E and T_E of the paper."""
-        features = self.features(self.residual_network(image))
+        features = self.features(image)
         rotation = rotation_from_six_numbers(self.rotation_head(features))
         return rotation, self.translation_head(features) * self.shift_scale_angstrom

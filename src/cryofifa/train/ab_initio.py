@@ -1,76 +1,30 @@
-"""The training loop: one epoch is one pass over the particles in random order.
-
-minibatch -> mask -> encode -> search -> slice -> CTF, shift, mask -> loss -> junk filter -> Adam
-"""
+"""Ab initio: the first encoder and the decoder learn together, at the working box, until the curriculum ends."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
-from cryofifa.config import Config, DecoderSettings, EncoderSettings
+from cryofifa.config import Config, EncoderSettings
 from cryofifa.model.pose_encoder import PoseEncoder
-from cryofifa.model.volume_decoder import FourierNet
-from cryofifa.particles.particle_radius import radius_of_volume
-from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.ctf import CtfParameters, contrast_transfer
-from cryofifa.physics.fourier import HalfPlane, fourier_2d
-from cryofifa.physics.image_formation import form_image, mask_transform
-from cryofifa.physics.mask import circular_mask
-from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.augmentation import CopiedImages, CopyChoice
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
-from cryofifa.train.minibatch import Minibatch
-from cryofifa.train.pose_change import median_pose_change
-from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
-
-SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
+from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.pose_search import PoseSearch
+from cryofifa.train.training_loop import TrainingLoop, WorkingSet
 
 
-@dataclass(frozen=True)
-class WorkingSet:
-    """The particles that ab initio works on, in memory at the working box (background sd 1)."""
+class AbInitio(TrainingLoop[PoseEncoder]):
+    """The search for poses from nothing, in one of its two ways."""
 
-    particle: Int[Tensor, " n"]  # row in the table
-    image: Float[Tensor, "n y x"]
-    ctf: CtfParameters
-    pixel_size_angstrom: float
-
-    def __len__(self) -> int:
-        return len(self.particle)
-
-
-@dataclass
-class PoseMemory:
-    """What is remembered of every particle of the working set from one epoch to the next."""
-
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
-    posed: Bool[Tensor, " n"]
-
-    @classmethod
-    def random(cls, count: int, seed: int, device: torch.device) -> PoseMemory:
-        uniform = RandomDraws(seed, "first pose").uniform(torch.arange(count, device=device), 3)
-        return cls(
-            rotation_from_uniform(uniform),
-            torch.zeros(count, 2, device=device),
-            torch.zeros(count, dtype=torch.bool, device=device),
-        )
-
-
-class AbInitio:
-    """Networks, optimiser and pose memory of one run, and the loop over one epoch."""
+    phase: ClassVar[str] = "ab-initio"
 
     def __init__(
         self,
@@ -80,109 +34,29 @@ class AbInitio:
         particle_radius_angstrom: float,
         shift_range_angstrom: float,
     ) -> None:
-        self.config, self.curriculum, self.particles = config, curriculum, particles
-        device = particles.image.device
-        self.particle_radius_angstrom = particle_radius_angstrom
-        self.shift_range_angstrom = shift_range_angstrom
-        self.shift_sd_angstrom = shift_range_angstrom / 3
-        self.plane = HalfPlane.of_box(particles.image.shape[-1], particles.pixel_size_angstrom, device=device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.encoder = encoder_of(config.encoder, self.plane.box_size, shift_range_angstrom).to(device)
-            self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
-        self.optimiser = torch.optim.Adam(
-            [
-                {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
-                {"params": self.decoder.parameters(), "lr": _decoder_rate(config)},
-            ]
+        super().__init__(
+            config,
+            curriculum,
+            particles,
+            particle_radius_angstrom,
+            shift_range_angstrom,
+            raster_every=config.decoder.raster_every,
         )
-        self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, device)
+        self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, particles.image.device)
         self.inference: GuidedInference | AmortizedInference
+        imagined = config.encoder.imagined
         if config.pose_mode == "guided":
-            self.inference = GuidedInference(
-                self.encoder,
-                self._encoder_input,
-                config.encoder.imagined,
-                config.search,
-                config.seed,
-                particle_radius_angstrom,
-                shift_range_angstrom,
-            )
+            search = PoseSearch(config.search, config.seed, particle_radius_angstrom, shift_range_angstrom)
+            self.inference = GuidedInference(self.encoder, self.encoder_input, imagined, search)
         else:
-            self.inference = AmortizedInference(self.encoder, self._encoder_input, config.encoder.imagined, config.seed)
-        self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
-        self.poses = PoseMemory.random(len(particles), config.seed, device)
+            self.inference = AmortizedInference(self.encoder, self.encoder_input, imagined, config.seed)
 
-    def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
-        """One pass over the particles; returns what happened."""
-        config, started = self.config, time.monotonic()
-        before = PoseMemory(*(value.clone() for value in vars(self.poses).values()))
-        device = self.plane.index_xy.device
-        order = RandomDraws(config.seed, "order", epoch).order(torch.arange(len(self.particles), device=device))
-        minibatches = list(order.split(config.curriculum.minibatch))
-        if len(minibatches) > 1 and len(minibatches[-1]) == 1:
-            # batch statistics need more than one particle
-            minibatches[-2:] = [torch.cat(minibatches[-2:])]
-        stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
-        grid = self.decoder.sampled(stage.mask_radius)
-        sums = torch.zeros(3 + len(WINNER_ORIGINS), device=device)
-        for step, members in enumerate(minibatches):
-            progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
-            stage = stage_at(self.curriculum, progress)
-            if step % config.decoder.raster_every == 0 or stage.mask_radius > grid.radius:
-                grid = self.decoder.sampled(stage.mask_radius)
-            sums += self._step(members, stage, grid, epoch, step)
-            if on_step is not None:
-                on_step(len(members))
-        self.shift_sd_angstrom = self._seen_shift_sd()
-        turned, moved = median_pose_change(
-            before.rotation, self.poses.rotation, before.shift_angstrom, self.poses.shift_angstrom, before.posed
-        )
-        if turned is not None and turned < SETTLING_DEGREE:
-            self.particle_radius_angstrom = self._tightened_radius(stage)
-        loss, encoder_loss, self.explained_power, *origins = (sums / len(self.particles)).tolist()
-        return EpochRecord(
-            epoch=epoch,
-            particles=len(self.particles),
-            mask_radius_pixel=stage.mask_radius,
-            resolution_angstrom=self.plane.extent_angstrom / stage.mask_radius,
-            loss=loss,
-            encoder_loss=encoder_loss,
-            pose_change_median_degree=turned,
-            shift_change_median_angstrom=moved,
-            winner_shares=dict(zip(WINNER_ORIGINS, origins, strict=True)),
-            particle_radius_angstrom=self.particle_radius_angstrom,
-            seconds=time.monotonic() - started,
-            phase="ab-initio",
-        )
+    def new_encoder(self) -> PoseEncoder:
+        return encoder_of(self.config.encoder, self.plane.box_size, self.shift_range_angstrom)
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name."""
-        tensors = {f"poses.{name}": value for name, value in vars(self.poses).items()}
-        for part, module in (("encoder", self.encoder), ("decoder", self.decoder)):
-            tensors |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
-        for index, slots in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in slots.items()}
-        known = [self.particle_radius_angstrom, self.shift_sd_angstrom]
-        return tensors | {"known": torch.tensor(known, dtype=torch.float64)}
-
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
-
-        self.poses = PoseMemory(**_part(tensors, "poses."))
-        self.load_networks(tensors)
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimiser.").items():
-            index, slot = name.split(".")
-            # Adam counts its steps on the CPU: a counter on the GPU would be waited for in every step
-            slots.setdefault(int(index), {})[slot] = value.cpu() if slot == "step" else value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
-        self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
-
-    def load_networks(self, tensors: dict[str, Tensor]) -> None:
-        """Encoder and decoder as `state` took them."""
-        self.encoder.load_state_dict(_part(tensors, "encoder."))
-        self.decoder.load_state_dict(_part(tensors, "decoder."))
+    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
+        seen = self._seen(batch, epoch) if stage.use_encoder else None
+        return self.inference.infer(batch, seen, grid, stage, epoch, step)
 
     def pose_by_encoder(self, on_step: Callable[[int], None] | None = None) -> None:
         """Amortized inference: the encoder's best copy of every particle becomes its remembered pose; nothing learns.
@@ -194,7 +68,7 @@ class AbInitio:
         for sweep in range(2):
             everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
             for members in everyone.split(self.config.curriculum.minibatch):
-                batch = self._minibatch(members, stage)
+                batch = self.minibatch(members, stage)
                 seen = self._seen(batch, epoch=0)
                 found = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid)
                 self.poses.rotation[members] = found.rotation
@@ -203,83 +77,9 @@ class AbInitio:
                 if on_step is not None and sweep == 1:
                     on_step(len(members))
 
-    def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
-        """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
-        batch = self._minibatch(members, stage)
-        seen = self._seen(batch, epoch) if stage.use_encoder else None
-        poses = self.inference.infer(batch, seen, grid, stage, epoch, step)
-        predicted = form_image(
-            self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
-        )
-        predicted = mask_transform(predicted, batch.mask, batch.plane)
-        loss = (predicted - batch.measured).abs().square().mean(dim=-1)
-        kept = loss.detach().argsort()[: max(1, round(stage.keep_fraction * len(members)))]
-        self.optimiser.param_groups[0]["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss[kept].mean() + poses.teaching_loss).backward()
-        self.optimiser.step()
-        self.poses.rotation[members] = poses.rotation.detach()
-        self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
-        self.poses.posed[members] = True
-        explained = batch.measured.abs().square().mean(dim=-1) - loss.detach()
-        winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
-        teaching = poses.teaching_loss.detach() * len(members)
-        return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
-
     def _seen(self, batch: Minibatch, epoch: int) -> CopiedImages:
         copies = self.copy_choice.copies(batch.particle, epoch)
-        return CopiedImages.of_channels(copies, self._encoder_input(batch.image * batch.mask))
-
-    def _encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
-        settings = self.config.image
-        return encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
-
-    def _minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
-        plane = self.plane.within(stage.mask_radius)
-        image = self.particles.image[members]
-        shift = self.poses.shift_angstrom[members]
-        # the particle sits at minus its shift from the centre, and the mask goes with it
-        mask = circular_mask(
-            plane.box_size,
-            self.mask_radius_angstrom / plane.pixel_size_angstrom,
-            self.config.image.mask_edge_share * self.particle_radius_angstrom / plane.pixel_size_angstrom,
-            -shift / plane.pixel_size_angstrom,
-            device=image.device,
-        )
-        measured = plane.gather(fourier_2d(image * mask)) / plane.box_size
-        ctf = contrast_transfer(self.particles.ctf[members], plane.frequency_per_angstrom)
-        return Minibatch(
-            particle=members,
-            image=image,
-            mask=mask,
-            measured=measured,
-            ctf=ctf,
-            plane=plane,
-            rotation=self.poses.rotation[members],
-            shift_angstrom=shift,
-            shift_sd_angstrom=self.shift_sd_angstrom,
-        )
-
-    @property
-    def mask_radius_angstrom(self) -> float:
-        return self.config.image.mask_margin * self.particle_radius_angstrom
-
-    def _seen_shift_sd(self) -> float:
-        """Spread of the shifts found so far along an axis, within what the search can tell."""
-        spread = float(self.poses.shift_angstrom[self.poses.posed].square().mean().sqrt())
-        return min(max(spread, 0.05 * self.particle_radius_angstrom), self.shift_range_angstrom)
-
-    def _tightened_radius(self, stage: Stage) -> float:
-        """The particle's radius as the decoder's map shows it: never grows, and only where nobody gave it."""
-        if self.config.diameter_angstrom is not None:
-            return self.particle_radius_angstrom
-        volume = self.decoder.volume(self.plane.box_size, stage.mask_radius)
-        seen = radius_of_volume(volume) * self.plane.pixel_size_angstrom
-        return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        return CopiedImages.of_channels(copies, self.encoder_input(batch.image * batch.mask))
 
 
 def encoder_of(settings: EncoderSettings, box_size: int, shift_range_angstrom: float) -> PoseEncoder:
@@ -291,20 +91,4 @@ def encoder_of(settings: EncoderSettings, box_size: int, shift_range_angstrom: f
         feature_width=settings.feature_width,
         omega=settings.omega,
         shift_scale_angstrom=shift_range_angstrom / 3,
-    )
-
-
-def _decoder_rate(config: Config) -> float:
-    return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
-
-
-def decoder_of(settings: DecoderSettings, extent_angstrom: float, particle_radius_angstrom: float) -> FourierNet:
-    """A new network; the radius is the one the run begins with, before the map tightens it."""
-    return FourierNet(
-        width=settings.width,
-        modulant_layers=settings.modulant_layers,
-        envelope_layers=settings.envelope_layers,
-        omega_modulant=settings.omega_modulant,
-        omega_envelope=settings.omega_envelope,
-        coordinate_scale=settings.coordinate_scale * particle_radius_angstrom / extent_angstrom,
     )

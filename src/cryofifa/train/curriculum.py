@@ -30,6 +30,7 @@ class Curriculum:
     temperature_start: float
     disturbance_start_degree: float
     disturbance_share: float
+    fade_in_share: float = 0.0  # local refinement: the decoder is frozen and the mask waits for this first share
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Stage:
     temperature: float  # winners are drawn with probability exp(-distance / temperature); 0 takes the best
     disturbance_degree: float
     encoder_rate: float  # what the encoder's learning rate is multiplied by
+    decoder_rate: float = 1.0  # likewise
 
 
 LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
@@ -53,7 +55,8 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
     if not 0 <= progress <= 1:
         raise ValueError(f"progress {progress} is not between 0 and 1")
     c = curriculum
-    step = min(c.mask_steps - 1, int(progress / c.growth_share * c.mask_steps))
+    growth = max(0.0, progress - c.fade_in_share) / (1 - c.fade_in_share)
+    step = min(c.mask_steps - 1, int(growth / c.growth_share * c.mask_steps))
     # a single step is the end radius at once
     mask_radius = c.end_radius - (c.end_radius - c.start_radius) * (c.mask_steps - 1 - step) / max(1, c.mask_steps - 1)
     filtering = min(1.0, progress / c.keep_growth_share) if c.keep_growth_share > 0 else 1.0
@@ -67,4 +70,5 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
         temperature=c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0,
         disturbance_degree=c.disturbance_start_degree * fading,
         encoder_rate=1 - (1 - LAST_ENCODER_RATE) * max(0.0, 2 * progress - 1),
+        decoder_rate=0.0 if progress < c.fade_in_share else 1.0,
     )

@@ -1,0 +1,63 @@
+"""Local refinement of a finished run: another folder that begins where the run's ab initio ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from cryofifa.config import Config
+from cryofifa.errors import InputError
+from cryofifa.particles.table import read_particles
+from cryofifa.plan import plan_from_json, plan_refinement
+from cryofifa.reconstruct import reconstruct
+from cryofifa.results.outputs import Reconstruction
+from cryofifa.run_folder import RunFolder, read_checkpoint, read_json, run_settings, write_checkpoint
+from cryofifa.train.ab_initio import AbInitio
+
+FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
+
+
+def refine(
+    run: Path | str,
+    output: Path | str | None = None,
+    *,
+    epochs: int | None = None,
+    data_folder: Path | str | None = None,
+    rows_file: Path | str | None = None,
+) -> Reconstruction:
+    """Refine a finished run with the second encoder; by default into RUN/refined. The same call again resumes.
+
+    data_folder, rows_file: as the run was given them.
+
+    Raises:
+        InputError: if the run is not finished, its input has changed, or the output belongs to something else.
+    """
+    folder = RunFolder(Path(run))
+    if not folder.summary.is_file():
+        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    settings = read_json(folder.settings)
+    before = Config().changed(**settings["config"])
+    config = before.changed(refinement={"epochs": epochs or before.refinement.epochs or FEWEST_EPOCHS})
+    particles = Path(settings["particles"])
+    table = read_particles(
+        particles,
+        None if data_folder is None else Path(data_folder),
+        None if rows_file is None else Path(rows_file),
+    )
+    for name, found in run_settings(table, before).items():
+        if found != settings[name]:
+            raise InputError(
+                f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
+            )
+    target = RunFolder(folder.path / "refined" if output is None else Path(output))
+    target.claim(run_settings(table, config))
+    if not target.checkpoint.exists():
+        tensors, progress = read_checkpoint(folder.checkpoint, torch.device("cpu"))
+        plan = plan_from_json(progress["plan"])
+        plan = replace(plan, refinement=plan_refinement(config, plan.polish_frame))
+        history = [record for record in progress["history"] if record["phase"] == AbInitio.phase]
+        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(("polish.", "refinement."))}
+        write_checkpoint(target.checkpoint, kept, {**progress, "plan": asdict(plan), "history": history})
+    return reconstruct(particles, target.path, data_folder=data_folder, rows_file=rows_file, config=config)

@@ -1,0 +1,115 @@
+"""Local refinement of a finished run: a folder of its own, begun where the run's ab initio ended."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import starfile
+
+from cryofifa import Config, InputError, reconstruct, refine, simulate, volume
+from cryofifa.cli import main
+from cryofifa.mrc_map import read_map, write_map
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.train.local_refinement import LocalRefinement
+
+PIXEL_SIZE_ANGSTROM = 6.0
+SMALL = Config().changed(
+    encoder={"channels": 4, "stages": 2, "feature_width": 32},
+    curriculum={"visits": 200, "fewest_epochs": 2, "starts": 1},
+    search={"bank_rotations": 60},
+    refinement={"mask_steps": 4},
+    polish={"iterations": 1},
+)
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    write_map(folder / "structure.mrc", pseudo_protein(32, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
+    simulate(
+        folder / "structure.mrc",
+        folder / "set",
+        particles=80,
+        box=32,
+        pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
+        snr=1.0,
+    )
+    return folder / "set" / "particles.star"
+
+
+@pytest.fixture(scope="module")
+def run(particles: Path) -> Path:
+    reconstruct(particles, particles.parent.parent / "run", config=SMALL)
+    return particles.parent.parent / "run"
+
+
+def phases(folder: Path) -> list[str]:
+    return [record["phase"] for record in json.loads((folder / "run.json").read_text())["history"]]
+
+
+def test_a_refined_run_is_a_run_and_leaves_the_first_alone(run: Path):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    result = refine(run, epochs=2)
+    assert result.folder.path == run / "refined"
+    assert phases(run / "refined") == ["ab-initio"] * 3 + ["refinement"] * 2 + ["polish"]
+    assert {path: path.read_bytes() for path in before} == before
+    poses = [
+        starfile.read(folder / "particles.star", always_dict=True)["particles"] for folder in (run, run / "refined")
+    ]
+    angles = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+    assert np.isfinite(poses[1][angles].to_numpy()).all()
+    assert (poses[0][angles].to_numpy() != poses[1][angles].to_numpy()).any()
+    # what the network believes goes on to the full size's end resolution
+    at_box = volume(run / "refined", 32, PIXEL_SIZE_ANGSTROM, run.parent / "at_box.mrc")
+    np.testing.assert_allclose(
+        read_map(at_box.path)[0],
+        read_map(run / "refined/decoder.mrc")[0],
+        atol=1e-4 * float(read_map(at_box.path)[0].max()),
+    )
+    assert (
+        at_box.resolution_angstrom
+        < 0.8 * volume(run, 32, PIXEL_SIZE_ANGSTROM, run.parent / "b.mrc").resolution_angstrom
+    )
+
+
+def test_settings_do_the_same_in_one_run(run: Path, particles: Path, tmp_path: Path):
+    refine(run, tmp_path / "refined", epochs=2)
+    reconstruct(particles, tmp_path / "whole", config=SMALL.changed(refinement={"epochs": 2}))
+    for name in ("map.mrc", "decoder.mrc"):
+        assert (tmp_path / "refined" / name).read_bytes()[1024:] == (tmp_path / "whole" / name).read_bytes()[1024:]
+
+
+def test_a_stopped_refinement_goes_on_where_it_was(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    train, calls = LocalRefinement.train_epoch, []
+
+    def stops_in_the_second(self, epoch, on_step=None):
+        calls.append(epoch)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train(self, epoch, on_step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalRefinement, "train_epoch", stops_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            refine(run, tmp_path / "stopped", epochs=2)
+    refine(run, tmp_path / "stopped", epochs=2)
+    refine(run, tmp_path / "straight", epochs=2)
+    assert read_map(tmp_path / "stopped/map.mrc")[0].equal(read_map(tmp_path / "straight/map.mrc")[0])
+
+
+def test_wrong_input_is_one_line(run: Path, particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(InputError, match="no finished run"):
+        refine(tmp_path)
+    (tmp_path / "rows.txt").write_text("1 2 3 4 5 6 7 8")
+    with pytest.raises(InputError, match="other particles"):
+        refine(run, tmp_path / "out", rows_file=tmp_path / "rows.txt")
+    with pytest.raises(InputError, match="not coarser than the end"):
+        reconstruct(
+            particles,
+            tmp_path / "out",
+            config=SMALL.changed(refinement={"epochs": 1, "start_resolution_angstrom": 5.0}),
+        )
+    assert not (tmp_path / "out").exists()
+    assert main(["refine", str(run), "--epochs", "-1"]) == 2
+    assert capsys.readouterr().err.strip().count("\n") == 0
