@@ -44,18 +44,26 @@ class RunPlan:
     def memory_gib(self) -> float:
         """Rough peak: images of both frames, grids of the final map (three sums, transforms, two halves)."""
         images = self.ab_initio_particles * self.ab_initio_frame.box_size**2 * 4
+        if self.refinement is not None:
+            images += self.ab_initio_particles * self.polish_frame.box_size**2 * 4
         images += min(self.particles * self.polish_frame.box_size**2 * 4, LARGEST_HELD_GIB * 2**30)
         return (0.5 * 2**30 + images + 12 * 4 * (2 * self.box_size) ** 3) / 2**30
 
     @property
     def cpu_minutes(self) -> float:
         """Rough time on two CPU cores; a GPU takes a small fraction of it."""
-        points = [math.pi / 2 * stage_at(self.curriculum, step / 50).mask_radius ** 2 for step in range(50)]
-        epochs = self.curriculum.epochs + (self.starts - 1) * self.start_epochs
-        learning = self.ab_initio_particles * epochs * sum(points) / 50 * SECONDS_PER_POINT
+        learning = self._learning_seconds(
+            self.curriculum, self.curriculum.epochs + (self.starts - 1) * self.start_epochs
+        )
+        if self.refinement is not None:
+            learning += self._learning_seconds(self.refinement, self.refinement.epochs)
         polish_points = math.pi / 8 * self.polish_frame.box_size**2
         polish = self.particles * self.polish_iterations * polish_points * SECONDS_PER_POLISH_POINT
         return (20 + learning + polish) / 60
+
+    def _learning_seconds(self, curriculum: Curriculum, epochs: int) -> float:
+        points = [math.pi / 2 * stage_at(curriculum, step / 50).mask_radius ** 2 for step in range(50)]
+        return self.ab_initio_particles * epochs * sum(points) / 50 * SECONDS_PER_POINT
 
     def describe(self) -> str:
         """The plan in a few lines, for --dry-run and the log."""
