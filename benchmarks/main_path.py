@@ -245,7 +245,7 @@ def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]
     lines = [
         f"# Main path, {datetime.now(tz=UTC):%Y-%m-%d}",
         "",
-        f"Hardware: {_processor()}, {CORES} cores. Python {platform.python_version()}, {packages}. Default settings;",
+        f"Hardware: {processor()}, {CORES} cores. Python {platform.python_version()}, {packages}. Default settings;",
         "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
         f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *_public_arguments(sys.argv[1:])])}`.",
         "",
@@ -339,7 +339,7 @@ def _public_arguments(arguments: list[str]) -> list[str]:
     return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
