@@ -47,9 +47,9 @@ def main() -> None:
     (work / "without.toml").write_text(WITHOUT, encoding="utf-8")
     rows = []
     for seed in options.seeds:
-        particles = simulated(options, work / f"set-{_set_name(options)}-seed{seed}", seed)
+        particles = simulated(options, work / f"set-{set_name(options)}-seed{seed}", seed)
         for name in ("with", "without"):
-            run = work / f"{name}-{_set_name(options)}-seed{seed}"
+            run = work / f"{name}-{set_name(options)}-seed{seed}"
             reconstructed(particles, run, seed, work / "without.toml" if name == "without" else None)
             rows.append([str(seed), name, *measured(run, particles.parent)])
             print("   " + " | ".join(rows[-1]), flush=True)
@@ -185,7 +185,7 @@ def as_markdown(options: argparse.Namespace, rows: list[list[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _set_name(options: argparse.Namespace) -> str:
+def set_name(options: argparse.Namespace) -> str:
     """Says all that makes the set, so that another set does not meet this one's runs."""
     structure = "pseudo" if options.structure is None else options.structure.stem + (options.select or "")
     numbers = f"{options.particles}x{options.box}px-{options.pixel_size:g}A-snr{options.snr:g}-junk{options.junk:g}"

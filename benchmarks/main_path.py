@@ -247,7 +247,7 @@ def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]
         "",
         f"Hardware: {processor()}, {CORES} cores. Python {platform.python_version()}, {packages}. Default settings;",
         "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
-        f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *_public_arguments(sys.argv[1:])])}`.",
+        f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *public_arguments(sys.argv[1:])])}`.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + "---|" * len(HEAD),
@@ -334,7 +334,7 @@ def _public_command(arguments: list[str], data: Path, runs: Path) -> str:
     return text.replace(str(data), "DATA").replace(str(runs), "RUNS")
 
 
-def _public_arguments(arguments: list[str]) -> list[str]:
+def public_arguments(arguments: list[str]) -> list[str]:
     """Folders of this machine say nothing to others: their last name is enough."""
     return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
 
