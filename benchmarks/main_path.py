@@ -121,7 +121,7 @@ def measured(one: ParticleSet, seed: int, mode: str, data: Path, runs: Path) -> 
     star = data / one.name / f"{one.name}.star"
     if output.exists():
         # A resumed run would be measured too short.
-        output = _next_free(output)
+        output = next_free(output)
     arguments = ["reconstruct", str(star), "-o", str(output), "--seed", str(seed)]
     if mode != "guided":
         arguments += ["--pose-mode", mode]
@@ -247,7 +247,7 @@ def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]
         "",
         f"Hardware: {processor()}, {CORES} cores. Python {platform.python_version()}, {packages}. Default settings;",
         "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
-        f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *_public_arguments(sys.argv[1:])])}`.",
+        f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *public_arguments(sys.argv[1:])])}`.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + "---|" * len(HEAD),
@@ -324,7 +324,7 @@ def _run_name(one: ParticleSet, seed: int, mode: str) -> str:
     return f"{one.name}-seed{seed}" + ("" if mode == "guided" else f"-{mode}")
 
 
-def _next_free(output: Path) -> Path:
+def next_free(output: Path) -> Path:
     tries = (output.with_name(f"{output.name}.again{number}") for number in count(1))
     return next(path for path in tries if not path.exists())
 
@@ -334,7 +334,7 @@ def _public_command(arguments: list[str], data: Path, runs: Path) -> str:
     return text.replace(str(data), "DATA").replace(str(runs), "RUNS")
 
 
-def _public_arguments(arguments: list[str]) -> list[str]:
+def public_arguments(arguments: list[str]) -> list[str]:
     """Folders of this machine say nothing to others: their last name is enough."""
     return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
 
