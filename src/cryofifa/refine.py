@@ -47,7 +47,7 @@ def refine(
         None if rows_file is None else Path(rows_file),
     )
     for name, found in run_settings(table, before).items():
-        if found != settings[name]:
+        if name != "config" and found != settings[name]:
             raise InputError(
                 f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
             )
