@@ -121,7 +121,7 @@ def measured(one: ParticleSet, seed: int, mode: str, data: Path, runs: Path) -> 
     star = data / one.name / f"{one.name}.star"
     if output.exists():
         # A resumed run would be measured too short.
-        output = _next_free(output)
+        output = next_free(output)
     arguments = ["reconstruct", str(star), "-o", str(output), "--seed", str(seed)]
     if mode != "guided":
         arguments += ["--pose-mode", mode]
@@ -324,7 +324,7 @@ def _run_name(one: ParticleSet, seed: int, mode: str) -> str:
     return f"{one.name}-seed{seed}" + ("" if mode == "guided" else f"-{mode}")
 
 
-def _next_free(output: Path) -> Path:
+def next_free(output: Path) -> Path:
     tries = (output.with_name(f"{output.name}.again{number}") for number in count(1))
     return next(path for path in tries if not path.exists())
 

@@ -26,6 +26,7 @@ class ImageSettings:
 
     mask_margin: float = 1.15  # mask radius over particle radius; prototype: 70 A for 60 A, 144 A for 127 A
     mask_edge_share: float = 0.1  # width of the soft edge over the particle radius; our choice
+    mask_follows_shift: bool = True  # the images' mask is moved with the predicted shift; the paper
     shift_margin_share: float = 0.25  # window beyond the mask over the particle radius, room for shifts; our choice
     butterworth_order: int = 4  # prototype
     butterworth_resolution_share: float = 0.3  # low-pass over Nyquist of the working box; prototype

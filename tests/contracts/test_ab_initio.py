@@ -148,3 +148,20 @@ def test_torchs_random_state_is_left_alone(working_set):
     state = torch.random.get_rng_state()
     AbInitio(CONFIG, CURRICULUM, working_set, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(follows):
+    """A particle is at minus its shift; two dots, there and in the centre, too far apart for one mask of 23 A."""
+    shift = torch.tensor([-40.0, 30.0])
+    dots = torch.zeros(2, SIZE, SIZE)
+    dots[0, SIZE // 2 - 6, SIZE // 2 + 8] = 1.0
+    dots[1, SIZE // 2, SIZE // 2] = 1.0
+    config = CONFIG.changed(image={"mask_follows_shift": follows})
+    working_set = WorkingSet(torch.arange(2), dots, microscope_ctf(2), PIXEL)
+    training = AbInitio(config, CURRICULUM, working_set, 20.0, 60.0)
+    training.poses.shift_angstrom[:] = shift
+    power = training.minibatch(torch.arange(2), stage_at(CURRICULUM, 0.99)).measured.abs().square().sum(dim=1)
+    seen, unseen = (0, 1) if follows else (1, 0)
+    assert float(power[seen]) > 0
+    assert float(power[unseen]) == 0

@@ -26,9 +26,9 @@ def images() -> torch.Tensor:
     return clean / float(clean[:, 8:-8, 8:-8].std()) + noise
 
 
-def matching(images: torch.Tensor) -> ProjectionMatching:
+def matching(images: torch.Tensor, config: Config = CONFIG) -> ProjectionMatching:
     return ProjectionMatching(
-        CONFIG,
+        config,
         lambda rows: images[torch.from_numpy(rows)],
         microscope_ctf(COUNT),
         HalfPlane.of_box(SIZE, PIXEL),
@@ -170,3 +170,14 @@ def test_noise_is_what_the_right_map_leaves_of_the_images():
     np.testing.assert_allclose(1 / reference.weight, expected, rtol=0.1)
     power = (fourier_2d(noisy * mask) / SIZE).abs().square().mean(dim=0)
     assert float(power[SIZE // 2, SIZE // 2 + 2]) > 2 * expected  # the images' own power is another thing
+
+
+def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(images):
+    """A particle is at minus its shift."""
+    shift = torch.tensor([[-20.0, 30.0]])
+    centred, moved = (matching(images)._image_mask(by)[0] for by in (torch.zeros(1, 2), shift))
+    # whole pixels of 5 A: the same disc, elsewhere
+    assert torch.equal(moved[: SIZE - 6, 4:], centred[6:, : SIZE - 4])
+    assert not torch.equal(moved, centred)
+    fixed = matching(images, CONFIG.changed(image={"mask_follows_shift": False}))._image_mask(shift)[0]
+    assert torch.equal(fixed, centred)

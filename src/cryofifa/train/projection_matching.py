@@ -225,8 +225,9 @@ class ProjectionMatching:
         return measured, contrast_transfer(self.ctf_parameters[members], plane.frequency_per_angstrom) / plane.box_size
 
     def _image_mask(self, shift_angstrom: Float[Tensor, "n 2"]) -> Float[Tensor, "n y x"]:
-        pixel = self.plane.pixel_size_angstrom
-        return circular_mask(self.plane.box_size, *self._mask_pixel, -shift_angstrom / pixel, shift_angstrom.device)
+        centre = -shift_angstrom if self.config.image.mask_follows_shift else torch.zeros_like(shift_angstrom)
+        centre_pixel = centre / self.plane.pixel_size_angstrom
+        return circular_mask(self.plane.box_size, *self._mask_pixel, centre_pixel, shift_angstrom.device)
 
     def _search(
         self, state: PolishState, members: Tensor, reference: _Reference, iteration: int, *, bank: bool

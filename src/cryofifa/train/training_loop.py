@@ -217,11 +217,12 @@ class TrainingLoop(ABC, Generic[Encoder]):
         image = self.particles.image[members]
         shift = self.poses.shift_angstrom[members]
         # the particle sits at minus its shift from the centre, and the mask goes with it
+        mask_centre = -shift if self.config.image.mask_follows_shift else torch.zeros_like(shift)
         mask = circular_mask(
             plane.box_size,
             self.mask_radius_angstrom / plane.pixel_size_angstrom,
             self.config.image.mask_edge_share * self.particle_radius_angstrom / plane.pixel_size_angstrom,
-            -shift / plane.pixel_size_angstrom,
+            mask_centre / plane.pixel_size_angstrom,
             device=image.device,
         )
         measured = plane.gather(fourier_2d(image * mask)) / plane.box_size

@@ -1,0 +1,69 @@
+"""The parts of the method as data: what each is with and without, as settings laid over the defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryofifa.train.curriculum import PoseMode
+
+Overlay = Mapping[str, Any]
+COMMON_SETS = ("ribosome", "gpcr", "junk")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row or more of the table for every set.
+
+    variants: settings by what they mean; the first is with the part, the others are without it.
+    sets: those that can tell.
+    """
+
+    name: str
+    pose_mode: PoseMode
+    variants: Mapping[str, Overlay]
+    sets: tuple[str, ...] = COMMON_SETS
+
+
+PARTS = (
+    Part("disturbance", "amortized", {"poses disturbed": {}, "off": {"amortized": {"disturbance_degree": 0.0}}}),
+    Part("imagined", "amortized", {"imagined particles": {}, "off": {"encoder": {"imagined": 0}}}),
+    Part(
+        "augmentation",
+        "amortized",
+        {name: {"encoder": {"augmentation": name}} for name in ("8x45", "4x90", "random")},
+    ),
+    Part("masks", "guided", {"growing masks": {}, "last mask at once": {"curriculum": {"mask_steps": 1}}}),
+    Part("filter", "guided", {"junk filter": {}, "off": {"curriculum": {"keep_fraction": 1.0}}}),
+    # the temperature falls over the bank's share of the run, so it goes with the bank
+    Part("bank", "guided", {"bank": {}, "off, temperature too": {"search": {"bank_share": 0.0}}}),
+    Part("temperature", "guided", {"winners drawn": {}, "best taken": {"search": {"temperature": 0.0}}}),
+    Part("starts", "guided", {"several starts": {}, "one": {"curriculum": {"starts": 1}}}),
+    Part("encoder", "guided", {"encoder joins": {}, "never": {"search": {"encoder_share": 1.0}}}),
+    Part("polish", "guided", {"polish": {}, "off": {"polish": {"iterations": 0}}}),
+    Part("refinement", "guided", {"4 epochs": {"refinement": {"epochs": 4}}, "off": {"refinement": {"epochs": 0}}}),
+    Part(
+        "shifted-mask",
+        "guided",
+        {"mask follows shift": {}, "centred": {"image": {"mask_follows_shift": False}}},
+        sets=("neighbours",),
+    ),
+)
+WHAT_MATTERS_MOST = ("imagined", "starts", "polish")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the runs are.
+
+    particles: the first of each set; None takes all.
+    """
+
+    name: str
+    particles: int | None
+    settings: Overlay
+
+
+SMALL = Size("small", 2000, {"curriculum": {"visits": 20_000}, "amortized": {"visits": 40_000}})
+FULL = Size("full", None, {})
+# the paper's amortized runs are of some 10 million visits
+GPU = Size("gpu", None, {"device": "cuda", "amortized": {"visits": 500_000}})
