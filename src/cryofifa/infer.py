@@ -1,6 +1,6 @@
 """Poses of particles that a run has never seen: its encoder's best copy, polished against the run's own map.
 
-particles -> preprocess -> encode every copy -> decoder chooses -> local search against map.mrc -> particles.star
+particles -> preprocess -> encode every copy -> decoder chooses -> search against map.mrc -> particles.star
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def infer(
 ) -> Inferred:
     """Pose new particles of the same structure with a finished run; writes OUT/particles.star and OUT/infer.json.
 
-    polish: search around the encoder's pose, from coarse to fine, against the run's map.mrc. Without it the poses are
-        the encoder's own, at the working box of the run's ab-initio search.
+    polish: search around the encoder's pose and in a bank, from coarse to fine, against the run's map.mrc. Without it
+        the poses are the encoder's own, at the working box of the run's ab-initio search.
 
     Raises:
         InputError: if the run is not finished, its particles have another pixel size, or a file is wrong.
@@ -72,7 +72,7 @@ def infer(
     trained = read_trained_run(folder.path, place)
     images = _images(trained, Path(particles), data_folder, rows_file)
     target.path.mkdir(parents=True, exist_ok=True)
-    with RunLog(target.log) as log, Progress(len(images.table) * (1 + polish)) as progress:
+    with RunLog(target.log) as log, Progress(len(images.table) * (3 if polish else 1)) as progress:
         state = PolishState.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
         started = time.monotonic()
         progress.stage("encoder")

@@ -145,18 +145,19 @@ class ProjectionMatching:
         resolution_angstrom: float,
         on_block: Callable[[int], None] | None = None,
     ) -> None:
-        """Match every particle to one finished map around the pose it has, from coarse to fine and once more finely.
+        """Match every particle to one finished map: around the pose it has and the best of a bank, then more finely.
 
-        For particles that the map was not made from; changes `state`, their scores included.
+        For particles that the map was not made from; changes `state`, their scores included. The bank is for those that
+        the encoder has wrong: held-out particles of ribosome, whose encoder was 20 degrees off, 57 % within 10 without.
         """
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
         everyone = torch.arange(len(state.half), device=state.half.device)
-        reference = self._reference(volume, limit, state, everyone)
-        for members in in_blocks(everyone, BLOCK):
-            for iteration in range(2):
-                self._search(state, members, reference, iteration, bank=False)
-            if on_block is not None:
-                on_block(len(members))
+        for iteration in range(2):
+            reference = self._reference(volume, limit, state, everyone)
+            for members in in_blocks(everyone, BLOCK):
+                self._search(state, members, reference, iteration, bank=iteration == 0)
+                if on_block is not None:
+                    on_block(len(members))
         self._score(state, everyone, volume, limit)
 
     def score(self, state: PolishState) -> None:
