@@ -25,6 +25,7 @@ from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.run_log import WINNER_ORIGINS
 from cryofifa.train.teaching import fundamental_copy
 
@@ -74,10 +75,7 @@ def inference(imagined: int = 1, **settings) -> GuidedInference:
         PoseEncoder(**ENCODER),
         encoder_input,
         imagined,
-        replace(SearchSettings(), **settings),
-        0,
-        RADIUS_ANGSTROM,
-        SHIFT_RANGE_ANGSTROM,
+        PoseSearch(replace(SearchSettings(), **settings), 0, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM),
     )
 
 
@@ -174,7 +172,7 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
     image, grid = world
     search = inference(imagined=0, encoder_copies=3, wide_perturbations=1, narrow_perturbations=0)
     batch = minibatch(image, random_rotations(COUNT, seed=3), SHIFT)
-    others = search._draws("copies", 0).integers(torch.arange(COUNT), 2, len(COPIES))
+    others = search.search.draws("copies", 0).integers(torch.arange(COUNT), 2, len(COPIES))
     asked = torch.cat([fundamental_copy(COPIES, batch.rotation), others], dim=1)
     taught = fundamental_copy(COPIES, ROTATION)
 
@@ -185,7 +183,7 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
             shift = COPIES.shift_of_copy(SHIFT[:, None].expand(-1, copy.shape[1], -1), copy)
             return rotation.flatten(0, 1), shift.flatten(0, 1)
 
-    perfect = replace(search, shift_range_angstrom=100.0)
+    perfect = replace(search, search=replace(search.search, shift_range_angstrom=100.0))
     object.__setattr__(perfect, "encoder", Oracle(**ENCODER | {"shift_scale_angstrom": 1.0}))
     plane = HalfPlane.of_box(SIZE, PIXEL, 10.0)
     clean = grid.slices(ROTATION, plane) * batch.ctf
