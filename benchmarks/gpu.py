@@ -1,6 +1,6 @@
 """A large simulated set on a GPU: time per phase, particles per second, resolution, pose error, peak memory.
 
-    python benchmarks/gpu.py --structure 3SN6.cif --select '/1/A,B,G,N,R' --work /tmp/gpu
+    python benchmarks/gpu.py --structure 3SN6.cif --select '*/1-1000' --work /tmp/gpu
     python benchmarks/gpu.py --structure 3SN6.cif --device cpu --particles 300 --box 32 --pixel-size 7 --work /tmp/tiny
 
 The images are made on the device, block by block, and kept as float16: 100,000 of 128 px take seconds and 3.3 GB. The
