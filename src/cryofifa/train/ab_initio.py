@@ -17,7 +17,6 @@ from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import InferredPoses, Minibatch
-from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.training_loop import TrainingLoop, WorkingSet
 
 
@@ -34,22 +33,18 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         particle_radius_angstrom: float,
         shift_range_angstrom: float,
     ) -> None:
-        super().__init__(
-            config,
-            curriculum,
-            particles,
-            particle_radius_angstrom,
-            shift_range_angstrom,
-            raster_every=config.decoder.raster_every,
-        )
+        super().__init__(config, curriculum, particles, particle_radius_angstrom, shift_range_angstrom)
         self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, particles.image.device)
         self.inference: GuidedInference | AmortizedInference
         imagined = config.encoder.imagined
         if config.pose_mode == "guided":
-            search = PoseSearch(config.search, config.seed, particle_radius_angstrom, shift_range_angstrom)
-            self.inference = GuidedInference(self.encoder, self.encoder_input, imagined, search)
+            self.inference = GuidedInference(self.encoder, self.encoder_input, imagined, self.search)
         else:
             self.inference = AmortizedInference(self.encoder, self.encoder_input, imagined, config.seed)
+
+    @property
+    def raster_every(self) -> int:
+        return self.config.decoder.raster_every
 
     def new_encoder(self) -> PoseEncoder:
         return encoder_of(self.config.encoder, self.plane.box_size, self.shift_range_angstrom)

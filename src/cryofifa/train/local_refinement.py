@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.config import Config
 from cryofifa.model.refinement_encoder import RefinementEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import inverse_fourier_2d
@@ -27,12 +26,11 @@ from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.rotations import perturb_rotation, rotation_from_uniform
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.candidates import clamp_length
-from cryofifa.train.curriculum import Curriculum, Stage
+from cryofifa.train.curriculum import Stage
 from cryofifa.train.minibatch import InferredPoses, Minibatch
-from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS
-from cryofifa.train.training_loop import TrainingLoop, WorkingSet
+from cryofifa.train.training_loop import TrainingLoop
 
 TURN_CYCLES = 0.33  # of a correction of 1: radians times mask frequency times particle radius; as the search
 SHIFT_CYCLES = 0.2  # likewise: shift times mask frequency; our choice
@@ -56,27 +54,9 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
 
     phase: ClassVar[str] = "refinement"
 
-    def __init__(
-        self,
-        config: Config,
-        curriculum: Curriculum,
-        particles: WorkingSet,
-        particle_radius_angstrom: float,
-        shift_range_angstrom: float,
-    ) -> None:
-        super().__init__(
-            config,
-            curriculum,
-            particles,
-            particle_radius_angstrom,
-            shift_range_angstrom,
-            raster_every=config.refinement.raster_every,
-        )
-        self.search = (
-            PoseSearch(config.search, config.seed, particle_radius_angstrom, shift_range_angstrom)
-            if config.pose_mode == "guided"
-            else None
-        )
+    @property
+    def raster_every(self) -> int:
+        return self.config.refinement.raster_every
 
     def start_from(self, ab_initio: AbInitio) -> None:
         """Take over the decoder, the poses and what is known of the particles; call once, before the first epoch.
@@ -84,7 +64,7 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
         A decoder's coordinates and values are the same in both frames, whose fields of view are.
         """
         self.decoder.load_state_dict(ab_initio.decoder.state_dict())
-        self.poses = replace(ab_initio.poses, **{name: value.clone() for name, value in vars(ab_initio.poses).items()})
+        self.poses = ab_initio.poses.copy()
         self.particle_radius_angstrom = ab_initio.particle_radius_angstrom
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom
 
@@ -104,7 +84,7 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
         rotation = perturb_rotation(batch.rotation, turn * unit.turn_radian)
         shift = clamp_length(batch.shift_angstrom + move * unit.shift_angstrom, self.shift_range_angstrom)
         taught = self._imagined_loss(batch, grid, unit, epoch)
-        if self.search is None:
+        if self.config.pose_mode == "amortized":
             origin = torch.full_like(batch.particle, WINNER_ORIGINS.index("encoder"))
             return InferredPoses(rotation, shift, origin, taught)
         found = self.search.best(batch, rotation.detach()[:, None], grid, stage, epoch, step)

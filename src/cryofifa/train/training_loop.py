@@ -28,6 +28,7 @@ from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.pose_change import median_pose_change
+from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
@@ -55,6 +56,9 @@ class PoseMemory:
     shift_angstrom: Float[Tensor, "n 2"]
     posed: Bool[Tensor, " n"]
 
+    def copy(self) -> PoseMemory:
+        return PoseMemory(*(value.clone() for value in vars(self).values()))
+
     @classmethod
     def random(cls, count: int, seed: int, device: torch.device) -> PoseMemory:
         uniform = RandomDraws(seed, "first pose").uniform(torch.arange(count, device=device), 3)
@@ -81,11 +85,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         particles: WorkingSet,
         particle_radius_angstrom: float,
         shift_range_angstrom: float,
-        *,
-        raster_every: int,
     ) -> None:
         self.config, self.curriculum, self.particles = config, curriculum, particles
-        self.raster_every = raster_every
         device = particles.image.device
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
@@ -102,8 +103,14 @@ class TrainingLoop(ABC, Generic[Encoder]):
                 {"params": self.decoder.parameters(), "lr": self.decoder_learning_rate},
             ]
         )
+        self.search = PoseSearch(config.search, config.seed, particle_radius_angstrom, shift_range_angstrom)
         self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
         self.poses = PoseMemory.random(len(particles), config.seed, device)
+
+    @property
+    @abstractmethod
+    def raster_every(self) -> int:
+        """Minibatches between two samplings of the decoder."""
 
     @abstractmethod
     def new_encoder(self) -> Encoder:
@@ -116,7 +123,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
     def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
         """One pass over the particles; returns what happened."""
         config, started = self.config, time.monotonic()
-        before = PoseMemory(*(value.clone() for value in vars(self.poses).values()))
+        before = self.poses.copy()
         device = self.plane.index_xy.device
         order = RandomDraws(config.seed, "order", epoch).order(torch.arange(len(self.particles), device=device))
         minibatches = list(order.split(config.curriculum.minibatch))
