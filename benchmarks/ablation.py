@@ -205,7 +205,7 @@ def as_markdown(options: argparse.Namespace, size: Size, rows: list[Row]) -> str
     lines = [
         f"# Ablation, {datetime.now(tz=UTC):%Y-%m-%d}",
         "",
-        f"Hardware: {device}{processor()}, {CORES} cores. Python {platform.python_version()}, {packages}.",
+        f"Hardware: {device}{processor()}, {min(CORES, len(os.sched_getaffinity(0)))} cores. Python {platform.python_version()}, {packages}.",
         f"Particles: {'all' if size.particles is None else f'the first {size.particles}'} of each set. Default settings"
         + (f" but for `{json.dumps(size.settings)}`." if size.settings else "."),
         "The first setting of a part is with it, the others are without. Median rotation error (junk does not count)",

@@ -63,7 +63,7 @@ class Size:
     settings: Overlay
 
 
-SMALL = Size("small", 2000, {"curriculum": {"visits": 20_000}, "amortized": {"visits": 40_000}})
+SMALL = Size("small", 2000, {"curriculum": {"visits": 30_000}, "amortized": {"visits": 30_000}})
 FULL = Size("full", None, {})
 # the paper's amortized runs are of some 10 million visits
 GPU = Size("gpu", None, {"device": "cuda", "amortized": {"visits": 500_000}})

@@ -1,5 +1,7 @@
 """CryoFIFA: ab-initio cryo-EM reconstruction by deep curriculum learning."""
 
+import cryofifa.allocator
+
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 from cryofifa.config import Config
 from cryofifa.errors import InputError
