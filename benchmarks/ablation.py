@@ -202,10 +202,11 @@ def as_markdown(options: argparse.Namespace, size: Size, rows: list[Row]) -> str
     """The whole page."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
     device = f"{torch.cuda.get_device_name()} and " if options.gpu and torch.cuda.is_available() else ""
+    cores = min(CORES, len(os.sched_getaffinity(0)))
     lines = [
         f"# Ablation, {datetime.now(tz=UTC):%Y-%m-%d}",
         "",
-        f"Hardware: {device}{processor()}, {min(CORES, len(os.sched_getaffinity(0)))} cores. Python {platform.python_version()}, {packages}.",
+        f"Hardware: {device}{processor()}, {cores} core(s). Python {platform.python_version()}, {packages}.",
         f"Particles: {'all' if size.particles is None else f'the first {size.particles}'} of each set. Default settings"
         + (f" but for `{json.dumps(size.settings)}`." if size.settings else "."),
         "The first setting of a part is with it, the others are without. Median rotation error (junk does not count)",

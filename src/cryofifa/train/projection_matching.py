@@ -5,8 +5,9 @@ is the cheaper and sharper volume (measured). Each half of the particles is matc
 halves shared one network before, so their FSC stays optimistic.
 
 Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> search each particle's pose around
-where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The first iteration also searches
-a bank of random rotations, which poses particles that ab initio has not seen and frees those that were stuck.
+where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The first iteration tries random
+turns and a bank of random rotations, which poses particles that ab initio has not seen and frees those that were stuck;
+then, and in all that follow, Gauss-Newton steps go down to the minimum.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
 from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
+from cryofifa.train.newton_step import fit_at, newton_step
 from cryofifa.train.particle_score import ring_noise_power, ring_score
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.random_draws import RandomDraws
@@ -117,7 +119,7 @@ class ProjectionMatching:
             mine = state.half == which
             reference = self._reference(volume, limit, state, (mine & state.posed).nonzero()[:, 0])
             for members in in_blocks(mine.nonzero()[:, 0], BLOCK):
-                origins += self._search(state, members, reference, iteration, bank=iteration == 0)
+                origins += self._search(state, members, reference, bank=iteration == 0)
                 if on_block is not None:
                     on_block(len(members))
         turned, moved = median_pose_change(
@@ -155,7 +157,7 @@ class ProjectionMatching:
         for iteration in range(2):
             reference = self._reference(volume, limit, state, everyone)
             for members in in_blocks(everyone, BLOCK):
-                self._search(state, members, reference, iteration, bank=iteration == 0)
+                self._search(state, members, reference, bank=iteration == 0)
                 if on_block is not None:
                     on_block(len(members))
         self._score(state, everyone, volume, limit)
@@ -231,61 +233,69 @@ class ProjectionMatching:
         return circular_mask(self.plane.box_size, *self._mask_pixel, centre_pixel, shift_angstrom.device)
 
     def _search(
-        self, state: PolishState, members: Tensor, reference: _Reference, iteration: int, *, bank: bool
+        self, state: PolishState, members: Tensor, reference: _Reference, *, bank: bool
     ) -> Int[Tensor, " origins"]:
-        plane, device = reference.plane, members.device
-        frequency = plane.frequency_per_angstrom
+        plane = reference.plane
         rotation, shift = state.rotation[members], state.shift_angstrom[members]
         root_weight = reference.weight.sqrt()
         measured, ctf = (values * root_weight for values in self._measured(members, shift, plane))
         origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
-        settings = self.config.search
-        everything = torch.arange(len(members), device=device)
-        for search_round, cycles in enumerate(self._cycles_of_rounds(reference.grid.radius, iteration)):
-            draws = RandomDraws(self.config.seed, f"polish {search_round}", iteration)
-            around = rotations_around(rotation, members, draws, settings, cycles)
-            groups = [(rotation[:, None], "memory"), (around, "perturbation")]
-            offsets = shift_grid(SHIFT_STEP_CYCLES * self.particle_radius_angstrom / cycles, 2, device)
-            centred = measured * displacement_phase(shift, frequency).conj()
-            if bank and search_round == 0:
-                of_bank = best_of_bank(
-                    centred,
-                    ctf,
-                    reference.grid,
-                    plane,
-                    RandomDraws(self.config.seed, "polish bank", iteration),
-                    0,
-                    settings,
-                    self.particle_radius_angstrom,
-                    shift,
-                    self.shift_range_angstrom,
-                )
-                groups.append((of_bank, "bank"))
-                offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
-            candidates = torch.cat([group for group, _ in groups], dim=1)
-            labels = torch.cat([torch.full((g.shape[1],), WINNER_ORIGINS.index(o), device=device) for g, o in groups])
-            model = reference.grid.slices(candidates, plane) * ctf[:, None]
-            phase = displacement_phase(offsets, frequency)
-            distance = squared_distance_over_shifts(centred, model, phase).flatten(1)
-            best = distance.argmin(dim=1)
-            winner = best // len(offsets)
-            rotation = candidates[everything, winner]
-            shift = clamp_length(shift + offsets[best % len(offsets)], self.shift_range_angstrom)
-            if search_round == 0:
-                origin = labels[winner]
-        state.rotation[members], state.shift_angstrom[members] = rotation, shift
+        limits = [reference.grid.radius]
+        if bank:
+            rotation, shift, origin = self._best_of_candidates(measured, ctf, reference, rotation, shift, members)
+            # they may be too far off for the highest frequencies to say where to go
+            limits = [(self._coarse_radius(reference) * reference.grid.radius) ** 0.5, *limits]
+        for limit in limits:
+            within = plane.within(limit)
+            image, transfer = measured[:, : len(within)], ctf[:, : len(within)]
+            fit = fit_at(rotation, shift, transfer, reference.grid, within)
+            for _ in range(self.config.polish.newton_steps):
+                fit = newton_step(fit, image, transfer, reference.grid, within, self.particle_radius_angstrom)
+            rotation, shift = fit.rotation, fit.shift_angstrom
+        state.rotation[members] = rotation
+        state.shift_angstrom[members] = clamp_length(shift, self.shift_range_angstrom)
         state.posed[members] = True
         return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
 
-    def _cycles_of_rounds(self, limit: float, iteration: int) -> list[float]:
-        """Frequency times particle radius that sets each round's step: as fine as the map allows, then twice as fine.
+    def _coarse_radius(self, reference: _Reference) -> float:
+        """In Fourier pixels; as fine as the bank's rotations, which lie some 14 degrees apart, can be told apart."""
+        bank = self.config.search.bank_cycles * self.extent_angstrom / self.particle_radius_angstrom
+        return min(bank, reference.grid.radius)
 
-        The first iteration begins with the steps of the bank, whose rotations lie some 14 degrees apart.
-        """
-        cycles = limit / self.extent_angstrom * self.particle_radius_angstrom
-        fine = [cycles * 2**search_round for search_round in range(self.config.polish.rounds)]
-        coarse = self.config.search.bank_cycles
-        return [coarse, (coarse * cycles) ** 0.5, *fine] if iteration == 0 and coarse < cycles else fine
+    def _best_of_candidates(
+        self,
+        measured: Complex[Tensor, "n points"],
+        ctf: Float[Tensor, "n points"],
+        reference: _Reference,
+        rotation: Float[Tensor, "n 3 3"],
+        shift: Float[Tensor, "n 2"],
+        members: Int[Tensor, " n"],
+    ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+        """The best of memory, a bank, and random turns as wide as the bank is coarse, each over a grid of shifts."""
+        plane, grid, settings, radius = (
+            reference.plane,
+            reference.grid,
+            self.config.search,
+            self.particle_radius_angstrom,
+        )
+        device, seed = members.device, self.config.seed
+        cycles = self._coarse_radius(reference) / self.extent_angstrom * radius
+        centred = measured * displacement_phase(shift, plane.frequency_per_angstrom).conj()
+        around = rotations_around(rotation, members, RandomDraws(seed, "polish", 0), settings, cycles)
+        draws, reach = RandomDraws(seed, "polish bank", 0), self.shift_range_angstrom
+        of_bank = best_of_bank(centred, ctf, grid, plane, draws, 0, settings, radius, shift, reach)
+        groups = {"memory": rotation[:, None], "perturbation": around, "bank": of_bank}
+        candidates = torch.cat(list(groups.values()), dim=1)
+        sizes = torch.tensor([group.shape[1] for group in groups.values()])
+        origin = torch.tensor([WINNER_ORIGINS.index(name) for name in groups]).repeat_interleave(sizes).to(device)
+        fine, wide = shift_grid(SHIFT_STEP_CYCLES * radius / cycles, 2, device), shift_grid(reach / 3, 2, device)
+        offsets = torch.cat([fine, wide])
+        model = grid.slices(candidates, plane) * ctf[:, None]
+        phase = displacement_phase(offsets, plane.frequency_per_angstrom)
+        best = squared_distance_over_shifts(centred, model, phase).flatten(1).argmin(dim=1)
+        winner = best // len(offsets)
+        everyone = torch.arange(len(members), device=device)
+        return candidates[everyone, winner], shift + offsets[best % len(offsets)], origin[winner]
 
 
 def _evenly(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:

@@ -1,0 +1,96 @@
+"""Gauss-Newton steps of a pose: three turns and two shifts at once, downhill in the squared distance.
+
+With r = y - model and J the model's derivatives by the pose, the step solves  Re(J^H J) step = Re(J^H r).
+Near the winner this needs a handful of slices where a random search needs hundreds of candidates, and comes closer:
+measured on gpcr with the true map, 1.26 degrees instead of 1.32 in less than half of the time; the Cramer-Rao bound of
+these images is 1.20 (ribosome: 0.98 instead of 1.01, bound 0.94; LOG.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.image_formation import form_image
+from cryofifa.physics.rotations import perturb_rotation
+
+DAMPING = 1e-3  # of the diagonal, so that a direction without signal (the axis of a round particle) is left alone
+LONGEST_TURN_CYCLES = 0.5  # radians times the grid's frequency times particle radius: the edge moves half a period
+
+
+@dataclass(frozen=True)
+class PoseFit:
+    """Poses and what they leave of the images, so that the next step need not look again."""
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+    model: Complex[Tensor, "n points"]
+
+
+def fit_at(
+    rotation: Float[Tensor, "n 3 3"],
+    shift_angstrom: Float[Tensor, "n 2"],
+    ctf: Float[Tensor, "n points"],
+    grid: FourierGrid,
+    plane: HalfPlane,
+) -> PoseFit:
+    return PoseFit(rotation, shift_angstrom, form_image(grid.slices(rotation, plane), ctf, shift_angstrom, plane))
+
+
+def pose_derivatives(
+    fit: PoseFit, ctf: Float[Tensor, "n points"], grid: FourierGrid, plane: HalfPlane
+) -> Complex[Tensor, "n 5 points"]:
+    """Derivatives of the model by a turn about the image's x, y, z (per radian) and a shift in x, y (per angstrom).
+
+    A turn about x or y moves a point off the slice by the angle times its y or x, one about z along its circle. By
+    differences over half a grid point either way: trilinear interpolation's own derivative jumps between grid cells.
+    """
+    half_point = 0.5 / OVERSAMPLING
+    x, y = plane.index_xy.to(ctf.dtype).unbind(1)
+    radius = plane.radius.clamp_min(1.0)
+    on_slice = slice_coordinates(fit.rotation, plane)
+
+    def change_towards(direction: Float[Tensor, "n _ 3"]) -> Complex[Tensor, "n points"]:
+        ahead, behind = (grid.at(on_slice + sign * half_point * direction) for sign in (1, -1))
+        return (ahead - behind) / (2 * half_point)
+
+    along_view = change_towards(fit.rotation[:, 2:])
+    along_circle = change_towards(torch.stack([y, -x], dim=1) / radius[:, None] @ fit.rotation[:, :2])
+    turns = torch.stack([-y * along_view, x * along_view, radius * along_circle], dim=1)
+    # CTF and phase stay with the image
+    turns = turns * form_image(torch.ones_like(fit.model), ctf, fit.shift_angstrom, plane)[:, None]
+    shifts = fit.model[:, None] * (2j * torch.pi * plane.frequency_per_angstrom.mT)
+    return torch.cat([turns, shifts], dim=1)
+
+
+def newton_step(
+    fit: PoseFit,
+    measured: Complex[Tensor, "n points"],
+    ctf: Float[Tensor, "n points"],
+    grid: FourierGrid,
+    plane: HalfPlane,
+    particle_radius_angstrom: float,
+) -> PoseFit:
+    """One step for every particle; where it does not bring the model closer to the image, the pose stays.
+
+    measured, ctf: both over the noise's standard deviation, so that a distance is a log-likelihood.
+    """
+    residual, derivatives = measured - fit.model, pose_derivatives(fit, ctf, grid, plane)
+    curvature = (derivatives.conj() @ derivatives.mT).real
+    slope = (derivatives.conj() @ residual[..., None]).real
+    diagonal = curvature.diagonal(dim1=1, dim2=2)
+    step = torch.linalg.solve(curvature + torch.diag_embed(DAMPING * diagonal + 1e-6), slope)[..., 0]
+    longest = LONGEST_TURN_CYCLES * plane.extent_angstrom / (grid.radius * particle_radius_angstrom)
+    step = step * (longest / step[:, :3].norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1.0)
+    tried = fit_at(perturb_rotation(fit.rotation, step[:, :3]), fit.shift_angstrom + step[:, 3:], ctf, grid, plane)
+    better = (measured - tried.model).abs().square().sum(dim=1) < residual.abs().square().sum(dim=1)
+    return PoseFit(
+        torch.where(better[:, None, None], tried.rotation, fit.rotation),
+        torch.where(better[:, None], tried.shift_angstrom, fit.shift_angstrom),
+        torch.where(better[:, None], tried.model, fit.model),
+    )
