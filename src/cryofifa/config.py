@@ -48,6 +48,7 @@ class EncoderSettings:
     omega: float = 2.0
     learning_rate: float = 1e-3  # measured likewise, 38 s, gpcr and ribosome: 7.4 and 10.9 degrees; 5e-4: 8.3 and 12.6
     augmentation: Augmentation = "8x45"  # in-plane turns of the copies, each also mirrored; Extended Data Table 2
+    heads: int = 1  # rotations predicted from one image, the best of which counts; the paper has one
     random_turns: int = 8  # of "random", per particle and epoch; Extended Data Table 2
     imagined: int = 2  # per real particle; measured on ribosome, amortized, 180 s: 1, 2, 4 give 68, 47, 53 degrees
 
@@ -188,7 +189,7 @@ class Config:
             "diameter must be positive": _positive(self.diameter_angstrom),
             "start resolution must be positive": _positive(self.start_resolution_angstrom),
             "end resolution must be positive": _positive(self.end_resolution_angstrom),
-            "[encoder] random_turns must be positive": self.encoder.random_turns > 0,
+            "[encoder] random_turns and heads must be positive": min(self.encoder.random_turns, self.encoder.heads) > 0,
             "[curriculum] counts must be positive": min(
                 c.mask_steps, c.starts, c.visits, c.fewest_epochs, c.most_particles, self.amortized.visits
             )

@@ -6,10 +6,16 @@ import torch
 from cryofifa.model.pose_encoder import PoseEncoder, ResidualBlock
 
 
-def encoder(box_size: int, stages: int = 3) -> PoseEncoder:
+def encoder(box_size: int, stages: int = 3, heads: int = 1) -> PoseEncoder:
     torch.manual_seed(0)
     return PoseEncoder(
-        box_size=box_size, channels=4, stages=stages, feature_width=16, omega=5.0, shift_scale_angstrom=6.0
+        box_size=box_size,
+        channels=4,
+        stages=stages,
+        feature_width=16,
+        omega=5.0,
+        heads=heads,
+        shift_scale_angstrom=6.0,
     )
 
 
@@ -18,12 +24,14 @@ def images(count: int, box: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("box", [16, 20, 24, 32, 48, 64])
-@pytest.mark.parametrize("stages", [2, 3])
-def test_rotations_are_proper_for_any_box(box, stages):
-    rotation, shift = encoder(box, stages)(images(3, box))
-    assert rotation.shape == (3, 3, 3)
-    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).repeat(3, 1, 1), atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(3))
+@pytest.mark.parametrize(("stages", "heads"), [(2, 1), (3, 1), (3, 4)])
+def test_rotations_are_proper_for_any_box(box, stages, heads):
+    rotation, shift = encoder(box, stages, heads)(images(3, box))
+    assert rotation.shape == (3, heads, 3, 3)
+    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand_as(rotation), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(3, heads))
+    if heads > 1:
+        assert bool(((rotation[:, 0] - rotation[:, 1]).abs() > 0.1).any())
     torch.testing.assert_close(shift, torch.zeros(3, 2))  # a fresh network believes that particles are centred
 
 

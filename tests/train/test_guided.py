@@ -61,6 +61,7 @@ ENCODER = {
     "stages": 2,
     "feature_width": 16,
     "omega": 5.0,
+    "heads": 1,
     "shift_scale_angstrom": SHIFT_RANGE_ANGSTROM / 3,
 }
 
@@ -181,7 +182,7 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
             copy = taught if len(images) == COUNT else asked
             rotation = COPIES.pose_of_copy(ROTATION[:, None].expand(-1, copy.shape[1], -1, -1), copy)
             shift = COPIES.shift_of_copy(SHIFT[:, None].expand(-1, copy.shape[1], -1), copy)
-            return rotation.flatten(0, 1), shift.flatten(0, 1)
+            return rotation.flatten(0, 1)[:, None], shift.flatten(0, 1)
 
     perfect = replace(search, search=replace(search.search, shift_range_angstrom=100.0))
     object.__setattr__(perfect, "encoder", Oracle(**ENCODER | {"shift_scale_angstrom": 1.0}))
@@ -201,23 +202,26 @@ def test_the_same_draws_give_the_same_poses(world):
     assert torch.equal(one.shift_angstrom, two.shift_angstrom)
 
 
-def test_amortized_takes_the_copy_whose_prediction_fits_best(world):
-    """An encoder that is right about one copy only is believed for that copy."""
+def test_amortized_takes_the_copy_and_the_head_whose_prediction_fits_best(world):
+    """An encoder of two heads, one of which is right about one copy only, is believed for that copy and head."""
     image, grid = world
-    right = 5
+    right, right_head = 5, 1
 
     class OneCopyOnly(PoseEncoder):
         def forward(self, values):
             if len(values) == COUNT:  # the gradient pass, on the winners
                 good = COPIES.pose_of_copy(ROTATION, torch.full((COUNT,), right))
-                return good, COPIES.shift_of_copy(SHIFT, torch.full((COUNT,), right))
-            rotation = random_rotations(COUNT * 8, seed=9).reshape(COUNT, 8, 3, 3)
+                return torch.stack([good.roll(1, 0), good], dim=1), COPIES.shift_of_copy(
+                    SHIFT, torch.full((COUNT,), right)
+                )
+            rotation = random_rotations(COUNT * 8 * 2, seed=9).reshape(COUNT, 8, 2, 3, 3)
             shift = torch.zeros(COUNT, 8, 2)
-            rotation[:, right] = COPIES.pose_of_copy(ROTATION, torch.full((COUNT,), right))
+            rotation[:, right, right_head] = COPIES.pose_of_copy(ROTATION, torch.full((COUNT,), right))
             shift[:, right] = COPIES.shift_of_copy(SHIFT, torch.full((COUNT,), right))
             return rotation.flatten(0, 1), shift.flatten(0, 1)
 
-    search = AmortizedInference(encoder=OneCopyOnly(**ENCODER), encoder_input=encoder_input, imagined=0, seed=0)
+    two_heads = OneCopyOnly(**ENCODER | {"heads": 2})
+    search = AmortizedInference(encoder=two_heads, encoder_input=encoder_input, imagined=0, seed=0)
     batch = minibatch(image, ROTATION, SHIFT)
     found = infer(search, batch, grid)
     torch.testing.assert_close(found.rotation, ROTATION, atol=1e-5, rtol=1e-4)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from known_volumes import angles_degree, microscope_ctf, random_rotations
 
+from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.particles.augment import Copies
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.particles.pseudo_protein import pseudo_protein
@@ -18,7 +19,7 @@ from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import in_plane_rotation, twist_about_view_radian
 from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.teaching import fundamental_copy, imagined_particles
+from cryofifa.train.teaching import Lesson, fundamental_copy, imagined_particles
 
 COUNT, SIZE, PIXEL, MASK_RADIUS = 200, 32, 5.0, 14.0
 ROTATION = random_rotations(COUNT, seed=5)
@@ -113,3 +114,23 @@ def test_imagined_particles_depend_on_the_particle_and_the_epoch_alone(grid):
     torch.testing.assert_close(some.image, every.image.reshape(20, 2, 2, SIZE, SIZE)[[7, 3]].flatten(0, 1))
     assert torch.equal(some.rotation, every.rotation.reshape(20, 2, 3, 3)[[7, 3]].flatten(0, 1))
     assert not torch.equal(imagine(minibatch(torch.arange(20)), grid, epoch=1).rotation, every.rotation)
+
+
+def test_the_best_head_is_taught_and_the_others_are_drawn_along_a_little():
+    """A loss of nearly nothing where one of the heads is right, whichever it is; the others feel a small pull."""
+    wrong = random_rotations(COUNT, seed=8).requires_grad_()
+
+    class TwoHeads(PoseEncoder):
+        def forward(self, images):
+            first = torch.arange(len(images)) % 2 == 0
+            one = torch.where(first[:, None, None], ROTATION, wrong)
+            other = torch.where(first[:, None, None], wrong, ROTATION)
+            return torch.stack([one, other], dim=1), torch.zeros(len(images), 2)
+
+    encoder = TwoHeads(box_size=8, channels=2, stages=1, feature_width=4, omega=2.0, heads=2, shift_scale_angstrom=1.0)
+    loss = Lesson(torch.zeros(COUNT, 2, 8, 8), ROTATION, torch.zeros(COUNT, 2)).loss(encoder)
+    alone = (wrong - ROTATION).square().sum((-1, -2)).mean()
+    assert 0 < float(loss.detach()) < 0.05 * float(alone.detach())
+    loss.backward()
+    assert wrong.grad is not None
+    assert bool((wrong.grad.abs().sum((1, 2)) > 0).all())

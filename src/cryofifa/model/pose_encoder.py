@@ -76,7 +76,10 @@ def sine_head(feature_width: int, outputs: int, omega: float, *, starts_at_zero:
 
 
 class PoseEncoder(nn.Module):
-    """Two-channel image (particle, low-passed particle) -> rotation_volume_to_image and shift in angstrom."""
+    """Two-channel image (particle, low-passed particle) -> rotation_volume_to_image and shift in angstrom.
+
+    heads: rotations predicted from one image, of which the best counts; the paper has one.
+    """
 
     def __init__(
         self,
@@ -86,21 +89,22 @@ class PoseEncoder(nn.Module):
         stages: int,
         feature_width: int,
         omega: float,
+        heads: int,
         shift_scale_angstrom: float,
     ) -> None:
         super().__init__()
         self.features = ImageFeatures(
             inputs=2, box_size=box_size, channels=channels, stages=stages, feature_width=feature_width, omega=omega
         )
-        self.rotation_head = sine_head(feature_width, 6, omega, starts_at_zero=False)
+        self.rotation_head = sine_head(feature_width, 6 * heads, omega, starts_at_zero=False)
         # a fresh network believes that particles are centred
         self.translation_head = sine_head(feature_width, 2, omega, starts_at_zero=True)
         self.shift_scale_angstrom = shift_scale_angstrom
 
     def forward(
         self, image: Float[Tensor, "copies 2 y x"]
-    ) -> tuple[Float[Tensor, "copies 3 3"], Float[Tensor, "copies 2"]]:
+    ) -> tuple[Float[Tensor, "copies heads 3 3"], Float[Tensor, "copies 2"]]:
         """R_E and T_E of the paper."""
         features = self.features(image)
-        rotation = rotation_from_six_numbers(self.rotation_head(features))
+        rotation = rotation_from_six_numbers(self.rotation_head(features).unflatten(1, (-1, 6)))
         return rotation, self.translation_head(features) * self.shift_scale_angstrom

@@ -85,5 +85,6 @@ def encoder_of(settings: EncoderSettings, box_size: int, shift_range_angstrom: f
         stages=settings.stages,
         feature_width=settings.feature_width,
         omega=settings.omega,
+        heads=settings.heads,
         shift_scale_angstrom=shift_range_angstrom / 3,
     )

@@ -47,10 +47,11 @@ class AmortizedInference:
     ) -> InferredPoses:
         """The best copy's prediction, with gradient; disturbed a little in the early epochs."""
         assert seen is not None, "without the encoder there is no pose"
-        winner = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid).copy
-        rotation, shift = self.encoder(seen.images(winner)[:, 0])
-        rotation = seen.copies.pose_of_image(rotation[:, None], winner)[:, 0]
-        shift = seen.copies.shift_of_image(shift[:, None], winner)[:, 0]
+        winner = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid)
+        rotation, shift = self.encoder(seen.images(winner.copy)[:, 0])
+        rotation = rotation.take_along_dim(winner.head[:, None, None, None], dim=1)
+        rotation = seen.copies.pose_of_image(rotation, winner.copy)[:, 0]
+        shift = seen.copies.shift_of_image(shift[:, None], winner.copy)[:, 0]
         draws = RandomDraws(self.seed, "imagined", epoch)
         taught = imagined_loss(self.encoder, batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
         if stage.disturbance_degree > 0:

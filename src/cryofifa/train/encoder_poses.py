@@ -1,4 +1,4 @@
-"""Poses by the encoder alone: its prediction on every copy of a particle, of which the decoder chooses the best."""
+"""Poses by the encoder alone: its predictions on every copy of a particle, of which the decoder chooses the best."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from cryofifa.train.augmentation import CopiedImages
 
 @dataclass(frozen=True)
 class EncoderPoses:
-    """The winning copy of each particle, and the pose of the particle that was predicted from it."""
+    """The winning copy and head of each particle, and the pose of the particle that was predicted from it."""
 
     copy: Int[Tensor, "n 1"]
+    head: Int[Tensor, " n"]
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
 
@@ -44,10 +45,14 @@ def best_of_copies(
     encoder.eval()
     rotation, shift = encoder(seen.images(copy).flatten(0, 1))
     encoder.train(was_training)
-    rotation = seen.copies.pose_of_image(rotation.reshape(n, count, 3, 3), copy)
-    shift = seen.copies.shift_of_image(shift.reshape(n, count, 2), copy)
+    # one candidate per copy and head, the heads of a copy side by side
+    heads = rotation.shape[1]
+    copy = copy.repeat_interleave(heads, 1)
+    candidates = copy.shape[1]
+    rotation = seen.copies.pose_of_image(rotation.reshape(n, candidates, 3, 3), copy)
+    shift = seen.copies.shift_of_image(shift.reshape(n, count, 2).repeat_interleave(heads, 1), copy)
     predicted = form_image(
-        grid.slices(rotation.flatten(0, 1), plane), ctf.repeat_interleave(count, 0), shift.flatten(0, 1), plane
-    ).reshape(n, count, -1)
+        grid.slices(rotation.flatten(0, 1), plane), ctf.repeat_interleave(candidates, 0), shift.flatten(0, 1), plane
+    ).reshape(n, candidates, -1)
     best = (predicted - measured[:, None]).abs().square().sum(-1).argmin(dim=1)
-    return EncoderPoses(best[:, None], rotation[particles, best], shift[particles, best])
+    return EncoderPoses((best // heads)[:, None], best % heads, rotation[particles, best], shift[particles, best])

@@ -49,7 +49,7 @@ class GuidedInference:
         return replace(found, teaching_loss=lesson.loss(self.encoder) + imagined)
 
     @torch.no_grad()
-    def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n copies 3 3"]:
+    def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n proposed 3 3"]:
         """The encoder's predictions: on the copy that it should know if memory is right, and on random others."""
         others = self.search.settings.encoder_copies - 1
         copy = torch.cat(
@@ -62,4 +62,5 @@ class GuidedInference:
         self.encoder.eval()
         rotation, _ = self.encoder(seen.images(copy).flatten(0, 1))
         self.encoder.train()
+        copy = copy.repeat_interleave(rotation.shape[1], 1)
         return seen.copies.pose_of_image(rotation.reshape(*copy.shape, 3, 3), copy)

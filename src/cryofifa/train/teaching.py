@@ -29,6 +29,7 @@ from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
 
+OTHER_HEADS = 0.05  # weight of the mean over heads beside the best (Rupprecht et al. 2017)
 SHIFT_WEIGHT = 0.3  # of the squared shift error, in units of the encoder's shift scale, beside the rotation's; measured
 
 # masked images -> the encoder's two channels
@@ -44,13 +45,15 @@ class Lesson:
     shift_angstrom: Float[Tensor, "n 2"]
 
     def loss(self, encoder: PoseEncoder) -> Float[Tensor, ""]:
-        """Squared Frobenius distance of the rotations, and squared error of the shifts in the encoder's own scale.
+        """Squared Frobenius distance of the best head's rotations, and squared error of the shifts in their own scale.
 
         A lesson is a batch of its own: real and imagined particles each have their own batch statistics, or the encoder
         tells them apart instead of learning (measured on ribosome, amortized: mixed, it never leaves the start).
         """
         rotation, shift = encoder(self.image)
-        rotation_loss = (rotation - self.rotation).square().sum((-1, -2)).mean()
+        by_head = (rotation - self.rotation[:, None]).square().sum((-1, -2))
+        # the others are drawn along a little, or a head that never wins would never learn to
+        rotation_loss = ((1 - OTHER_HEADS) * by_head.amin(dim=1) + OTHER_HEADS * by_head.mean(dim=1)).mean()
         shift_loss = ((shift - self.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
         return rotation_loss + SHIFT_WEIGHT * shift_loss
 
