@@ -25,7 +25,8 @@ class Part:
 
 
 PARTS = (
-    Part("disturbance", "amortized", {"poses disturbed": {}, "off": {"amortized": {"disturbance_degree": 0.0}}}),
+    Part("disturbance", "amortized", {"poses disturbed": {"amortized": {"disturbance_degree": 10.0}}, "off": {}}),
+    Part("heads", "amortized", {"4 heads": {}, "1 head": {"encoder": {"heads": 1}}}),
     Part("imagined", "amortized", {"imagined particles": {}, "off": {"encoder": {"imagined": 0}}}),
     Part(
         "augmentation",

@@ -69,6 +69,7 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "width-128": {"feature_width": 128},
     "width-512": {"feature_width": 512},
     "heads-4": {"heads": 4},
+    "heads-8": {"heads": 8},
 }
 # of "every-copy": imagined poses are uniform over all rotations, and so are their copies', so the image itself will do
 ITSELF = Copies(torch.zeros(1, 0), 4, torch.eye(3)[None, None])

@@ -142,3 +142,10 @@ def test_presets_are_listed_as_the_table(capsys):
         assert " / ".join(f"{start} - {end}" for start, end in zip(starts, ends, strict=True)) in line
         assert wanted["Particle number"].replace(",", "") in line
         assert line.endswith(AUGMENTATION[wanted["Augmentation"]][0])
+
+
+def test_a_preset_is_the_papers_method_and_not_our_own_additions():
+    for preset in PRESETS.values():
+        config = preset.config()
+        assert config.encoder.heads == 1
+        assert config.amortized.disturbance_degree > 0

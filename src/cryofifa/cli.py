@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
     add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
+    add("--mask", metavar="FILE", help="map of 0 to 1 in which the halves are compared (default: made from the map)")
+    add("--quick", action="store_true", help="one start instead of several: faster, and nothing confirms the poses")
     add("--preset", choices=tuple(PRESETS), metavar="NAME", help="the paper's recipe for a set (`cryofifa presets`)")
     add("--config", type=Path, metavar="FILE", help="TOML file with settings of the method")
     add("--dry-run", action="store_true", help="print the resolved plan and touch nothing")
@@ -143,6 +145,8 @@ def _config(options: argparse.Namespace) -> Config:
         "start_resolution_angstrom": options.start_resolution,
         "end_resolution_angstrom": options.end_resolution,
         "invert": options.invert,
+        "mask_file": options.mask,
+        "curriculum": {"starts": 1} if options.quick else None,
     }
     return config.changed(**{name: value for name, value in given.items() if value is not None})
 
@@ -166,6 +170,9 @@ def _reconstruct(options: argparse.Namespace) -> None:
 
 def _print_result(result: Reconstruction) -> None:
     print(f"map     {result.folder.map}\nposes   {result.folder.particles}\nreport  {result.report}")
+    resolution = result.resolution_fsc0143_angstrom
+    reached = "" if resolution is None else f", half maps agree to {resolution:.1f} A"
+    print(f"verdict {result.verdict}{reached}: {'; '.join(result.verdict_reasons)}")
 
 
 def _presets(_: argparse.Namespace) -> None:

@@ -143,5 +143,6 @@ def _polish(trained: TrainedRun, images: ParticleImages, state: PolishState, pro
         plan.shift_range_angstrom,
     )
     reference, _ = read_map(trained.folder.map)
-    resolution = read_json(trained.folder.summary)["resolution_fsc0143_angstrom"]
+    summary = read_json(trained.folder.summary)
+    resolution = summary["resolution_fsc0143_angstrom"] or summary["shared_resolution_angstrom"]
     matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)

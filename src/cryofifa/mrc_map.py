@@ -49,6 +49,33 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
     return torch.from_numpy(values.astype(np.float32)), round(sizes[0], 5)
 
 
+def read_like(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
+    """A map that must lie on the same grid as another.
+
+    Raises:
+        InputError: if it does not, or cannot be read.
+    """
+    found, pixel_size = read_map(path)
+    if found.shape[-1] != box_size or abs(pixel_size / pixel_size_angstrom - 1) > 1e-3:
+        raise InputError(
+            f"{path}: {found.shape[-1]} px of {pixel_size:g} A, but wanted are {box_size} px of "
+            f"{pixel_size_angstrom:g} A; give one on the same grid"
+        )
+    return found
+
+
+def read_mask(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
+    """A mask on a map's grid.
+
+    Raises:
+        InputError: if it lies on another grid, or is not a mask with values from 0 to 1.
+    """
+    mask = read_like(path, box_size, pixel_size_angstrom)
+    if float(mask.min()) < -1e-3 or not 0.5 < float(mask.max()) <= 1.001:
+        raise InputError(f"{path}: values from {mask.min():g} to {mask.max():g} are no mask; they must go from 0 to 1")
+    return torch.clamp(mask, 0, 1)
+
+
 def map_to_write(path: Path) -> Path:
     """The path, checked before long work: what ends there must not fail for its name.
 

@@ -9,16 +9,18 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
 from cryofifa.particles.particle_radius import radius_of_half_maps
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
+from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.results.compare_poses import compare_poses
+from cryofifa.results.fsc import first_crossing_angstrom
 from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import stage_at
@@ -32,7 +34,7 @@ from cryofifa.train.training_loop import WorkingSet, tensors_under
 from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
-AGREEING_DEGREE = 20.0  # median rotation between two starts' poses, after alignment, under which they agree
+AGREEING_DEGREE = 20.0  # median rotation between a start's poses and the last, after alignment, under which they agree
 
 
 @dataclass
@@ -145,11 +147,17 @@ class Phases:
         self.log.epoch(record)
         return record
 
-    def agreeing_starts(self) -> int:
-        """How many of the starts, the one that went on included, came to the same poses."""
-        order = sorted(range(len(self.starts)), key=lambda which: which != self._best_start)
-        chosen, *others = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in order)
-        return 1 + sum(compare_poses(other, chosen).median_rotation_error_degree < AGREEING_DEGREE for other in others)
+    def agreeing_starts(self, rotation: Float[Tensor, "n 3 3"]) -> int:
+        """How many of the starts, the one that went on included, were halfway near the poses of the end.
+
+        Two starts halfway are both far from the end and so farther from each other: measured on gpcr, 13 and 14 degrees
+        from the end, but over 20 apart.
+        """
+        chosen = self._ab_initio_rows()
+        found = _as_pose_table(rotation[chosen])
+        others = [which for which in range(len(self.starts)) if which != self._best_start]
+        starts = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in others)
+        return 1 + sum(compare_poses(start, found).median_rotation_error_degree < AGREEING_DEGREE for start in starts)
 
     def polish_poses(self, trained: AbInitio | LocalRefinement, progress: Progress) -> PolishState:
         """Projection matching of all particles, each half against its own map, and their scores against the other's."""
@@ -204,6 +212,13 @@ class Phases:
             radius = radius_of_half_maps(maps.half_1, maps.half_2, radius_pixel) * plane.pixel_size_angstrom
         return maps, radius
 
+    def mask_of(self, maps: HalfMaps) -> Float[Tensor, "z y x"]:
+        """A soft mask that follows the map, on its grid."""
+        pixel_size = self.images.pixel_size_angstrom
+        resolution = first_crossing_angstrom(maps.fsc, 0.143, maps.combined.shape[-1] * pixel_size)
+        sphere = self.config.image.volume_mask_pixel(self.plan.particle_radius_angstrom, pixel_size)
+        return mask_of_map(maps.combined, pixel_size, resolution, *sphere)
+
     def decoder_map(self, trained: AbInitio | LocalRefinement) -> Tensor:
         """What the network itself believes, on the input's grid and in the final map's scale."""
         plan = self.plan
@@ -211,11 +226,15 @@ class Phases:
         return decoder_density(trained.decoder, plan, radius, plan.box_size, plan.pixel_size_angstrom)
 
     def _working_set(self, frame: Frame) -> WorkingSet:
-        everyone = torch.arange(len(self.images.table))
-        chosen = RandomDraws(self.config.seed, "subset").order(everyone)[: self.plan.ab_initio_particles].sort().values
+        chosen = self._ab_initio_rows()
         image = self.images.all_in_frame(chosen.numpy(), frame)
         ctf = self.images.ctf_parameters()[chosen].to(self.device)
         return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
+
+    def _ab_initio_rows(self) -> Int[Tensor, " chosen"]:
+        """The random subset that takes part in ab initio."""
+        everyone = torch.arange(len(self.images.table))
+        return RandomDraws(self.config.seed, "subset").order(everyone)[: self.plan.ab_initio_particles].sort().values
 
     def _first_polish_state(self, trained: AbInitio | LocalRefinement) -> PolishState:
         half = half_sets(self.images.table, self.config.seed, self.log.warning)

@@ -41,6 +41,12 @@ class RunPlan:
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
 
     @property
+    def shared_resolution_angstrom(self) -> float:
+        """Down to it both halves of the particles have one network in common."""
+        curriculum = self.refinement or self.curriculum
+        return self.ab_initio_frame.extent_angstrom / curriculum.end_radius
+
+    @property
     def memory_gib(self) -> float:
         """Rough peak: images of both frames, grids of the final map (three sums, transforms, two halves)."""
         images = self.ab_initio_particles * self.ab_initio_frame.box_size**2 * 4
@@ -129,6 +135,9 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     end = config.end_resolution_angstrom
     if end is None:
         end = radius / config.curriculum.end_cycles
+        if config.pose_mode == "guided":
+            # but a small particle needs more than one octave
+            end = max(end, min(config.polish.split_resolution_angstrom, start / 2))
     end = max(end, 2 * pixel_size)
     if start <= end:
         raise InputError(

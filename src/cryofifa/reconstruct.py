@@ -12,15 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from cryofifa.config import Config
 from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_mask
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.phases import Phases
 from cryofifa.plan import RunPlan, plan_run
+from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.junk import split_scores
 from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
 from cryofifa.run_folder import RunFolder, run_settings
@@ -65,14 +69,17 @@ def reconstruct(
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
         maps, particle_radius_angstrom = phases.final_map(poses, taken)
+        mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
         results = RunResults(
             plan=phases.plan,
             maps=maps,
+            mask=mask,
+            curves=masked_fsc(*maps.unfiltered, mask, config.seed),
             decoder_map=phases.decoder_map(trained),
             poses=poses,
             kept=kept,
             particle_radius_angstrom=particle_radius_angstrom,
-            agreeing_starts=phases.agreeing_starts(),
+            agreeing_starts=phases.agreeing_starts(poses.rotation),
             history=phases.history,
             timings=phases.timings,
             warnings=log.warnings,
@@ -87,6 +94,7 @@ class Prepared:
     images: ParticleImages
     plan: RunPlan
     device: torch.device
+    mask: Float[Tensor, "z y x"] | None
     warnings: tuple[str, ...]
 
 
@@ -121,7 +129,10 @@ def prepare(
             "the input says that its images have inverted contrast (blob/sign -1), which is undone here; "
             "a STAR file cannot say so, so other programs need inverted images"
         )
-    return Prepared(images, plan_run(config, table, survey), device, tuple(warnings))
+    mask = None
+    if config.mask_file is not None:
+        mask = read_mask(Path(config.mask_file), table.box_size, table.reference_pixel_size_angstrom)
+    return Prepared(images, plan_run(config, table, survey), device, mask, tuple(warnings))
 
 
 def device_of(name: str) -> torch.device:

@@ -37,6 +37,10 @@ class RunFolder:
         return self.path / "half1.mrc", self.path / "half2.mrc"
 
     @property
+    def mask(self) -> Path:
+        return self.path / "mask.mrc"
+
+    @property
     def decoder_map(self) -> Path:
         return self.path / "decoder.mrc"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryofifa.errors import InputError
-from cryofifa.mrc_map import map_to_write, write_map
+from cryofifa.mrc_map import map_to_write, read_mask, write_map
 from cryofifa.physics.shells import shell_amplitude
 from cryofifa.results.deepemhancer import run_deepemhancer
 from cryofifa.results.fsc import first_crossing_angstrom, in_mask, read_fsc_csv, resample_fsc
@@ -17,7 +17,7 @@ from cryofifa.results.sharpening import (
     guinier_b_factor,
     sharpen_volume,
 )
-from cryofifa.results.unfiltered_maps import read_mask, read_unfiltered, run_of
+from cryofifa.results.unfiltered_maps import read_unfiltered, run_of
 
 FSC_THRESHOLD = 0.143  # of the resolution at which the low-pass begins
 LARGEST_B_FACTOR = 2000.0  # square angstrom; no map has more, and larger ones overflow; our choice
@@ -68,7 +68,7 @@ def sharpen(
     pixel_size, size = maps.pixel_size_angstrom, maps.combined.shape[-1]
     mask, fsc = maps.mask, maps.fsc
     if mask_file is not None:
-        mask = read_mask(Path(mask_file), maps.combined, pixel_size)
+        mask = read_mask(Path(mask_file), maps.combined.shape[-1], pixel_size)
         fsc = maps.fsc_within(mask)
     if fsc_file is not None:
         fsc = resample_fsc(*read_fsc_csv(Path(fsc_file)), size // 2 + 1, maps.box_angstrom)

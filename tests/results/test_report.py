@@ -85,6 +85,10 @@ def make_contents() -> ReportContents:
         map_volume=random.normal(size=(size, size, size)),
         pixel_size_angstrom=3.0,
         fsc=np.linspace(1, 0, size // 2 + 1),
+        fsc_masked=np.linspace(1, 0.1, size // 2 + 1),
+        fsc_unmasked=np.linspace(0.9, 0, size // 2 + 1),
+        fsc_randomised=np.linspace(0.3, 0, size // 2 + 1),
+        shared_resolution_angstrom=20.0,
         resolution_0143_angstrom=7.0,
         resolution_05_angstrom=12.0,
         nyquist_angstrom=6.0,
@@ -97,6 +101,8 @@ def make_contents() -> ReportContents:
         versions={"cryofifa": "0.1.0"},
         settings_toml="epochs = 8\n",
         warnings=[],
+        verdict="doubtful",
+        verdict_reasons=["no second start came to the same poses"],
         health=[HealthSign("Pose change", "1.2°", True, "small")],
         facts=[("Particles", "300")],
     )
@@ -167,7 +173,7 @@ def test_none_nan_and_emptiness_do_not_break_it(contents: ReportContents) -> Non
     odd = replace(
         contents,
         map_volume=np.full((6, 6, 6), np.nan),
-        fsc=np.full(4, np.nan),
+        **dict.fromkeys(("fsc", "fsc_masked", "fsc_unmasked", "fsc_randomised"), np.full(4, np.nan)),
         resolution_0143_angstrom=None,
         resolution_05_angstrom=math.nan,
         rotation_volume_to_image=np.full((4, 3, 3), np.nan),
@@ -177,7 +183,7 @@ def test_none_nan_and_emptiness_do_not_break_it(contents: ReportContents) -> Non
     )
     empty = replace(
         odd,
-        fsc=np.zeros(0),
+        **dict.fromkeys(("fsc", "fsc_masked", "fsc_unmasked", "fsc_randomised"), np.zeros(0)),
         history=[],
         rotation_volume_to_image=np.zeros((0, 3, 3)),
         score=np.zeros(0),

@@ -65,7 +65,15 @@ def fsc_figure(contents: ReportContents, ink: Ink) -> bytes:
                 color=ink.text, fontsize=9,
             )  # fmt: skip
     if np.isfinite(contents.fsc).any():
-        axes.plot(frequency, contents.fsc, color=ink.first, linewidth=2)
+        axes.axvline(1 / contents.shared_resolution_angstrom, color=ink.text, linewidth=0.8, linestyle=":")
+        axes.plot(frequency, contents.fsc, color=ink.first, linewidth=2, label="corrected")
+        for name, curve, colour in (
+            ("masked", contents.fsc_masked, ink.stack[1]),
+            ("unmasked", contents.fsc_unmasked, ink.stack[4]),
+            ("random phases", contents.fsc_randomised, ink.stack[3]),
+        ):
+            axes.plot(frequency, curve, color=colour, linewidth=1, label=name)
+        axes.legend(frameon=False, fontsize=8, labelcolor=ink.text)
     else:
         _say(axes, "no half maps", ink)
     axes.set_xlim(0, nyquist)

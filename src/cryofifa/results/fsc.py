@@ -1,6 +1,7 @@
 """Fourier shell correlation: FSC(s) = Re sum_s A B* / sqrt(sum_s |A|^2 sum_s |B|^2)."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +60,21 @@ def first_crossing_angstrom(curve: Float[Tensor, " shells"], threshold: float, b
     return box_angstrom / (len(values) - 1)
 
 
-def write_fsc_csv(path: Path, curve: Float[Tensor, " shells"], box_angstrom: float) -> None:
-    """Write columns shell, resolution_angstrom, frequency_per_angstrom, fsc; all at once."""
+def write_fsc_csv(
+    path: Path,
+    curve: Float[Tensor, " shells"],
+    box_angstrom: float,
+    others: Mapping[str, Float[Tensor, " shells"]] | None = None,
+) -> None:
+    """Write columns shell, resolution_angstrom, frequency_per_angstrom, fsc, and fsc_NAME of others; all at once."""
+    columns = {"fsc": curve, **{f"fsc_{name}": other for name, other in (others or {}).items()}}
     with atomic_path(Path(path)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["shell", "resolution_angstrom", "frequency_per_angstrom", "fsc"])
-        for shell, value in enumerate(curve.tolist()):
+        writer.writerow(["shell", "resolution_angstrom", "frequency_per_angstrom", *columns])
+        for shell, values in enumerate(torch.stack(list(columns.values()), dim=1).tolist()):
             resolution = f"{box_angstrom / shell:.4f}" if shell else "inf"
-            writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", f"{value:.6f}"])
+            numbers = (f"{value:.6f}" for value in values)
+            writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", *numbers])
 
 
 def read_fsc_csv(path: Path) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:

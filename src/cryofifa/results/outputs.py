@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from cryofifa.config import Config, config_as_toml
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.cs_writer import write_particles_cs
-from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
 from cryofifa.particles.star_writer import write_particles_star
 from cryofifa.physics.central_slice import FourierGrid
@@ -28,7 +28,9 @@ from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.plan import RunPlan
 from cryofifa.results.fsc import first_crossing_angstrom, write_fsc_csv
-from cryofifa.results.report import FSC_NOTE, HealthSign, ReportContents, write_report
+from cryofifa.results.gold_standard import MaskedFsc
+from cryofifa.results.report import ReportContents, write_report
+from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
 from cryofifa.results.view_coverage import fourier_sampling
 from cryofifa.run_folder import RunFolder, read_json, write_json
 from cryofifa.train.half_maps import HalfMaps
@@ -36,15 +38,14 @@ from cryofifa.train.projection_matching import PolishState
 from cryofifa.train.run_log import EpochRecord, epoch_record_to_json
 
 EXAMPLES = 8
-SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
-EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
 
 
 @dataclass(frozen=True)
 class Reconstruction:
     """What `reconstruct` returns; everything else lies in the files of `folder`.
 
-    resolution_*: half-map FSC crossings, optimistic because both halves shared one network.
+    resolution_*: crossings of the corrected half-map FSC; None where the verdict is "not converged".
+    shared_resolution_angstrom: down to it both halves had one network in common.
     """
 
     folder: RunFolder
@@ -52,8 +53,11 @@ class Reconstruction:
     kept_particles: int
     pixel_size_angstrom: float
     particle_radius_angstrom: float
-    resolution_fsc0143_angstrom: float
-    resolution_fsc05_angstrom: float
+    verdict: Word
+    verdict_reasons: tuple[str, ...]
+    resolution_fsc0143_angstrom: float | None
+    resolution_fsc05_angstrom: float | None
+    shared_resolution_angstrom: float
     starts: int
     agreeing_starts: int
     pose_change_median_degree: float | None
@@ -70,6 +74,8 @@ class RunResults:
 
     plan: RunPlan
     maps: HalfMaps
+    mask: Float[Tensor, "z y x"]
+    curves: MaskedFsc
     decoder_map: Float[Tensor, "z y x"]
     poses: PolishState
     kept: Bool[np.ndarray, " n"]
@@ -82,13 +88,28 @@ class RunResults:
 
 def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, results: RunResults) -> Reconstruction:
     """Write all files of a run, run.json last: its presence says that the run is finished."""
-    maps, state, pixel_size = results.maps, results.poses, images.pixel_size_angstrom
+    maps, curves, state, pixel_size = results.maps, results.curves, results.poses, images.pixel_size_angstrom
     box_angstrom = maps.combined.shape[-1] * pixel_size
     for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, (maps.half_1, maps.half_2), strict=True)):
         write_map(path, volume.cpu(), pixel_size)
     write_map(folder.decoder_map, results.decoder_map.cpu(), pixel_size)
-    write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom)
+    write_map(folder.mask, results.mask.cpu(), pixel_size)
+    write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom, {name: curve.cpu() for name, curve in vars(curves).items()})
     poses = state.pose_table()
+    resolution_0143, resolution_05 = (
+        first_crossing_angstrom(curves.corrected, level, box_angstrom) for level in (0.143, 0.5)
+    )
+    change = results.history[-1].pose_change_median_degree if results.history else None
+    verdict = verdict_of(
+        Evidence(
+            pose_change_median_degree=change,
+            starts=results.plan.starts,
+            agreeing_starts=results.agreeing_starts,
+            resolution_angstrom=resolution_0143,
+            shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
+            fourier_sampling=fourier_sampling(poses.rotation_volume_to_image),
+        )
+    )
     rows = np.flatnonzero(results.kept)
     kept_table, kept_poses = images.table.select(rows), poses.select(rows)
     write_particles_star(folder.particles, images.table, poses)
@@ -102,16 +123,18 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         kept_particles=len(rows),
         pixel_size_angstrom=pixel_size,
         particle_radius_angstrom=results.particle_radius_angstrom,
-        resolution_fsc0143_angstrom=first_crossing_angstrom(maps.fsc, 0.143, box_angstrom),
-        resolution_fsc05_angstrom=first_crossing_angstrom(maps.fsc, 0.5, box_angstrom),
+        verdict=verdict.word,
+        verdict_reasons=verdict.reasons,
+        resolution_fsc0143_angstrom=resolution_0143 if verdict.resolution_counts else None,
+        resolution_fsc05_angstrom=resolution_05 if verdict.resolution_counts else None,
+        shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
         starts=results.plan.starts,
         agreeing_starts=results.agreeing_starts,
-        pose_change_median_degree=results.history[-1].pose_change_median_degree if results.history else None,
+        pose_change_median_degree=change,
         seconds=sum(results.timings.values()),
     )
-    health = _health(found, poses)
-    write_report(folder.report, _report(config, images, results, found, health))
-    write_json(folder.summary, _summary(found, results, health))
+    write_report(folder.report, _report(config, images, results, found, verdict))
+    write_json(folder.summary, _summary(found, results, verdict))
     return found
 
 
@@ -120,18 +143,18 @@ def read_summary(folder: RunFolder) -> Reconstruction:
     values = read_json(folder.summary)
     names = Reconstruction.__dataclass_fields__.keys() - {"folder"}
     try:
-        return Reconstruction(folder=folder, **{name: values[name] for name in names})
+        known: dict[str, Any] = {name: values[name] for name in names}
     except KeyError as error:
         raise InputError(f"{folder.summary}: has no {error}; delete the folder and start anew") from None
+    return Reconstruction(folder=folder, **{**known, "verdict_reasons": tuple(known["verdict_reasons"])})
 
 
-def _summary(found: Reconstruction, results: RunResults, health: Sequence[HealthSign]) -> dict:
+def _summary(found: Reconstruction, results: RunResults, verdict: Verdict) -> dict:
     values = {name: value for name, value in vars(found).items() if name != "folder"}
     return {
         **values,
-        "fsc_note": FSC_NOTE,
         "hand": "unknown",
-        "health": [vars(sign) for sign in health],
+        "signs": [vars(sign) for sign in verdict.signs],
         "warnings": list(results.warnings),
         "timings_seconds": dict(results.timings),
         "peak_memory_gib": _peak_memory_gib(),
@@ -141,42 +164,8 @@ def _summary(found: Reconstruction, results: RunResults, health: Sequence[Health
     }
 
 
-def _health(result: Reconstruction, poses: PoseTable) -> list[HealthSign]:
-    change = result.pose_change_median_degree
-    sampling = fourier_sampling(poses.rotation_volume_to_image)
-    return [
-        HealthSign(
-            "Poses",
-            "not known" if change is None else f"moved {change:.1f} degrees in the last epoch",
-            None if change is None else change <= SETTLED_DEGREE,
-            "Poses that still move have not converged. Settled poses can still be wrong: compare the map with "
-            "what is known of the particle, and with a second run from another --seed.",
-        ),
-        HealthSign(
-            "Starts",
-            f"{result.agreeing_starts} of {result.starts} agree",
-            True if result.agreeing_starts > 1 else None,
-            "Independent starts from other seeds that came to the same poses early in the run. Several that agree "
-            "speak for a right solution; one alone may still be right: the likeliest one went on, and starts of a "
-            "symmetric particle do not agree even when right.",
-        ),
-        HealthSign(
-            "Views",
-            f"Fourier sampling {sampling:.2f}",
-            sampling >= EVEN_SAMPLING,
-            "1 when all directions are sampled evenly, 0.81 for side views only, near 0 for a single view.",
-        ),
-        HealthSign(
-            "Half maps",
-            f"FSC 0.143 at {result.resolution_fsc0143_angstrom:.1f} A",
-            None,
-            FSC_NOTE,
-        ),
-    ]
-
-
 def _report(
-    config: Config, images: ParticleImages, results: RunResults, found: Reconstruction, health: Sequence[HealthSign]
+    config: Config, images: ParticleImages, results: RunResults, found: Reconstruction, verdict: Verdict
 ) -> ReportContents:
     table, maps = images.table, results.maps
     example_particles, example_projections = _examples(images, results)
@@ -185,7 +174,11 @@ def _report(
         input_path=str(table.source_path),
         map_volume=maps.combined.cpu().numpy(),
         pixel_size_angstrom=found.pixel_size_angstrom,
-        fsc=maps.fsc.cpu().numpy(),
+        fsc=results.curves.corrected.cpu().numpy(),
+        fsc_masked=results.curves.masked.cpu().numpy(),
+        fsc_unmasked=results.curves.unmasked.cpu().numpy(),
+        fsc_randomised=results.curves.randomised.cpu().numpy(),
+        shared_resolution_angstrom=found.shared_resolution_angstrom,
         resolution_0143_angstrom=found.resolution_fsc0143_angstrom,
         resolution_05_angstrom=found.resolution_fsc05_angstrom,
         nyquist_angstrom=2 * found.pixel_size_angstrom,
@@ -198,7 +191,9 @@ def _report(
         versions=_versions(),
         settings_toml=config_as_toml(config),
         warnings=results.warnings,
-        health=health,
+        verdict=verdict.word,
+        verdict_reasons=verdict.reasons,
+        health=verdict.signs,
         facts=[
             ("Particles", f"{found.particles}"),
             ("Kept", f"{found.kept_particles} ({found.kept_particles / found.particles:.0%})"),

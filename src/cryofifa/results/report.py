@@ -16,7 +16,10 @@ from cryofifa.results.view_coverage import fourier_sampling, view_evenness
 
 __all__ = ["HealthSign", "ReportContents", "report_html", "write_report"]
 
-FSC_NOTE = "Both halves were posed with one shared model, so this FSC is optimistic and not a gold-standard resolution."
+FSC_NOTE = (
+    "The two halves of the particles saw one model down to the resolution they share, and each its own map from there: "
+    "their agreement says something beyond it only."
+)
 HAND_NOTE = "The absolute hand is unknown: the mirror image of this map explains the particles just as well."
 LOSS_NOTE = (
     "The loss falls in wrong minima too: never judge a run by it. Look at the map, the pose change and the views."
@@ -79,7 +82,9 @@ def _headline(contents: ReportContents) -> str:
     tiles = [_tile(name, value, "tile key") for name, value in key]
     tiles += [_tile(name, value, "tile") for name, value in contents.facts]
     signs = "".join(_sign(sign) for sign in contents.health)
-    parts = [f'<dl class="tiles">{"".join(tiles)}</dl>']
+    reasons = html.escape("; ".join(contents.verdict_reasons))
+    parts = [f'<p class="verdict"><strong>{html.escape(contents.verdict.capitalize())}</strong>: {reasons}.</p>']
+    parts.append(f'<dl class="tiles">{"".join(tiles)}</dl>')
     parts.append(f'<h3>Can this run be trusted?</h3><ul class="signs">{signs}</ul>' if signs else "")
     if contents.warnings:
         items = "".join(f"<li>{html.escape(warning)}</li>" for warning in contents.warnings)
@@ -131,9 +136,11 @@ def _resolution(contents: ReportContents) -> str:
         _plot("fsc", contents, "FSC curve"),
         f"<p><strong>{FSC_NOTE}</strong></p>",
         _note(
-            f"0.143 is crossed at {_angstrom(contents.resolution_0143_angstrom)}, "
+            f"Corrected, 0.143 is crossed at {_angstrom(contents.resolution_0143_angstrom)}, "
             f"0.5 at {_angstrom(contents.resolution_05_angstrom)}; "
-            f"Nyquist is {_angstrom(contents.nyquist_angstrom)}."
+            f"shared down to {_angstrom(contents.shared_resolution_angstrom)}; "
+            f"Nyquist is {_angstrom(contents.nyquist_angstrom)}. Corrected for what the mask alone correlates: the "
+            "curve of the same maps with random phases (Chen et al. 2013)."
         ),
     )
 

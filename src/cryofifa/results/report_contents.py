@@ -29,7 +29,10 @@ class ReportContents:
     """What one report shows.
 
     map_volume: (z, y, x), density positive.
-    fsc: half-map correlation per shell of the box, shell i at i / (box * pixel size); may be empty.
+    verdict: "converged", "doubtful" or "not converged".
+    fsc: corrected half-map correlation per shell of the box, shell i at i / (box * pixel size); may be empty.
+    fsc_masked, fsc_unmasked, fsc_randomised: what it was made from (`gold_standard.MaskedFsc`).
+    shared_resolution_angstrom: down to it both halves had one model in common.
     resolution_0143_angstrom, resolution_05_angstrom: where the curve crosses; None or NaN if it does not.
     score: one value per particle; score_meaning says in a sentence what it is.
     example_particles, example_projections: (m, y, x) pairs, filtered for the eye by the caller.
@@ -41,6 +44,10 @@ class ReportContents:
     map_volume: Float[np.ndarray, "z y x"]
     pixel_size_angstrom: float
     fsc: Float[np.ndarray, " shells"]
+    fsc_masked: Float[np.ndarray, " shells"]
+    fsc_unmasked: Float[np.ndarray, " shells"]
+    fsc_randomised: Float[np.ndarray, " shells"]
+    shared_resolution_angstrom: float
     resolution_0143_angstrom: float | None
     resolution_05_angstrom: float | None
     nyquist_angstrom: float
@@ -53,6 +60,8 @@ class ReportContents:
     versions: Mapping[str, str]
     settings_toml: str
     warnings: Sequence[str]
+    verdict: str
+    verdict_reasons: Sequence[str]
     health: Sequence[HealthSign]
     facts: Sequence[tuple[str, str]]
     score_meaning: str = "How well a particle agrees with the projection of the map at its pose; more is better."

@@ -25,6 +25,7 @@ p { margin: 8px 0; max-width: 75ch; }
 .tile dt { color: var(--soft); font-size: 0.8rem; }
 .tile dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; }
 .tile.key dd { font-size: 1.35rem; line-height: 1.3; color: var(--accent); }
+.verdict { font-size: 1.15rem; margin: 0 0 14px; }
 .signs { list-style: none; margin: 0; padding: 0; }
 .signs li { display: grid; grid-template-columns: 5.4rem 1fr; gap: 2px 12px; padding: 9px 0;
   border-top: 1px solid var(--line); }

@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.config import ImageSettings
 from cryofifa.errors import InputError
-from cryofifa.mrc_map import read_map
+from cryofifa.mrc_map import read_like, read_map
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import MASK_EDGE_PIXEL, fourier_shell_correlation, in_mask, read_fsc_csv
@@ -80,7 +79,7 @@ def _run_maps(folder: RunFolder) -> UnfilteredMaps:
     if not folder.summary.exists():
         raise InputError(f"{folder.path}: holds no finished run; wait for it, or give a map")
     combined, pixel_size = read_map(folder.map)
-    first, second = (read_like(path, combined, pixel_size) for path in folder.half_maps)
+    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.half_maps)
     fsc, frequency = read_fsc_csv(folder.fsc)
     box_angstrom = combined.shape[-1] * pixel_size
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
@@ -104,33 +103,6 @@ def _other_maps(path: Path) -> UnfilteredMaps:
     # the decoder's map in a run's folder is not the mean of the half maps there
     if beside.summary.exists() or not all(half.exists() for half in beside.half_maps):
         return UnfilteredMaps(combined, None, pixel_size, mask, None)
-    first, second = (read_like(half, combined, pixel_size) for half in beside.half_maps)
+    first, second = (read_like(half, combined.shape[-1], pixel_size) for half in beside.half_maps)
     found = UnfilteredMaps(combined, (first, second), pixel_size, mask, None)
     return UnfilteredMaps(combined, (first, second), pixel_size, mask, found.fsc_within(mask))
-
-
-def read_like(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
-    """A map that must lie on the same grid as another.
-
-    Raises:
-        InputError: if it does not, or cannot be read.
-    """
-    found, pixel_size = read_map(path)
-    if found.shape != volume.shape or abs(pixel_size / pixel_size_angstrom - 1) > 1e-3:
-        raise InputError(
-            f"{path}: {found.shape[-1]} px of {pixel_size:g} A, but the map has {volume.shape[-1]} px of "
-            f"{pixel_size_angstrom:g} A; give one on the same grid"
-        )
-    return found
-
-
-def read_mask(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
-    """A mask on the map's grid.
-
-    Raises:
-        InputError: if it lies on another grid, or is not a mask with values from 0 to 1.
-    """
-    mask = read_like(path, volume, pixel_size_angstrom)
-    if float(mask.min()) < -1e-3 or not 0.5 < float(mask.max()) <= 1.001:
-        raise InputError(f"{path}: values from {mask.min():g} to {mask.max():g} are no mask; they must go from 0 to 1")
-    return torch.clamp(mask, 0, 1)

@@ -30,11 +30,12 @@ def in_blocks(members: Int[Tensor, " m"], size: int) -> tuple[Tensor, ...]:
 
 @dataclass(frozen=True)
 class HalfMaps:
-    """Maps of the two halves, and of all particles, in one box."""
+    """Maps of the two halves, and of all particles, in one box; `unfiltered` are the halves before the Wiener gain."""
 
     half_1: Float[Tensor, "z y x"]
     half_2: Float[Tensor, "z y x"]
     combined: Float[Tensor, "z y x"]
+    unfiltered: tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]
     fsc: Float[Tensor, " shells"]  # of the halves inside the soft spherical mask
 
 
@@ -73,12 +74,14 @@ def solve_half_maps(
     """
     first, second = sums
     mask = spherical_mask(first.box_size, mask_radius_pixel, mask_edge_pixel, first.weight.device)
-    fsc = fourier_shell_correlation(first.volume() * mask, second.volume() * mask)
+    unfiltered = first.volume(), second.volume()
+    fsc = fourier_shell_correlation(*(half * mask for half in unfiltered))
     half_gain = half_map_gain(fsc)
     return HalfMaps(
         first.volume(half_gain),
         second.volume(half_gain),
         (first + second).volume(combined_map_gain(half_gain)),
+        unfiltered,
         fsc,
     )
 

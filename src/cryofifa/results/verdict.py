@@ -1,0 +1,130 @@
+"""Can this run be trusted? The signs, and what they say together.
+
+    not converged   poses still move, or nothing speaks for the map beyond what its own search put in
+    doubtful        one sign speaks for it, another against it
+    converged       poses rest, independent starts came to them, and the halves agree beyond what they shared
+
+No sign knows the truth: a wrong map that several starts fall into passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cryofifa.results.report_contents import HealthSign
+
+SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
+EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
+FINER_SHARE = 0.95  # of the shared resolution, under which the halves agree beyond it; our choice
+
+Word = Literal["converged", "doubtful", "not converged"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the verdict is made from.
+
+    pose_change_median_degree: of the last epoch; None if there was none.
+    agreeing_starts: of all starts, the one that went on included.
+    resolution_angstrom: where the corrected half-map FSC falls under 0.143.
+    shared_resolution_angstrom: down to it, both halves had one model in common.
+    fourier_sampling: 1 if all directions are sampled evenly.
+    """
+
+    pose_change_median_degree: float | None
+    starts: int
+    agreeing_starts: int
+    resolution_angstrom: float
+    shared_resolution_angstrom: float
+    fourier_sampling: float
+
+    @property
+    def settled(self) -> bool:
+        change = self.pose_change_median_degree
+        return change is not None and change <= SETTLED_DEGREE
+
+    @property
+    def confirmed_by_starts(self) -> bool:
+        return self.agreeing_starts > 1
+
+    @property
+    def confirmed_by_halves(self) -> bool:
+        return self.resolution_angstrom < FINER_SHARE * self.shared_resolution_angstrom
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One word, and why."""
+
+    word: Word
+    reasons: tuple[str, ...]
+    signs: tuple[HealthSign, ...]
+
+    @property
+    def resolution_counts(self) -> bool:
+        """A figure of a map that is not there would only be believed."""
+        return self.word != "not converged"
+
+
+def verdict_of(evidence: Evidence) -> Verdict:
+    """The rule of the module's docstring."""
+    against = [
+        reason
+        for holds, reason in (
+            (evidence.settled, "the poses still move"),
+            (
+                evidence.confirmed_by_starts,
+                "no second start came to the same poses"
+                if evidence.starts > 1
+                else "there was one start only, so nothing independent confirms the poses",
+            ),
+            (
+                evidence.confirmed_by_halves,
+                f"the halves do not agree beyond the {evidence.shared_resolution_angstrom:.0f} A down to which they "
+                "had one model in common",
+            ),
+            (evidence.fourier_sampling >= EVEN_SAMPLING, "some directions are hardly ever seen"),
+        )
+        if not holds
+    ]
+    if not evidence.settled or not (evidence.confirmed_by_starts or evidence.confirmed_by_halves):
+        word: Word = "not converged"
+    else:
+        word = "doubtful" if against else "converged"
+    return Verdict(word, tuple(against) or ("all signs are good",), _signs(evidence))
+
+
+def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
+    change = evidence.pose_change_median_degree
+    return (
+        HealthSign(
+            "Poses",
+            "not known" if change is None else f"moved {change:.1f} degrees in the last epoch",
+            None if change is None else evidence.settled,
+            "Poses that still move have not converged. Settled poses can still be wrong: compare the map with "
+            "what is known of the particle, and with a second run from another --seed.",
+        ),
+        HealthSign(
+            "Starts",
+            f"{evidence.agreeing_starts} of {evidence.starts} agree",
+            evidence.confirmed_by_starts or None,
+            "Independent starts from other seeds, most of whose particles had, halfway, about the poses of the end. "
+            "Several that agree speak for a right solution; one alone may still be right: the likeliest one went on, "
+            "and starts of a symmetric particle do not agree even when right.",
+        ),
+        HealthSign(
+            "Half maps",
+            f"corrected FSC 0.143 at {evidence.resolution_angstrom:.1f} A, one model in common down to "
+            f"{evidence.shared_resolution_angstrom:.1f} A",
+            evidence.confirmed_by_halves,
+            "Both halves saw the same network down to that resolution and were refined apart from there. What they "
+            "agree on beyond it, neither has from the other.",
+        ),
+        HealthSign(
+            "Views",
+            f"Fourier sampling {evidence.fourier_sampling:.2f}",
+            evidence.fourier_sampling >= EVEN_SAMPLING,
+            "1 when all directions are sampled evenly, 0.81 for side views only, near 0 for a single view.",
+        ),
+    )

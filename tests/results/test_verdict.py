@@ -1,0 +1,51 @@
+"""The verdict: what each sign does, that no single good one is enough, and that noise gets no resolution."""
+
+from dataclasses import replace
+
+import pytest
+
+from cryofifa.results.verdict import Evidence, verdict_of
+
+GOOD = Evidence(
+    pose_change_median_degree=0.1,
+    starts=3,
+    agreeing_starts=2,
+    resolution_angstrom=8.0,
+    shared_resolution_angstrom=20.0,
+    fourier_sampling=0.95,
+)
+
+
+def test_all_good_signs_are_convergence():
+    verdict = verdict_of(GOOD)
+    assert verdict.word == "converged"
+    assert verdict.resolution_counts
+    assert all(sign.ok for sign in verdict.signs)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"agreeing_starts": 1}, "second start"),
+        ({"starts": 1, "agreeing_starts": 1}, "one start only"),
+        ({"resolution_angstrom": 19.5}, "beyond the 20 A"),
+        ({"fourier_sampling": 0.2}, "directions"),
+    ],
+)
+def test_one_bad_sign_is_doubt_and_says_which(change, reason):
+    verdict = verdict_of(replace(GOOD, **change))
+    assert verdict.word == "doubtful"
+    assert len(verdict.reasons) == 1
+    assert reason in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("moved", [None, 10.0])
+def test_poses_that_move_or_were_never_compared_have_not_converged(moved):
+    assert verdict_of(replace(GOOD, pose_change_median_degree=moved)).word == "not converged"
+
+
+def test_noise_has_no_resolution():
+    """As a run on noise looks: poses at rest, halves that agree as far as they shared a model, no other start."""
+    verdict = verdict_of(replace(GOOD, agreeing_starts=1, resolution_angstrom=20.5))
+    assert verdict.word == "not converged"
+    assert not verdict.resolution_counts
