@@ -2,7 +2,7 @@
 
 The neural decoder learns slowly and smoothly, which is what finds the poses; once they have settled, the closed form
 is the cheaper and sharper volume (measured). Each half of the particles is matched to its own half's map only. The
-halves shared one network before, so their FSC stays optimistic.
+halves shared one network down to where ab initio ended: their FSC says something beyond it only.
 
 Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> search each particle's pose around
 where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The first iteration tries random
