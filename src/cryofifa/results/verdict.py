@@ -16,7 +16,7 @@ from cryofifa.results.report_contents import HealthSign
 
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
 EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
-FINER_SHARE = 0.95  # of the shared resolution, under which the halves agree beyond it; our choice
+FINER_SHARE = 0.9  # of the shared resolution, under which the halves agree beyond it: noise ends a shell after it
 
 Word = Literal["converged", "doubtful", "not converged"]
 
