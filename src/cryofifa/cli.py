@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
     add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
+    add("--symmetry", metavar="G", help="point group imposed from the start: Cn, Dn, T, O, I (default: C1)")
     add("--mask", metavar="FILE", help="map of 0 to 1 in which the halves are compared (default: made from the map)")
     add("--quick", action="store_true", help="one start instead of several: faster, and nothing confirms the poses")
     add("--preset", choices=tuple(PRESETS), metavar="NAME", help="the paper's recipe for a set (`cryofifa presets`)")
@@ -145,6 +146,7 @@ def _config(options: argparse.Namespace) -> Config:
         "start_resolution_angstrom": options.start_resolution,
         "end_resolution_angstrom": options.end_resolution,
         "invert": options.invert,
+        "symmetry": options.symmetry,
         "mask_file": options.mask,
         "curriculum": {"starts": 1} if options.quick else None,
     }

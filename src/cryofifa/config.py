@@ -14,7 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from cryofifa.errors import InputError
+from cryofifa.results.symmetry import symmetry_rotations
 from cryofifa.train.curriculum import PoseMode
 
 Augmentation = Literal["4x90", "8x45", "random"]
@@ -174,6 +179,7 @@ class Config:
     start_resolution_angstrom: float | None = None
     end_resolution_angstrom: float | None = None
     invert: bool = False
+    symmetry: str = "C1"  # point group in RELION's frame, imposed from the start
     mask_file: str | None = None  # where the half maps are compared; made from the map by default
     image: ImageSettings = field(default_factory=ImageSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
@@ -185,12 +191,23 @@ class Config:
     polish: PolishSettings = field(default_factory=PolishSettings)
     junk: JunkSettings = field(default_factory=JunkSettings)
 
+    def symmetry_members(self, device: torch.device) -> Float[Tensor, "members 3 3"]:
+        """The point group's rotations."""
+        return torch.from_numpy(symmetry_rotations(self.symmetry)).float().to(device)
+
+    @property
+    def bank_search(self) -> SearchSettings:
+        """The search as symmetry makes it: random rotations lie closer in one asymmetric unit, and resolve more."""
+        finer = len(symmetry_rotations(self.symmetry)) ** (1 / 3)
+        return dataclasses.replace(self.search, bank_cycles=self.search.bank_cycles * finer)
+
     def changed(self, **settings: Any) -> Config:
         """The same settings but for these, checked as a settings file's are."""
         return _overlay(self, settings, "settings")
 
     def __post_init__(self) -> None:
-        """Raises InputError if a number is out of its range."""
+        """Raises InputError if a number is out of its range, or there is no such point group."""
+        symmetry_rotations(self.symmetry)
         c, s = self.curriculum, self.search
         rules = {
             "seed must be from 0 to 2^62": 0 <= self.seed < 2**62,

@@ -21,6 +21,7 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.results.compare_poses import compare_poses
 from cryofifa.results.fsc import first_crossing_angstrom
+from cryofifa.results.symmetry import symmetry_rotations
 from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import stage_at
@@ -157,7 +158,10 @@ class Phases:
         found = _as_pose_table(rotation[chosen])
         others = [which for which in range(len(self.starts)) if which != self._best_start]
         starts = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in others)
-        return 1 + sum(compare_poses(start, found).median_rotation_error_degree < AGREEING_DEGREE for start in starts)
+        group = symmetry_rotations(self.config.symmetry)
+        return 1 + sum(
+            compare_poses(start, found, group).median_rotation_error_degree < AGREEING_DEGREE for start in starts
+        )
 
     def polish_poses(self, trained: AbInitio | LocalRefinement, progress: Progress) -> PolishState:
         """Projection matching of all particles, each half against its own map, and their scores against the other's."""
@@ -202,6 +206,7 @@ class Phases:
                 state.shift_angstrom,
                 torch.where(state.posed & taken, state.half, 0),
                 plane,
+                self.config.symmetry_members(self.device),
             )
             radius_pixel, edge_pixel = self.config.image.volume_mask_pixel(
                 self.plan.particle_radius_angstrom, plane.pixel_size_angstrom

@@ -65,6 +65,20 @@ class FourierGrid:
         values = sampled.reshape(2, *coordinate.shape[:-1])
         return torch.complex(values[0], values[1])
 
+    def symmetrised(self, members: Float[Tensor, "members 3 3"]) -> FourierGrid:
+        """Mean over the turned copies of a point group's members: slices at A and at A S read the same."""
+        if len(members) == 1:
+            return self
+        size = self.real_imaginary.shape[-1]
+        line = centred_index(size, members.device).float() / OVERSAMPLING
+        z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+        inside = x.square() + y.square() + z.square() <= (self.radius + 1) ** 2
+        point = torch.stack([x[inside], y[inside], z[inside]], dim=-1)
+        mean = torch.stack([self.at(point @ member.mT) for member in members]).mean(dim=0)
+        averaged = torch.zeros_like(self.real_imaginary)
+        averaged[:, inside] = torch.stack([mean.real, mean.imag])
+        return FourierGrid(averaged, self.radius)
+
 
 def trilinear_gridding(size: int, device: torch.device | None = None) -> Float[Tensor, "z y x"]:
     """sinc^2(r / (OVERSAMPLING N)) per axis: what interpolating the padded transform does to the volume."""

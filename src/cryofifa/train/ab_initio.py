@@ -59,7 +59,7 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         The second sweep's masks lie where the first one found the particles.
         """
         stage = stage_at(self.curriculum, 1.0)
-        grid = self.decoder.sampled(stage.mask_radius)
+        grid = self.raster(stage)
         for sweep in range(2):
             everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
             for members in everyone.split(self.config.curriculum.minibatch):

@@ -46,9 +46,12 @@ def back_project_halves(
     shift_angstrom: Float[Tensor, "n 2"],
     half: Int[Tensor, " n"],
     plane: HalfPlane,
-    on_block: Callable[[int], None] | None = None,
+    symmetry: Float[Tensor, "members 3 3"] | None = None,
 ) -> tuple[BackProjector, BackProjector]:
-    """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out."""
+    """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out.
+
+    symmetry: a point group's members, by which the sums are averaged.
+    """
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
     frequency = plane.frequency_per_angstrom
@@ -58,9 +61,9 @@ def back_project_halves(
             centred = plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
             ctf = contrast_transfer(ctf_parameters[members], frequency)
             projector.add(centred, ctf, rotation_volume_to_image[members], plane)
-            if on_block is not None:
-                on_block(len(members))
-    return sums
+    if symmetry is None:
+        return sums
+    return sums[0].symmetrised(symmetry), sums[1].symmetrised(symmetry)
 
 
 def solve_half_maps(

@@ -103,7 +103,13 @@ class ProjectionMatching:
         """Maps of the posed particles."""
         half = torch.where(state.posed, state.half, 0)
         sums = back_project_halves(
-            self.read_images, self.ctf_parameters, state.rotation, state.shift_angstrom, half, self.plane
+            self.read_images,
+            self.ctf_parameters,
+            state.rotation,
+            state.shift_angstrom,
+            half,
+            self.plane,
+            self.config.symmetry_members(half.device),
         )
         return solve_half_maps(sums, *self._mask_pixel)
 
@@ -259,7 +265,7 @@ class ProjectionMatching:
 
     def _coarse_radius(self, reference: _Reference) -> float:
         """In Fourier pixels; as fine as the bank's rotations, which lie some 14 degrees apart, can be told apart."""
-        bank = self.config.search.bank_cycles * self.extent_angstrom / self.particle_radius_angstrom
+        bank = self.config.bank_search.bank_cycles * self.extent_angstrom / self.particle_radius_angstrom
         return min(bank, reference.grid.radius)
 
     def _best_of_candidates(
@@ -275,7 +281,7 @@ class ProjectionMatching:
         plane, grid, settings, radius = (
             reference.plane,
             reference.grid,
-            self.config.search,
+            self.config.bank_search,
             self.particle_radius_angstrom,
         )
         device, seed = members.device, self.config.seed

@@ -103,7 +103,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
                 {"params": self.decoder.parameters(), "lr": self.decoder_learning_rate},
             ]
         )
-        self.search = PoseSearch(config.search, config.seed, particle_radius_angstrom, shift_range_angstrom)
+        self.symmetry = config.symmetry_members(device)
+        self.search = PoseSearch(config.bank_search, config.seed, particle_radius_angstrom, shift_range_angstrom)
         self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
         self.poses = PoseMemory.random(len(particles), config.seed, device)
 
@@ -131,13 +132,13 @@ class TrainingLoop(ABC, Generic[Encoder]):
             # batch statistics need more than one particle
             minibatches[-2:] = [torch.cat(minibatches[-2:])]
         stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
-        grid = self.decoder.sampled(stage.mask_radius)
+        grid = self.raster(stage)
         sums = torch.zeros(3 + len(WINNER_ORIGINS), device=device)
         for step, members in enumerate(minibatches):
             progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
             stage = stage_at(self.curriculum, progress)
             if step % self.raster_every == 0 or stage.mask_radius > grid.radius:
-                grid = self.decoder.sampled(stage.mask_radius)
+                grid = self.raster(stage)
             sums += self._step(members, stage, grid, epoch, step)
             if on_step is not None:
                 on_step(len(members))
@@ -195,9 +196,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
         batch = self.minibatch(members, stage)
         poses = self.infer(batch, grid, stage, epoch, step)
-        predicted = form_image(
-            self.decoder.slices(poses.rotation, batch.plane), batch.ctf, poses.shift_angstrom, batch.plane
-        )
+        # the network learns every particle in one of its equivalent poses at a time, and so becomes symmetric
+        which = RandomDraws(self.config.seed, "symmetry", epoch).integers(members, 1, len(self.symmetry))[:, 0]
+        slices = self.decoder.slices(poses.rotation @ self.symmetry[which], batch.plane)
+        predicted = form_image(slices, batch.ctf, poses.shift_angstrom, batch.plane)
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         kept = loss.detach().argsort()[: max(1, round(stage.keep_fraction * len(members)))]
@@ -214,6 +216,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
+
+    def raster(self, stage: Stage) -> FourierGrid:
+        """What candidates are scored with: the decoder sampled, and made exactly symmetric."""
+        return self.decoder.sampled(stage.mask_radius).symmetrised(self.symmetry)
 
     def encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
         settings = self.config.image
