@@ -18,13 +18,26 @@ WEIGHTS = np.array([3.0, 2.0, 2.5, 1.5, 1.0])
 
 def blob_volume(size: int, width: float = 1.6) -> torch.Tensor:
     """Density of the blobs; each integrates to its weight."""
+    return density_of_blobs(size, CENTRES, WEIGHTS, width)
+
+
+def density_of_blobs(size: int, centres: np.ndarray, weights: np.ndarray, width: float) -> torch.Tensor:
+    """Density of Gaussian blobs at any places (x, y, z) from N//2; each integrates to its weight."""
     line = np.arange(size) - size // 2
-    z, y, x = np.meshgrid(line, line, line, indexing="ij")
-    total = np.zeros((size, size, size))
-    for (cx, cy, cz), weight in zip(CENTRES, WEIGHTS, strict=True):
-        square = (x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2
-        total += weight * np.exp(-square / (2 * width**2)) / (2 * math.pi * width**2) ** 1.5
+    x, y, z = (np.exp(-((line - centres[:, axis, None]) ** 2) / (2 * width**2)) for axis in range(3))
+    total = np.einsum("n,nz,ny,nx->zyx", weights, z, y, x) / (2 * math.pi * width**2) ** 1.5
     return torch.from_numpy(total).float()
+
+
+def symmetric_places(group: str, blobs: int, reach: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random places within a ball and all their copies by scipy's own point group, and weights."""
+    generator = np.random.default_rng(seed)
+    direction = generator.standard_normal((blobs, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    places = direction * reach * generator.uniform(0.15, 1, (blobs, 1)) ** (1 / 3)
+    members = Rotation.create_group(group).as_matrix()
+    weights = np.tile(generator.uniform(0.5, 1.5, blobs), len(members))
+    return np.einsum("gij,nj->gni", members, places).reshape(-1, 3), weights
 
 
 def blob_projection(

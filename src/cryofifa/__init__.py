@@ -8,6 +8,7 @@ from cryofifa.errors import InputError
 from cryofifa.evaluate import Evaluation, evaluate
 from cryofifa.export import export
 from cryofifa.infer import Inferred, infer
+from cryofifa.map_symmetry import SymmetryReport, find_symmetry
 from cryofifa.particles.simulate import simulate
 from cryofifa.reconstruct import Reconstruction, reconstruct
 from cryofifa.refine import refine
@@ -22,8 +23,10 @@ __all__ = [
     "Reconstruction",
     "SampledVolume",
     "Sharpened",
+    "SymmetryReport",
     "evaluate",
     "export",
+    "find_symmetry",
     "infer",
     "reconstruct",
     "refine",

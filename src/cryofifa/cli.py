@@ -122,6 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--deepemhancer", action="store_true", help="hand the unfiltered half maps to DeepEMhancer instead")
     commands.choices["sharpen"].set_defaults(run=_sharpen)
 
+    add = commands.add_parser("symmetry", help="which point group a map has, and where its axes lie").add_argument
+    add("map", type=Path, metavar="MAP")
+    add("--groups", nargs="+", metavar="G", help="groups to try (default: C2 to C8, D2 to D7, T, O, I)")
+    add("-o", "--output", type=Path, metavar="FILE", help="the map in the group's frame, symmetrised")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    commands.choices["symmetry"].set_defaults(run=_symmetry)
+
     add = commands.add_parser("volume", help="the network's own volume on any grid").add_argument
     add("run_folder", type=Path, metavar="RUN", help="finished or running")
     add("--box", type=int, required=True, metavar="B", help="pixels")
@@ -275,6 +282,13 @@ def _sharpen(options: argparse.Namespace) -> None:
         f"map         {result.path}\nB-factor    {result.b_factor_square_angstrom:.0f} square angstrom\n"
         f"low-pass    {result.resolution_angstrom:.2f} A"
     )
+
+
+def _symmetry(options: argparse.Namespace) -> None:
+    from cryofifa.map_symmetry import find_symmetry
+
+    report = find_symmetry(options.map, options.groups, options.output)
+    print(report.as_json() if options.json else report.as_text())
 
 
 def _volume(options: argparse.Namespace) -> None:

@@ -23,3 +23,11 @@ def shift_grid(step_angstrom: float, steps: int, device: torch.device | None = N
     y, x = torch.meshgrid(line, line, indexing="ij")
     grid = torch.stack([x, y], dim=-1).reshape(-1, 2)
     return grid[grid.square().sum(-1).argsort(stable=True)]
+
+
+def shift_phase(
+    points: Float[Tensor, "*batch 3"], shift_voxel: Float[Tensor, " 3"], size: int
+) -> Complex[Tensor, "*batch"]:
+    """exp(2 pi i k.d) with k in Fourier pixels of a box of `size` voxels."""
+    angle = points @ (shift_voxel * (2 * torch.pi / size))
+    return torch.polar(torch.ones_like(angle), angle)

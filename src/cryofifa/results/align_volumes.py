@@ -18,10 +18,10 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.fourier import centred_index, inverse_fourier_3d
-from cryofifa.physics.resample import low_pass_ball, resample_volume
+from cryofifa.physics.resample import resample_volume
 from cryofifa.physics.rotations import rotation_from_uniform
-from cryofifa.results.fourier_fit import FourierFit, moved_values, shift_phase
+from cryofifa.physics.symmetrise import mean_of_turned
+from cryofifa.results.fourier_fit import FourierFit
 from cryofifa.results.fsc import in_soft_sphere
 
 _COARSE_RADIUS = 8  # Fourier pixels: two thirds of a period at the rim between neighbours of the coarse grid
@@ -143,16 +143,8 @@ def mirror_z(volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
 def turned_volume(
     volume: Float[Tensor, "z y x"], rotation: Float[Tensor, "3 3"], shift_voxel: Float[Tensor, " 3"]
 ) -> Float[Tensor, "z y x"]:
-    """V(Q x + e), by trilinear interpolation of the oversampled transform, up to the Nyquist shell."""
-    size = volume.shape[-1]
-    line = centred_index(size, volume.device).float()
-    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
-    inside = x.square() + y.square() + z.square() <= (size // 2) ** 2
-    points = torch.stack([x[inside], y[inside], z[inside]], dim=-1)
-    grid = FourierGrid.from_volume(low_pass_ball(volume, size / 2), size // 2)
-    transform = torch.zeros_like(volume, dtype=torch.complex64)
-    transform[inside] = moved_values(grid, points, rotation, shift_phase(points, rotation.mT @ shift_voxel, size))
-    return inverse_fourier_3d(transform)
+    """V(Q x + e), up to the Nyquist shell."""
+    return mean_of_turned(volume, rotation[None], shift_voxel)
 
 
 def _grid(volume: Tensor) -> FourierGrid:

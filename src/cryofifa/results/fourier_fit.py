@@ -10,6 +10,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid
+from cryofifa.physics.shift import shift_phase
 
 _MOST_POINTS = 40_000  # a random subset of a large ball places a map as well as all of it
 _MOST_STEPS = 8
@@ -33,14 +34,6 @@ def moved_values(
 ) -> Complex[Tensor, " points"]:
     """The transform of V(Q (x + d)): F_V(Q k) exp(2 pi i k.d), the phase from `shift_phase`."""
     return grid.at(points @ rotation.mT) * phase
-
-
-def shift_phase(
-    points: Float[Tensor, "*batch 3"], shift_voxel: Float[Tensor, " 3"], size: int
-) -> Complex[Tensor, "*batch"]:
-    """exp(2 pi i k.d) with k in Fourier pixels of a box of `size` voxels."""
-    angle = points @ (shift_voxel * (2 * torch.pi / size))
-    return torch.polar(torch.ones_like(angle), angle)
 
 
 class FourierFit:
