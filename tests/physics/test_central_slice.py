@@ -5,6 +5,7 @@ import pytest
 import torch
 from known_volumes import blob_projection, blob_transform, blob_volume, random_rotations
 from scipy.ndimage import affine_transform
+from scipy.spatial.transform import Rotation
 
 from cryofifa.physics.central_slice import FourierGrid, slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
@@ -99,3 +100,22 @@ def test_slices_carry_gradients_to_grid_and_rotation():
     grid.slices(rotation, HalfPlane.of_box(16, 1.0)).abs().square().sum().backward()
     assert grid.real_imaginary.grad.abs().sum() > 0
     assert rotation.grad.abs().sum() > 0
+
+
+def test_a_symmetrised_grid_is_the_mean_of_the_blobs_own_transforms_over_the_group():
+    """Against the closed form, for scipy's octahedral group, whose frame is RELION's; and equal at equivalent poses."""
+    group = Rotation.create_group("O").as_matrix()
+    grid = FourierGrid.from_volume(blob_volume(SIZE), 10.0).symmetrised(torch.from_numpy(group).float())
+    rotation, plane = random_rotations(5, seed=4), HalfPlane.of_box(SIZE, 1.0, 10.0)
+    found = grid.slices(rotation, plane)
+    k = torch.cat([plane.index_xy.float(), torch.zeros(len(plane), 1)], 1).double().numpy() / SIZE
+    expected = np.mean([blob_transform(k @ (rotation.double().numpy() @ member)) for member in group], axis=0)
+    assert np.abs(found.numpy() - expected).max() < 0.05 * np.abs(expected).max()
+    for member in group[[3, 11, 20]]:
+        again = grid.slices(rotation @ torch.from_numpy(member).float(), plane)
+        torch.testing.assert_close(again, found, atol=0.02 * float(found.abs().max()), rtol=0)
+
+
+def test_without_symmetry_a_grid_stays_what_it_is():
+    grid = FourierGrid.from_volume(blob_volume(SIZE), 10.0)
+    assert grid.symmetrised(torch.eye(3)[None]) is grid
