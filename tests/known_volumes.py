@@ -53,11 +53,13 @@ def blob_projection(
     return torch.from_numpy(total).float()
 
 
-def blob_transform(frequency_per_pixel: np.ndarray, width: float = 1.6) -> np.ndarray:
+def blob_transform(
+    frequency_per_pixel: np.ndarray, width: float = 1.6, centres: np.ndarray = CENTRES, weights: np.ndarray = WEIGHTS
+) -> np.ndarray:
     """Integral of density * exp(-2 pi i k.r) at frequencies (..., 3)."""
     square = (frequency_per_pixel**2).sum(-1)
-    phase = np.exp(-2j * math.pi * (frequency_per_pixel @ CENTRES.T))
-    return (phase @ WEIGHTS) * np.exp(-2 * math.pi**2 * width**2 * square)
+    phase = np.exp(-2j * math.pi * (frequency_per_pixel @ centres.T))
+    return (phase @ weights) * np.exp(-2 * math.pi**2 * width**2 * square)
 
 
 def random_rotations(count: int, seed: int = 0) -> torch.Tensor:

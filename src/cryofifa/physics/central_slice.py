@@ -57,13 +57,20 @@ class FourierGrid:
 
     def at(self, coordinate: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
         """Values at coordinates (x, y, z) in Fourier pixels of the box, trilinear."""
-        size = self.real_imaginary.shape[-1]
-        normalised = (coordinate * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
-        sampled = torch.nn.functional.grid_sample(
-            self.real_imaginary[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
-        )
-        values = sampled.reshape(2, *coordinate.shape[:-1])
-        return torch.complex(values[0], values[1])
+        real, imaginary = read_trilinear(self.real_imaginary, coordinate)
+        return torch.complex(real, imaginary)
+
+
+def read_trilinear(
+    channels: Float[Tensor, "channels size size size"], coordinate: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "channels *batch"]:  # noqa: UP037
+    """Grids of OVERSAMPLING points per Fourier pixel, origin at size//2, read at (x, y, z) in Fourier pixels."""
+    size = channels.shape[-1]
+    normalised = (coordinate * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
+    sampled = torch.nn.functional.grid_sample(
+        channels[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
+    )
+    return sampled.reshape(-1, *coordinate.shape[:-1])
 
     def symmetrised(self, members: Float[Tensor, "members 3 3"]) -> FourierGrid:
         """Mean over the turned copies of a point group's members: slices at A and at A S read the same."""

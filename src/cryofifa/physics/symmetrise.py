@@ -1,4 +1,4 @@
-"""Averages over turned copies of a volume: with a point group's members, the symmetrised volume."""
+"""Averages over a point group: of a volume's turned copies, and of back-projection's sums."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, trilinear_gridding
+from cryofifa.physics.back_projection import BackProjector
+from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, read_trilinear, trilinear_gridding
 from cryofifa.physics.fourier import centred_index, inverse_fourier_3d
 from cryofifa.physics.resample import low_pass_ball
 from cryofifa.physics.shift import shift_phase
@@ -27,8 +28,8 @@ def mean_of_turned(
     a frame Q into the group's own.  F(k) = mean of F_V(R k) exp(2 pi i R k.c).
 
     Trilinear reading is right on average only: where R carries the grid onto itself nothing is interpolated, and the
-    volume would come out divided by the gridding function.  Cubic reading differs by less than 0.1 % up to half of the
-    box.
+    volume would come out divided by the gridding function.  Cubic reading differs by less than 0.1 % up to half of
+    the radius that the box holds.
     """
     size = volume.shape[-1]
     line = centred_index(size, volume.device).float()
@@ -53,6 +54,28 @@ def mean_of_turned(
     # The real part of half a transform is half of the volume, but for the origin, which is its own mate.
     transform[size // 2, size // 2, size // 2] /= 2
     return 2 * inverse_fourier_3d(transform)
+
+
+def symmetrised_sums(sums: BackProjector, members: Float[Tensor, "members 3 3"]) -> BackProjector:
+    """The sums that every particle inserted at all its symmetry-related poses A g would give, over their number.
+
+    D'(k) = mean of D(g k), the same for the weights.  Exact where the members carry the grid onto itself (C2, C4, D2,
+    D4, O); elsewhere the sums are read by trilinear interpolation, as RELION has it, which blurs a little more than
+    insertion: the volume falls off by up to sinc^2(r / 2N), 5 % at half of the radius that the box holds.
+    """
+    size = FourierGrid.size_for(sums.box_size / 2)
+    channels = torch.stack([sums.data_real, sums.data_imaginary, sums.weight])
+    line = centred_index(size, sums.weight.device).float() / OVERSAMPLING
+    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+    # A point spreads to less than two samples, or one Fourier pixel, around it.
+    inside = (x.square() + y.square() + z.square() <= (sums.box_size / 2 + 1) ** 2).flatten().nonzero()[:, 0]
+    points = torch.stack([x.flatten()[inside], y.flatten()[inside], z.flatten()[inside]], dim=-1)
+    del x, y, z
+    mean = torch.zeros_like(channels)
+    for rows, block in zip(inside.split(_POINTS_AT_ONCE), points.split(_POINTS_AT_ONCE), strict=True):
+        for member in members.to(channels):
+            mean[:, rows] += read_trilinear(channels.reshape(3, size, size, size), block @ member.mT) / len(members)
+    return BackProjector(sums.box_size, *mean)
 
 
 def _read_cubic(grid: FourierGrid, coordinate: Float[Tensor, "points 3"]) -> Complex[Tensor, " points"]:

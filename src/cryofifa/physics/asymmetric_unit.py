@@ -1,0 +1,29 @@
+"""The asymmetric unit of a point group: of all poses that give the same image, the one nearest to no rotation.
+
+A map with V(g r) = V(r) looks the same from the poses A and A g.  Of these the one with the smallest angle is taken:
+for Cn a twist about the view of at most 180 degrees / n.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.physics.rotations import rotation_from_uniform
+
+
+def in_asymmetric_unit(
+    rotation_volume_to_image: Float[Tensor, "*batch 3 3"], members: Float[Tensor, "members 3 3"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """A g with the member g that brings it nearest to the identity; differentiable in A."""
+    members = members.to(rotation_volume_to_image)
+    trace = torch.einsum("...ij,mji->...m", rotation_volume_to_image, members)  # 1 + 2 cos(angle) of A g
+    return rotation_volume_to_image @ members[trace.argmax(dim=-1)]
+
+
+def unit_rotation_from_uniform(
+    uniform: Float[Tensor, "*batch 3"], members: Float[Tensor, "members 3 3"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Three numbers uniform in [0, 1) -> a rotation uniform over the asymmetric unit."""
+    return in_asymmetric_unit(rotation_from_uniform(uniform), members)
