@@ -16,6 +16,7 @@ from cryofifa.config import Config
 from cryofifa.particles.particle_radius import radius_of_half_maps
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
+from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.plan import RunPlan, plan_from_json
@@ -187,6 +188,7 @@ class Phases:
             self.log.epoch(record)
             self.history.append(record)
             self._keep(_named("polish.", vars(state)))
+        state.rotation = in_asymmetric_unit(state.rotation, self.config.symmetry_members(self.device))
         with self._timed("score"):
             matching.score(state)
         return state

@@ -7,8 +7,8 @@ from known_volumes import angles_degree, random_rotations, symmetric_places
 from scipy.spatial.transform import Rotation
 from scipy.stats import kstest
 
-from cryofifa.physics.asymmetric_unit import in_asymmetric_unit, unit_rotation_from_uniform
-from cryofifa.physics.rotations import twist_about_view_radian
+from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
+from cryofifa.physics.rotations import rotation_from_uniform, twist_about_view_radian
 
 GROUPS = ["C1", "C5", "D3", "T", "O", "I"]
 
@@ -19,7 +19,7 @@ def members_of(group: str) -> torch.Tensor:
 
 def draws(group: str, count: int) -> torch.Tensor:
     uniform = torch.rand(count, 3, generator=torch.Generator().manual_seed(0))
-    return unit_rotation_from_uniform(uniform, members_of(group))
+    return in_asymmetric_unit(rotation_from_uniform(uniform), members_of(group))
 
 
 @pytest.mark.parametrize("group", GROUPS)

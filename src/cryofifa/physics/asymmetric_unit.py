@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.physics.rotations import rotation_from_uniform
-
 
 def in_asymmetric_unit(
     rotation_volume_to_image: Float[Tensor, "*batch 3 3"], members: Float[Tensor, "members 3 3"]
@@ -20,10 +18,3 @@ def in_asymmetric_unit(
     members = members.to(rotation_volume_to_image)
     trace = torch.einsum("...ij,mji->...m", rotation_volume_to_image, members)  # 1 + 2 cos(angle) of A g
     return rotation_volume_to_image @ members[trace.argmax(dim=-1)]
-
-
-def unit_rotation_from_uniform(
-    uniform: Float[Tensor, "*batch 3"], members: Float[Tensor, "members 3 3"]
-) -> Float[Tensor, "*batch 3 3"]:
-    """Three numbers uniform in [0, 1) -> a rotation uniform over the asymmetric unit."""
-    return in_asymmetric_unit(rotation_from_uniform(uniform), members)

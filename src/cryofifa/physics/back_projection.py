@@ -77,19 +77,6 @@ class BackProjector:
                     self.data_imaginary.index_add_(0, index, (share * imaginary).flatten())
                     self.weight.index_add_(0, index, (share * denominator).flatten())
 
-    def symmetrised(self, members: Float[Tensor, "members 3 3"]) -> BackProjector:
-        """As if every image had been added in all its equivalent poses A S, up to interpolation."""
-        if len(members) == 1:
-            return self
-        size = FourierGrid.size_for(self.box_size / 2)
-        data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
-        weight = add_hermitian_mate(self.weight.reshape(size, size, size))
-        zero = torch.zeros_like(weight)
-        radius = self.box_size / 2
-        sums = FourierGrid(torch.stack([data.real, data.imag]), radius).symmetrised(members).real_imaginary
-        weights = FourierGrid(torch.stack([weight, zero]), radius).symmetrised(members).real_imaginary
-        return BackProjector(self.box_size, sums[0].flatten(), sums[1].flatten(), weights[0].flatten())
-
     def volume(self, shell_gain: Float[Tensor, " shells"] | None = None) -> Float[Tensor, "z y x"]:
         """The volume of the box in real space, times a gain given per shell (0 .. N//2); a soft ball cuts the corners.
 

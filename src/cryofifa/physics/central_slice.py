@@ -60,18 +60,6 @@ class FourierGrid:
         real, imaginary = read_trilinear(self.real_imaginary, coordinate)
         return torch.complex(real, imaginary)
 
-
-def read_trilinear(
-    channels: Float[Tensor, "channels size size size"], coordinate: Float[Tensor, "*batch 3"]
-) -> Float[Tensor, "channels *batch"]:  # noqa: UP037
-    """Grids of OVERSAMPLING points per Fourier pixel, origin at size//2, read at (x, y, z) in Fourier pixels."""
-    size = channels.shape[-1]
-    normalised = (coordinate * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
-    sampled = torch.nn.functional.grid_sample(
-        channels[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
-    )
-    return sampled.reshape(-1, *coordinate.shape[:-1])
-
     def symmetrised(self, members: Float[Tensor, "members 3 3"]) -> FourierGrid:
         """Mean over the turned copies of a point group's members: slices at A and at A S read the same."""
         if len(members) == 1:
@@ -85,6 +73,18 @@ def read_trilinear(
         averaged = torch.zeros_like(self.real_imaginary)
         averaged[:, inside] = torch.stack([mean.real, mean.imag])
         return FourierGrid(averaged, self.radius)
+
+
+def read_trilinear(
+    channels: Float[Tensor, "channels size size size"], coordinate: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "channels *batch"]:  # noqa: UP037
+    """Grids of OVERSAMPLING points per Fourier pixel, origin at size//2, read at (x, y, z) in Fourier pixels."""
+    size = channels.shape[-1]
+    normalised = (coordinate * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
+    sampled = torch.nn.functional.grid_sample(
+        channels[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
+    )
+    return sampled.reshape(-1, *coordinate.shape[:-1])
 
 
 def trilinear_gridding(size: int, device: torch.device | None = None) -> Float[Tensor, "z y x"]:

@@ -14,6 +14,7 @@ from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shift import displacement_phase
+from cryofifa.physics.symmetrise import symmetrised_sums
 from cryofifa.results.fsc import fourier_shell_correlation
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
@@ -61,9 +62,9 @@ def back_project_halves(
             centred = plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
             ctf = contrast_transfer(ctf_parameters[members], frequency)
             projector.add(centred, ctf, rotation_volume_to_image[members], plane)
-    if symmetry is None:
+    if symmetry is None or len(symmetry) == 1:
         return sums
-    return sums[0].symmetrised(symmetry), sums[1].symmetrised(symmetry)
+    return symmetrised_sums(sums[0], symmetry), symmetrised_sums(sums[1], symmetry)
 
 
 def solve_half_maps(
