@@ -245,7 +245,7 @@ def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]
     lines = [
         f"# Main path, {datetime.now(tz=UTC):%Y-%m-%d}",
         "",
-        f"Hardware: {processor()}, {CORES} cores. Python {platform.python_version()}, {packages}. Default settings;",
+        f"Hardware: {processor()}, {min(CORES, len(os.sched_getaffinity(0)))} core(s). Python {platform.python_version()}, {packages}. Default settings;",
         "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
         f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *public_arguments(sys.argv[1:])])}`.",
         "",
