@@ -31,8 +31,8 @@ from safetensors import safe_open
 from cryofifa.evaluate import Evaluation, evaluate
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.star import read_poses_star
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.compare_poses import compare_poses
-from cryofifa.results.symmetry import symmetry_rotations
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORES = 2
@@ -242,10 +242,11 @@ def error_against_time(one: ParticleSet, seed: int, mode: str, runs: Path) -> li
 def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]) -> str:
     """The whole page."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
+    cores = min(CORES, len(os.sched_getaffinity(0)))
     lines = [
         f"# Main path, {datetime.now(tz=UTC):%Y-%m-%d}",
         "",
-        f"Hardware: {processor()}, {min(CORES, len(os.sched_getaffinity(0)))} core(s). Python {platform.python_version()}, {packages}. Default settings;",
+        f"Hardware: {processor()}, {cores} core(s). Python {platform.python_version()}, {packages}. Default settings;",
         "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
         f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *public_arguments(sys.argv[1:])])}`.",
         "",

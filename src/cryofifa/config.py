@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.errors import InputError
-from cryofifa.results.symmetry import symmetry_rotations
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.curriculum import PoseMode
 
 Augmentation = Literal["4x90", "8x45", "random"]

@@ -15,10 +15,10 @@ from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.star import read_poses_star
 from cryofifa.particles.star_blocks import read_star_blocks
 from cryofifa.particles.structure import model_volume
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.compare_poses import PoseComparison, compare_poses
 from cryofifa.results.fsc import FscToTruth, fsc_to_truth
-from cryofifa.results.symmetry import symmetry_rotations
 
 MAP_NAME = "map.mrc"
 PARTICLES_NAME = "particles.star"
@@ -101,7 +101,7 @@ def evaluate(
 
     truth_poses: a STAR file; particles are matched by image number and stack name (without folders); those
         that only one of the files has are left out.
-    symmetry: the truth's point group (`results.symmetry`), in the truth's frame.
+    symmetry: the truth's point group (`physics.point_groups`), in the truth's frame.
     radius: of the soft sphere both maps are multiplied by, as a share of the box.
     model: a PDB or mmCIF model in any frame, in place of truth_map: its density is made on the map's grid.
     select: the part of the model to use, in gemmi's syntax.

@@ -14,8 +14,8 @@ from torch import Tensor
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import map_to_write, read_map, write_map
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.symmetrise import mean_of_turned
-from cryofifa.results.symmetry import symmetry_rotations
 from cryofifa.results.symmetry_fit import GroupFit, SymmetryFits, fit_symmetries
 
 GROUPS = (*(f"C{n}" for n in range(2, 9)), *(f"D{n}" for n in range(2, 8)), "T", "O", "I")

@@ -19,10 +19,10 @@ from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.results.compare_poses import compare_poses
 from cryofifa.results.fsc import first_crossing_angstrom
-from cryofifa.results.symmetry import symmetry_rotations
 from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import stage_at

@@ -14,8 +14,8 @@ from cryofifa.errors import InputError
 from cryofifa.map_symmetry import SymmetryReport, find_symmetry
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.fsc import fourier_shell_correlation
-from cryofifa.results.symmetry import symmetry_rotations
 from cryofifa.results.symmetry_search import SearchedGroup
 
 SIZE, PIXEL, WIDTH = 41, 2.5, 1.4

@@ -52,7 +52,7 @@ def compare_poses(
 ) -> PoseComparison:
     """Compare the poses of the same particles, in the same order.
 
-    symmetry_rotations: the truth's point group, in the truth's frame (`results.symmetry`); none means C1.
+    symmetry_rotations: the truth's point group, in the truth's frame (`physics.point_groups`); none means C1.
 
     Raises:
         ValueError: if the tables are empty or of different lengths.
