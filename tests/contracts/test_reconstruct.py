@@ -14,6 +14,8 @@ from cryofifa import Config, InputError, reconstruct, simulate
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.star import read_poses_star
+from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.junk import JunkSplit
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.projection_matching import ProjectionMatching
@@ -26,7 +28,17 @@ SMALL = Config().changed(
     polish={"iterations": 2},
 )
 OUTPUTS = (
-    *("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc", "particles.star", "kept.star", "fsc.csv", "report.html"),
+    *(
+        "map.mrc",
+        "half1.mrc",
+        "half2.mrc",
+        "mask.mrc",
+        "decoder.mrc",
+        "particles.star",
+        "kept.star",
+        "fsc.csv",
+        "report.html",
+    ),
     "run.json",
 )
 
@@ -92,9 +104,9 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
 
     used = []
 
-    def back_project(read, ctf, rotation, shift, half, plane):
+    def back_project(read, ctf, rotation, shift, half, plane, symmetry):
         used.append(np.flatnonzero(half.numpy()))
-        return original(read, ctf, rotation, shift, half, plane)
+        return original(read, ctf, rotation, shift, half, plane, symmetry)
 
     original = phases.back_project_halves
     monkeypatch.setattr(phases, "back_project_halves", back_project)
@@ -159,6 +171,45 @@ def test_amortized_mode_runs(particles: Path, tmp_path: Path):
     history = json.loads(result.folder.summary.read_text())["history"]
     assert {record["phase"] for record in history} == {"ab-initio"}
     assert all(record["winner_shares"]["encoder"] == 1 for record in history)
+
+
+def test_an_imposed_symmetry_is_that_of_the_maps_and_no_pose_is_left_outside_its_unit(
+    finished: Path, particles: Path, tmp_path: Path
+):
+    """Turned by a member of D2, the half maps are the same; without it they are not."""
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(symmetry="D2"))
+
+    def turned_about_x_correlation(path: Path) -> float:
+        values = mrcfile.read(path)
+        # 180 degrees about x: y and z change sign about N//2
+        turned = np.roll(values[::-1, ::-1], (1, 1), (0, 1))
+        inside = slice(8, -8)
+        return float(np.corrcoef(values[inside, inside, inside].ravel(), turned[inside, inside, inside].ravel())[0, 1])
+
+    for name in ("half1.mrc", "half2.mrc", "map.mrc"):
+        assert turned_about_x_correlation(tmp_path / "run" / name) > 0.99
+        assert turned_about_x_correlation(finished / name) < 0.9
+    rotation = read_poses_star(tmp_path / "run" / "particles.star").rotation_volume_to_image
+    # of A and its copies turned by 180 degrees about x, y, z, the nearest to no rotation has the largest trace
+    traces = [np.einsum("nij,j->n", rotation * np.eye(3), sign) for sign in ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))]
+    assert (np.trace(rotation, axis1=1, axis2=2) > np.max(traces, axis=0) - 1e-4).all()
+
+
+def test_every_run_ends_with_a_verdict_and_no_resolution_without_one(finished: Path, particles: Path):
+    """A run of 200 visits cannot have converged, and says so in its summary, its report and its result."""
+    summary = json.loads((finished / "run.json").read_text())
+    assert summary["verdict"] in ("doubtful", "not converged")
+    assert summary["verdict_reasons"]
+    assert (summary["resolution_fsc0143_angstrom"] is None) == (summary["verdict"] == "not converged")
+    assert summary["verdict"].capitalize() in (finished / "report.html").read_text()
+    assert reconstruct(particles, finished, config=SMALL).verdict == summary["verdict"]
+
+
+def test_a_mask_given_is_the_mask_used(particles: Path, tmp_path: Path):
+    mask = spherical_mask(32, 9.0, 4.0)
+    write_map(tmp_path / "mask.mrc", mask, PIXEL_SIZE_ANGSTROM)
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(mask_file=str(tmp_path / "mask.mrc")))
+    np.testing.assert_allclose(mrcfile.read(tmp_path / "run" / "mask.mrc"), mask)
 
 
 def test_half_sets_of_the_input_are_kept(particles: Path, tmp_path: Path):
@@ -231,6 +282,8 @@ def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest
         (["--start-resolution", "10", "--end-resolution", "20"], "not coarser"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--ind", "absent.txt"], "absent.txt"),
+        (["--mask", "absent.mrc"], "absent.mrc"),
+        (["--symmetry", "X9"], "symmetry 'X9' is unknown"),
         (["--end-resolution", "-3"], "end resolution must be positive"),
         (["--box", "16", "--start-resolution", "20", "--diameter", "120"], "--box 16 is too small"),
     ],
