@@ -13,6 +13,7 @@ from pathlib import Path
 
 from peer_particles import ParticleCopy
 
+from cryofifa.errors import InputError
 from cryofifa.run_folder import RunFolder
 from cryofifa.volume import volume
 
@@ -63,8 +64,8 @@ class Program(ABC):
         """Checkpoints so far, oldest first; their file times say when they came."""
 
     @abstractmethod
-    def density(self, checkpoint: str, job: Job, folder: Path) -> Path:
-        """The map of a checkpoint."""
+    def density(self, checkpoint: str, job: Job, folder: Path) -> Path | None:
+        """The map of a checkpoint; None if there is none yet."""
 
     @abstractmethod
     def results(self, folder: Path, booked: list[str]) -> tuple[Path, Path]:
@@ -114,9 +115,12 @@ class Ours(Program):
                 kept.append(copy.path)
         return kept
 
-    def density(self, checkpoint: str, job: Job, folder: Path) -> Path:
+    def density(self, checkpoint: str, job: Job, folder: Path) -> Path | None:
         output = folder / f"{checkpoint}.mrc"
-        return volume(folder / checkpoint, job.copy.box, job.copy.pixel_size_angstrom, output).path
+        try:
+            return volume(folder / checkpoint, job.copy.box, job.copy.pixel_size_angstrom, output).path
+        except InputError:  # a single start leaves a checkpoint before it has learned anything
+            return None
 
     def results(self, folder: Path, booked: list[str]) -> tuple[Path, Path]:  # noqa: ARG002
         run = RunFolder(folder / "run")
@@ -239,8 +243,8 @@ class CryoDrgn(Program):
             if not job.gpu:
                 command += ["--checkpoint", "1", "--n-imgs-pretrain", str(job.copy.particles)]
             if job.short:
-                command += "--epochs-pose-search 1 --l-end 12 --base-healpy 1 --niter 1 --nkeptposes 1".split()
-                command += "--t-ngrid 3 --dim 64".split()
+                command += ["--epochs-pose-search", "1", "--l-end", "12", "--base-healpy", "1", "--niter", "1"]
+                command += ["--nkeptposes", "1", "--t-ngrid", "3", "--dim", "64"]
             if booked:
                 epoch = _epoch(Path(booked[-1]))
                 command += ["--load", str(output / f"weights.{epoch}.pkl")]

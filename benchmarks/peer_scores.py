@@ -56,6 +56,8 @@ def scored(
     curve = [] if before is None else list(before.curve)
     for checkpoint in ledger.checkpoints:
         density = program.density(checkpoint.name, job, folder)
+        if density is None:
+            continue
         found = evaluate(density, true_map, radius=one.mask_radius_share).resolution_fsc05_angstrom
         assert found is not None
         curve.append((checkpoint.spent.wall_seconds, found))
