@@ -172,7 +172,7 @@ class PoseWatch:
         self._seen = 0
         self.poses: list[tuple[float, str, PoseTable]] = []
 
-    def look(self, seconds: float) -> None:
+    def look(self, seconds: float, _: int) -> None:
         """Take up the checkpoint if it is new."""
         if not self._checkpoint.exists() or (changed := self._checkpoint.stat().st_mtime_ns) == self._seen:
             return
@@ -201,10 +201,10 @@ class PoseWatch:
 CURVE_HEAD = ("seconds", "phase", "median rotation error (deg)", "share within 10 deg")
 
 
-def run_on_two_cores(command: list[str], messages: Path, look: Callable[[float], None] | None = None) -> Cost:
+def run_on_two_cores(command: list[str], messages: Path, look: Callable[[float, int], None] | None = None) -> Cost:
     """Run to the end, on the first cores of this process; the program's own words go to a file.
 
-    look: called every second with the time since the start.
+    look: called every second with the time since the start and the process's number.
 
     Raises:
         SystemExit: if the program fails.
@@ -222,7 +222,7 @@ def run_on_two_cores(command: list[str], messages: Path, look: Callable[[float],
         # wait4 tells of this one process, not of all children so far
         while not (found := os.wait4(process.pid, os.WNOHANG))[0]:
             if look is not None:
-                look(time.monotonic() - started)
+                look(time.monotonic() - started, process.pid)
             time.sleep(1.0 if look is not None else 0.1)
         _, status, usage = found
         process.returncode = os.waitstatus_to_exitcode(status)

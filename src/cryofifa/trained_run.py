@@ -62,14 +62,17 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
     folder = RunFolder(run)
     if not folder.settings.exists():
         raise InputError(f"{folder.path}: is not the folder of a run; give the folder that reconstruct -o made")
+    too_early = f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end"
     if not folder.checkpoint.exists():
-        raise InputError(f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end")
+        raise InputError(too_early)
     config = Config().changed(**read_json(folder.settings)["config"])
     tensors, progress = read_checkpoint(folder.checkpoint, device)
     plan = plan_from_json(progress["plan"])
     history = progress["history"]
     refined = [record for record in history if record["phase"] == LocalRefinement.phase]
     learned = refined or [record for record in history if record["phase"] == AbInitio.phase]
+    if not learned:  # a single start's networks as they were drawn
+        raise InputError(too_early)
     curriculum = plan.refinement if refined and plan.refinement is not None else plan.curriculum
     return TrainedRun(
         folder=folder,

@@ -162,7 +162,10 @@ def test_a_running_run_is_sampled_as_far_as_it_has_learnt(
     unfiltered_and_run, particles: Path, tmp_path: Path, monkeypatch, capsys
 ):
     original = AbInitio.train_epoch
-    for run, epochs in ((tmp_path / "early", 0), (tmp_path / "running", 2)):
+    # a single start leaves a checkpoint before its first epoch
+    single = SMALL.changed(curriculum={"starts": 1})
+    runs = ((tmp_path / "early", 0, SMALL), (tmp_path / "single", 0, single), (tmp_path / "running", 2, SMALL))
+    for run, epochs, config in runs:
         calls = iter(range(epochs))
 
         def stops(*arguments, left=calls, **options):
@@ -172,11 +175,13 @@ def test_a_running_run_is_sampled_as_far_as_it_has_learnt(
 
         monkeypatch.setattr(AbInitio, "train_epoch", stops)
         with pytest.raises(KeyboardInterrupt):
-            reconstruct(particles, run, config=SMALL)
+            reconstruct(particles, run, config=config)
+    assert (tmp_path / "single" / "checkpoint" / "state.safetensors").exists()
     found = volume(tmp_path / "running", SIZE, PIXEL)
     assert found.resolution_angstrom > 1.05 * volume(unfiltered_and_run[1], SIZE, PIXEL).resolution_angstrom
     assert float(read_map(found.path)[0].std()) > 0
-    for folder, wanted in ((tmp_path / "early", "no checkpoint yet"), (tmp_path, "not the folder of a run")):
+    early = [(tmp_path / name, "no checkpoint yet") for name in ("early", "single")]
+    for folder, wanted in (*early, (tmp_path, "not the folder of a run")):
         assert main(["volume", str(folder), "--box", "32", "--pixel-size", "6"]) == 2
         assert wanted in capsys.readouterr().err
 

@@ -70,7 +70,12 @@ def test_halves_hold_their_own_particles_only_and_half_zero_none(images):
 def test_every_particle_is_counted_once(images):
     seen = []
     back_project_halves(
-        lambda rows: images[torch.from_numpy(rows)], microscope_ctf(COUNT), ROTATION, SHIFT, HALF, PLANE, seen.append
+        lambda rows: seen.append(len(rows)) or images[torch.from_numpy(rows)],
+        microscope_ctf(COUNT),
+        ROTATION,
+        SHIFT,
+        HALF,
+        PLANE,
     )
     assert sum(seen) == COUNT
 
