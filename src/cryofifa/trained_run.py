@@ -11,8 +11,9 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import FourierNet
-from cryofifa.plan import RunPlan, plan_from_json
-from cryofifa.run_folder import RunFolder, read_checkpoint, read_json
+from cryofifa.plan import RunPlan
+from cryofifa.run_folder import RunFolder
+from cryofifa.run_progress import read_run_state
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.training_loop import WorkingSet, decoder_of, tensors_under
@@ -64,19 +65,17 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
         raise InputError(f"{folder.path}: is not the folder of a run; give the folder that reconstruct -o made")
     if not folder.checkpoint.exists():
         raise InputError(f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end")
-    config = Config().changed(**read_json(folder.settings)["config"])
-    tensors, progress = read_checkpoint(folder.checkpoint, device)
-    plan = plan_from_json(progress["plan"])
-    history = progress["history"]
-    refined = [record for record in history if record["phase"] == LocalRefinement.phase]
-    learned = refined or [record for record in history if record["phase"] == AbInitio.phase]
+    tensors, progress = read_run_state(folder.checkpoint, device)
+    plan, history = progress.plan, progress.history
+    refined = [record for record in history if record.phase == LocalRefinement.phase]
+    learned = refined or [record for record in history if record.phase == AbInitio.phase]
     curriculum = plan.refinement if refined and plan.refinement is not None else plan.curriculum
     return TrainedRun(
         folder=folder,
-        config=config,
+        config=progress.config,
         plan=plan,
         networks=tensors_under(tensors, "ab_initio."),
         latest_decoder=tensors_under(tensors, "refinement.decoder." if refined else "ab_initio.decoder."),
-        mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1]["mask_radius_pixel"]),
-        particle_radius_angstrom=learned[-1]["particle_radius_angstrom"],
+        mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1].mask_radius_pixel),
+        particle_radius_angstrom=learned[-1].particle_radius_angstrom,
     )

@@ -231,7 +231,7 @@ def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest
         (["--start-resolution", "10", "--end-resolution", "20"], "not coarser"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--ind", "absent.txt"], "absent.txt"),
-        (["--end-resolution", "-3"], "end resolution must be positive"),
+        (["--end-resolution", "-3"], "end_resolution_angstrom is -3"),
         (["--box", "16", "--start-resolution", "20", "--diameter", "120"], "--box 16 is too small"),
     ],
 )
