@@ -9,6 +9,7 @@ A settings file is TOML with one table per class below, in lower case:
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.setting_ranges import LARGEST_INTEGER, out_of_range
 from cryofifa.train.curriculum import PoseMode
 
 Augmentation = Literal["4x90", "8x45", "random"]
@@ -208,41 +210,11 @@ class Config:
     def __post_init__(self) -> None:
         """Raises InputError if a number is out of its range, or there is no such point group."""
         symmetry_rotations(self.symmetry)
-        c, s = self.curriculum, self.search
-        rules = {
-            "seed must be from 0 to 2^62": 0 <= self.seed < 2**62,
-            "diameter must be positive": _positive(self.diameter_angstrom),
-            "start resolution must be positive": _positive(self.start_resolution_angstrom),
-            "end resolution must be positive": _positive(self.end_resolution_angstrom),
-            "[encoder] random_turns and heads must be positive": min(self.encoder.random_turns, self.encoder.heads) > 0,
-            "[curriculum] counts must be positive": min(
-                c.mask_steps, c.starts, c.visits, c.fewest_epochs, c.most_particles, self.amortized.visits
-            )
-            > 0
-            and _positive(c.epochs),
-            "[curriculum] minibatch must be at least 2": c.minibatch >= 2,
-            "[curriculum] growth_share must be positive": c.growth_share > 0,
-            "[curriculum] keep_fraction must be over 0 and at most 1": 0 < c.keep_fraction <= 1,
-            "[encoder] imagined must not be negative": self.encoder.imagined >= 0,
-            "[search] encoder_copies must be positive": s.encoder_copies > 0,
-            "[search] bank_rotations must be at least bank_best": s.bank_rotations >= s.bank_best > 0,
-            "[search] temperature must not be negative": s.temperature >= 0,
-            "[refinement] counts must not be negative": self.refinement.epochs >= 0,
-            "[refinement] mask_steps and raster_every must be positive": min(
-                self.refinement.mask_steps, self.refinement.raster_every
-            )
-            > 0,
-            "[refinement] fade_in_share must be at least 0 and under 1": 0 <= self.refinement.fade_in_share < 1,
-            "[polish] iterations and newton_steps must not be negative": self.polish.iterations >= 0
-            and self.polish.newton_steps >= 0,
-        }
-        broken = [rule for rule, kept in rules.items() if not kept]
+        broken = list(out_of_range(self))
+        if self.search.bank_rotations < self.search.bank_best:
+            broken.append("[search] bank_rotations must be at least bank_best")
         if broken:
             raise InputError(f"settings: {'; '.join(broken)}")
-
-
-def _positive(value: float | None) -> bool:
-    return value is None or value > 0
 
 
 def read_config(path: Path, base: Config | None = None) -> Config:
@@ -251,7 +223,7 @@ def read_config(path: Path, base: Config | None = None) -> Config:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path given to --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not TOML ({error}); see the example in the documentation") from None
     return _overlay(base or Config(), tables, str(path))
 
@@ -265,25 +237,49 @@ def _overlay(settings: Any, values: dict[str, Any], where: str) -> Any:
         current = getattr(settings, key)
         if dataclasses.is_dataclass(current):
             if not isinstance(value, dict):
-                raise InputError(f"{where}: '{key}' is a table of settings, not {value!r}")
+                raise InputError(f"{where}: '{key}' is a table of settings, not {_shown(value)}")
             changes[key] = _overlay(current, value, f"{where} [{key}]")
         else:
-            changes[key] = _checked(value, hints[key], f"{where}: '{key}'")
-    return dataclasses.replace(settings, **changes)
+            changes[key] = checked_value(value, hints[key], f"{where}: '{key}'")
+    try:
+        return dataclasses.replace(settings, **changes)
+    except InputError as error:
+        raise InputError(f"{where}: {str(error).removeprefix('settings: ')}") from None
 
 
-def _checked(value: Any, wanted: Any, where: str) -> Any:
+def checked_value(value: Any, wanted: Any, where: str) -> Any:
+    """The value, if it is of the type wanted (a whole number may stand for a real one), or one of a Literal's.
+
+    Raises:
+        InputError: if it is not; `where` says which value of which file.
+    """
+    if type(value) is int and abs(value) > LARGEST_INTEGER:
+        raise InputError(f"{where} is a number of {value.bit_length()} bits; it is too large")
     choices = getattr(wanted, "__args__", ())
     if choices and all(isinstance(choice, (str, int)) and not isinstance(choice, type) for choice in choices):
         if value not in choices or type(value) not in {type(choice) for choice in choices}:
-            raise InputError(f"{where} is {value!r}; it can be {', '.join(map(repr, choices))}")
+            raise InputError(f"{where} is {_shown(value)}; it can be {', '.join(map(repr, choices))}")
         return value
     kinds = [kind for kind in (choices or (wanted,)) if isinstance(kind, type)]
     if float in kinds and type(value) is int:
         value = float(value)
     if type(value) not in kinds:
-        raise InputError(f"{where} is {value!r}; it must be a {' or '.join(kind.__name__ for kind in kinds)}")
+        raise InputError(f"{where} is {_shown(value)}; it must be a {' or '.join(kind.__name__ for kind in kinds)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    """The value in a few words, however large it is."""
+    return reprlib.repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+
+
+def config_from_dict(values: dict[str, Any], where: str) -> Config:
+    """What `config_as_dict` gave; the same checks as for a settings file.
+
+    Raises:
+        InputError: if a name is unknown, or a value wrong; `where` says in which file.
+    """
+    return _overlay(Config(), values, where)
 
 
 def config_as_dict(config: Config) -> dict[str, Any]:

@@ -1,9 +1,17 @@
 """The one error class a user may meet."""
 
+LONGEST = 1500  # characters: all folders in which a stack was looked for are named
+
 
 class InputError(ValueError):
     """Something the user gave is wrong: a file, a row, a setting.
 
     The message is one line that says what file, what row, what is wrong and what to do.
     The command line prints it and ends with exit code 2; nothing half-written stays behind.
+    What a damaged file brings into it (line ends, control characters) is written as its escape code, and a message
+    that has become too long to be read loses its middle.
     """
+
+    def __init__(self, message: str) -> None:
+        line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}")

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from cryofifa.atomic_file import atomic_path
+from cryofifa.config import config_from_dict
 from cryofifa.errors import InputError
 from cryofifa.particles.cs_writer import write_particles_cs
 from cryofifa.particles.star import read_poses_star, read_star
-from cryofifa.run_folder import RunFolder, read_json
+from cryofifa.run_folder import RunFolder
 
 
 def export(run: Path | str, file_format: Literal["star", "cs"], output: Path | str | None = None) -> Path:
@@ -23,7 +24,7 @@ def export(run: Path | str, file_format: Literal["star", "cs"], output: Path | s
     folder = RunFolder(Path(run))
     if not folder.summary.is_file():
         raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
-    settings = read_json(folder.settings)
+    settings = folder.read_settings()
     given = Path(settings["particles"])
     whole = folder.path.resolve()
     output = whole.parent / f"{whole.name}.{file_format}" if output is None else Path(output)
@@ -35,7 +36,7 @@ def export(run: Path | str, file_format: Literal["star", "cs"], output: Path | s
         raise InputError(f"{output}: the folder does not exist; make it or choose another file with -o")
     if file_format == "cs" and given.suffix == ".star":
         table = read_star(folder.particles, find_stacks=False)
-        if settings["config"]["invert"]:  # a .cs file can say so
+        if config_from_dict(settings["config"], str(folder.settings)).invert:  # a .cs file can say so
             table = replace(table, contrast_sign=-table.contrast_sign)
         write_particles_cs(output, table, read_poses_star(folder.particles))
         return output

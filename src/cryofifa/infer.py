@@ -21,7 +21,8 @@ from cryofifa.particles.star_writer import write_particles_star
 from cryofifa.particles.table import read_particles
 from cryofifa.physics.fourier import HalfPlane, window_centre
 from cryofifa.reconstruct import device_of
-from cryofifa.run_folder import RunFolder, read_json, write_json
+from cryofifa.results.outputs import read_summary
+from cryofifa.run_folder import RunFolder, write_json
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.run_log import Progress, RunLog
@@ -143,6 +144,6 @@ def _polish(trained: TrainedRun, images: ParticleImages, state: PolishState, pro
         plan.shift_range_angstrom,
     )
     reference, _ = read_map(trained.folder.map)
-    summary = read_json(trained.folder.summary)
-    resolution = summary["resolution_fsc0143_angstrom"] or summary["shared_resolution_angstrom"]
+    summary = read_summary(trained.folder)
+    resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom
     matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)

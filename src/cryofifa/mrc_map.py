@@ -33,7 +33,7 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
                 axes = [int(header[name]) for name in ("mapc", "mapr", "maps")]
     except OSError as error:
         raise InputError(f"{path}: the map cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
+    except (ValueError, MemoryError, OverflowError) as error:
         raise InputError(f"{path}: not a readable MRC map ({error}); export it again") from error
     if values.ndim != 3 or len(set(values.shape)) != 1:
         shape = " x ".join(str(length) for length in values.shape[::-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -20,10 +20,11 @@ from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_groups import symmetry_rotations
-from cryofifa.plan import RunPlan, plan_from_json
+from cryofifa.plan import RunPlan
 from cryofifa.results.compare_poses import compare_poses
 from cryofifa.results.fsc import first_crossing_angstrom
-from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
+from cryofifa.run_folder import RunFolder
+from cryofifa.run_progress import RunProgress, read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import stage_at
 from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
@@ -31,7 +32,7 @@ from cryofifa.train.half_sets import half_sets
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import EpochRecord, Progress, RunLog, epoch_record_from_json, epoch_record_to_json
+from cryofifa.train.run_log import EpochRecord, Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet, tensors_under
 from cryofifa.volume import decoder_density
 
@@ -58,11 +59,9 @@ class Phases:
         """Take up the checkpoint, if there is one; its plan counts."""
         if not self.folder.checkpoint.exists():
             return
-        self.tensors, progress = read_checkpoint(self.folder.checkpoint, self.device)
-        self.plan = plan_from_json(progress["plan"])
-        self.history = [epoch_record_from_json(record) for record in progress["history"]]
-        self.timings = progress["timings"]
-        self.starts = progress["starts"]
+        self.tensors, progress = read_run_state(self.folder.checkpoint, self.device)
+        self.plan, self.history = progress.plan, progress.history
+        self.timings, self.starts = progress.timings, progress.starts
         self.log.line(f"resumed after {len(self.history)} epochs")
 
     @property
@@ -254,13 +253,8 @@ class Phases:
     def _keep(self, tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint; the run can go on from here."""
         self.tensors |= tensors
-        progress = {
-            "plan": asdict(self.plan),
-            "history": [epoch_record_to_json(entry) for entry in self.history],
-            "timings": self.timings,
-            "starts": self.starts,
-        }
-        write_checkpoint(self.folder.checkpoint, self.tensors, progress)
+        progress = RunProgress(self.config, self.plan, self.history, self.timings, self.starts)
+        write_run_state(self.folder.checkpoint, self.tensors, progress)
 
     @property
     def _best_start(self) -> int:

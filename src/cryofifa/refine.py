@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from cryofifa.config import Config
+from cryofifa.config import config_from_dict
 from cryofifa.errors import InputError
 from cryofifa.particles.table import read_particles
-from cryofifa.plan import plan_from_json, plan_refinement
+from cryofifa.plan import plan_refinement
 from cryofifa.reconstruct import reconstruct
 from cryofifa.results.outputs import Reconstruction
-from cryofifa.run_folder import RunFolder, read_checkpoint, read_json, run_settings, write_checkpoint
+from cryofifa.run_folder import RunFolder, run_settings
+from cryofifa.run_progress import read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
 
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
@@ -37,8 +38,8 @@ def refine(
     folder = RunFolder(Path(run))
     if not folder.summary.is_file():
         raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
-    settings = read_json(folder.settings)
-    before = Config().changed(**settings["config"])
+    settings = folder.read_settings()
+    before = config_from_dict(settings["config"], str(folder.settings))
     config = before.changed(refinement={"epochs": epochs or before.refinement.epochs or FEWEST_EPOCHS})
     particles = Path(settings["particles"])
     table = read_particles(
@@ -54,10 +55,9 @@ def refine(
     target = RunFolder(folder.path / "refined" if output is None else Path(output))
     target.claim(run_settings(table, config))
     if not target.checkpoint.exists():
-        tensors, progress = read_checkpoint(folder.checkpoint, torch.device("cpu"))
-        plan = plan_from_json(progress["plan"])
-        plan = replace(plan, refinement=plan_refinement(config, plan.polish_frame))
-        history = [record for record in progress["history"] if record["phase"] == AbInitio.phase]
+        tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
+        plan = replace(progress.plan, refinement=plan_refinement(config, progress.plan.polish_frame))
+        history = [record for record in progress.history if record.phase == AbInitio.phase]
         kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(("polish.", "refinement."))}
-        write_checkpoint(target.checkpoint, kept, {**progress, "plan": asdict(plan), "history": history})
+        write_run_state(target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history))
     return reconstruct(particles, target.path, data_folder=data_folder, rows_file=rows_file, config=config)

@@ -84,6 +84,18 @@ class RunFolder:
     def checkpoint(self) -> Path:
         return self.path / "checkpoint" / "state.safetensors"
 
+    def read_settings(self) -> dict[str, Any]:
+        """What `run_settings` gave when the run began.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        values = read_json(self.settings)
+        kinds = {"particles": str, "particle_file_sha256": str, "rows_sha256": str, "config": dict}
+        if not isinstance(values, dict) or any(not isinstance(values.get(key), kind) for key, kind in kinds.items()):
+            raise InputError(f"{self.settings}: is damaged ({', '.join(kinds)} are not all there); start anew")
+        return values
+
     def claim(self, settings: dict[str, Any]) -> None:
         """Make the folder this run's, or check that it already is.
 
@@ -104,8 +116,7 @@ class RunFolder:
             ) from None
 
     def _compare(self, settings: dict[str, Any]) -> None:
-        before = read_json(self.settings)
-        old, new = _flat(before), _flat(settings)
+        old, new = _flat(self.read_settings()), _flat(settings)
         for name in sorted(old.keys() | new.keys()):
             if name.split(".")[-1] in FREE_SETTINGS:
                 continue
@@ -150,7 +161,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); delete the folder and start anew") from None
 
 
@@ -158,7 +169,8 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict[str,
     """All tensors of a run and where it stands, in one file, whole or not at all."""
     with atomic_path(path) as temporary:
         plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-        save_file(plain, temporary, metadata={"progress": json.dumps(progress)})
+        text = json.dumps(progress)
+        save_file(plain, temporary, metadata={"progress": text, "sha256": _sha256(plain, text)})
 
 
 def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -168,8 +180,20 @@ def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor]
         InputError: if the file is damaged.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            progress = json.loads((file.metadata() or {})["progress"])
-            return {name: file.get_tensor(name) for name in file.keys()}, progress  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata["sha256"] != _sha256(tensors, metadata["progress"]):
+            raise ValueError("its checksum is another")
+        return {name: tensor.to(device) for name, tensor in tensors.items()}, json.loads(metadata["progress"])
+    except (OSError, SafetensorError, KeyError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: checkpoint is damaged ({error}); delete the folder and start anew") from None
+
+
+def _sha256(tensors: dict[str, Tensor], progress: str) -> str:
+    """Of everything a checkpoint says: a single wrong bit would go on as a wrong result."""
+    digest = hashlib.sha256(progress.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

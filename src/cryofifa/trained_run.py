@@ -11,8 +11,9 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import FourierNet
-from cryofifa.plan import RunPlan, plan_from_json
-from cryofifa.run_folder import RunFolder, read_checkpoint, read_json
+from cryofifa.plan import RunPlan
+from cryofifa.run_folder import RunFolder
+from cryofifa.run_progress import read_run_state
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.training_loop import WorkingSet, decoder_of, tensors_under
@@ -65,21 +66,19 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
     too_early = f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end"
     if not folder.checkpoint.exists():
         raise InputError(too_early)
-    config = Config().changed(**read_json(folder.settings)["config"])
-    tensors, progress = read_checkpoint(folder.checkpoint, device)
-    plan = plan_from_json(progress["plan"])
-    history = progress["history"]
-    refined = [record for record in history if record["phase"] == LocalRefinement.phase]
-    learned = refined or [record for record in history if record["phase"] == AbInitio.phase]
+    tensors, progress = read_run_state(folder.checkpoint, device)
+    plan, history = progress.plan, progress.history
+    refined = [record for record in history if record.phase == LocalRefinement.phase]
+    learned = refined or [record for record in history if record.phase == AbInitio.phase]
     if not learned:  # a single start's networks as they were drawn
         raise InputError(too_early)
     curriculum = plan.refinement if refined and plan.refinement is not None else plan.curriculum
     return TrainedRun(
         folder=folder,
-        config=config,
+        config=progress.config,
         plan=plan,
         networks=tensors_under(tensors, "ab_initio."),
         latest_decoder=tensors_under(tensors, "refinement.decoder." if refined else "ab_initio.decoder."),
-        mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1]["mask_radius_pixel"]),
-        particle_radius_angstrom=learned[-1]["particle_radius_angstrom"],
+        mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1].mask_radius_pixel),
+        particle_radius_angstrom=learned[-1].particle_radius_angstrom,
     )

@@ -8,12 +8,14 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
+import torch
 
 from cryofifa import Config, InputError, infer, reconstruct, simulate
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
+from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -88,13 +90,13 @@ def test_wrong_input_is_one_line(run: Path, unseen: Path, folder: Path, tmp_path
 
 def test_inverted_runs_invert_new_particles_too(run: Path, unseen: Path, tmp_path: Path):
     """The same run told that its particles are dark: dark new ones then get what bright ones get without."""
-    settings = json.loads((run / "checkpoint/settings.json").read_text())
     dark_run = tmp_path / "dark"
     (dark_run / "checkpoint").mkdir(parents=True)
-    for name in ("run.json", "map.mrc", "checkpoint/state.safetensors"):
+    for name in ("run.json", "map.mrc", "checkpoint/settings.json"):
         (dark_run / name).write_bytes((run / name).read_bytes())
-    settings["config"]["invert"] = True
-    (dark_run / "checkpoint/settings.json").write_text(json.dumps(settings))
+    tensors, progress = read_checkpoint(RunFolder(run).checkpoint, torch.device("cpu"))
+    progress["config"]["invert"] = True
+    write_checkpoint(RunFolder(dark_run).checkpoint, tensors, progress)
     dark_set = tmp_path / "set"
     dark_set.mkdir()
     with mrcfile.open(unseen.with_suffix(".mrcs")) as stack, mrcfile.new(dark_set / "particles.mrcs") as dark:

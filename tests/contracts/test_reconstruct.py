@@ -284,7 +284,7 @@ def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest
         (["--ind", "absent.txt"], "absent.txt"),
         (["--mask", "absent.mrc"], "absent.mrc"),
         (["--symmetry", "X9"], "symmetry 'X9' is unknown"),
-        (["--end-resolution", "-3"], "end resolution must be positive"),
+        (["--end-resolution", "-3"], "end_resolution_angstrom is -3"),
         (["--box", "16", "--start-resolution", "20", "--diameter", "120"], "--box 16 is too small"),
     ],
 )

@@ -1,5 +1,6 @@
 """cryoSPARC .cs files."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,72 @@ BAD_FIELDS = {
     "ctf/cs_mm": np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32),
     "blob/shape": np.array([[8, 8], [16, 16], [8, 8]], dtype=np.uint32),
     "blob/path": np.array([1, 2, 3]),
+    "blob/idx": np.array([0, 0.5, 1], dtype=np.float32),
 }
+
+
+def test_shape_of_another_type_is_named(tmp_path: Path) -> None:
+    path = write_cs(tmp_path / "bad.cs", cs_records(**{"blob/shape": np.zeros((3, 2), dtype="V4")}))
+    with pytest.raises(InputError, match=r"bad\.cs: field blob/shape"):
+        read_particles(path)
+
+
+def test_numbers_of_no_microscope_are_named(tmp_path: Path) -> None:
+    path = write_cs(tmp_path / "bad.cs", cs_records(**{"ctf/df2_A": np.array([1e4, 1e4, 1e38], dtype=np.float32)}))
+    with pytest.raises(InputError, match=r"bad\.cs: particle row 2 .*defocus_v_angstrom"):
+        read_particles(path)
+
+
+DAMAGED_HEADERS = {
+    "a bracket too few": ("'shape': (3,)", "'shape': (3,"),
+    "an indentation": ("{'descr'", "  {\n x\n y 'descr'"),
+    "more rows than bytes": ("(3,)", "(4,)"),
+    "rows beyond all bounds": ("(3,)", "(99999999999999999999,)"),
+    "fewer rows than bytes": ("(3,)", "(2,)"),
+    "a nameless field": ("'ctf/phase_shift_rad'", "''"),
+    "another word": ("'fortran_order'", "'order'"),
+}
+
+
+def with_header(path: Path, old: str, new: str) -> Path:
+    content = path.read_bytes()
+    end = 10 + int.from_bytes(content[8:10], "little")
+    header = content[10:end].decode()
+    assert old in header
+    header = header.replace(old, new, 1)
+    path.write_bytes(content[:8] + len(header).to_bytes(2, "little") + header.encode() + content[end:])
+    return path
+
+
+@pytest.mark.parametrize("what", DAMAGED_HEADERS)
+def test_damaged_header_is_named(tmp_path: Path, what: str) -> None:
+    path = with_header(write_cs(tmp_path / "odd.cs", cs_records()), *DAMAGED_HEADERS[what])
+    with pytest.raises(InputError, match=r"odd\.cs: not a cryoSPARC"):
+        read_particles(path)
+
+
+def test_a_header_that_promises_too_much_takes_no_memory(tmp_path: Path) -> None:
+    path = with_header(write_cs(tmp_path / "odd.cs", cs_records()), "(3,)", "(1000000,)")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"odd\.cs"):
+            read_particles(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [">u8", "<f8", "S8"])
+def test_passthrough_with_odd_uids(tmp_path: Path, kind: str) -> None:
+    """The other byte order is the same number; what is no number says nothing."""
+    passthrough = cs_records(uid=(2**63 + 5 + np.arange(3, dtype=np.uint64)).astype(kind))
+    write_cs(tmp_path / "J5_passthrough_particles.cs", passthrough)
+    path = write_cs(tmp_path / "J5_003_particles.cs", cs_records(without=CTF_FIELDS))
+    if kind == ">u8":
+        np.testing.assert_array_equal(read_particles(path).defocus_u_angstrom, [10000, 11000, 12000])
+    else:
+        with pytest.raises(InputError, match="is missing"):
+            read_particles(path)
 
 
 @pytest.mark.parametrize("field", BAD_FIELDS)

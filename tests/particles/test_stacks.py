@@ -137,6 +137,33 @@ def test_damaged_extended_header_is_named(tmp_path: Path) -> None:
         table_of(tmp_path, ["1@damaged.mrcs"])
 
 
+def test_swapped_axes_are_refused(tmp_path: Path) -> None:
+    raw_stack(tmp_path / "turned.mrcs", ramp(), 2, "<", mapc=2, mapr=1, maps=3)
+    with pytest.raises(InputError, match=r"turned\.mrcs: axes"):
+        table_of(tmp_path, ["1@turned.mrcs"])
+
+
+def test_old_headers_without_axes_are_read(tmp_path: Path) -> None:
+    raw_stack(tmp_path / "old.mrcs", ramp(), 2, "<", mapc=7)
+    assert len(table_of(tmp_path, ["1@old.mrcs"])) == 1
+
+
+def test_stack_longer_than_its_header_says_is_told(tmp_path: Path) -> None:
+    raw_stack(tmp_path / "long.mrcs", ramp(), 2, "<", nz=2)
+    with pytest.warns(UserWarning, match=r"long\.mrcs: longer"):
+        table_of(tmp_path, ["1@long.mrcs"])
+
+
+def test_numbers_that_overflow_are_refused(tmp_path: Path) -> None:
+    images = ramp()
+    images[1, 2, 3] = 1e38
+    raw_stack(tmp_path / "hot.mrcs", images, 2, "<")
+    stacks = ImageStacks(table_of(tmp_path, ["1@hot.mrcs", "2@hot.mrcs"]))
+    assert np.isfinite(stacks.read(np.array([0]))).all()
+    with pytest.raises(InputError, match=r"hot\.mrcs: image 2 "):
+        stacks.read(np.array([1]))
+
+
 def test_stack_that_vanishes_is_named(tmp_path: Path) -> None:
     write_stack(tmp_path / "gone.mrcs")
     table = table_of(tmp_path, ["1@gone.mrcs"])

@@ -178,8 +178,71 @@ def test_unreadable_or_empty_star_is_named(tmp_path: Path, text: str) -> None:
 def test_file_cut_short_is_named(tmp_path: Path) -> None:
     path = write_star(tmp_path / "cut.star", changed(PARTICLES, note=["x", "y", "z"]))
     path.write_text(path.read_text().rstrip().removesuffix(" z"))
-    with pytest.raises(InputError, match=r"cut\.star: the last row has 5 of 6 columns"):
+    with pytest.raises(InputError, match=r"cut\.star: .*line 26 has 5 cells for 6 columns.*cut short"):
         read_particles(path)
+
+
+def edited(path: Path, old: str, new: str) -> Path:
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode())
+    return path
+
+
+# What starfile passes over, or fills up with NaN: rows and columns that would get lost without a word.
+LOST_LINES = {
+    "a short row in the middle": (" 90.0 1 y", " 90.0 1"),
+    "a long row": (" 90.0 1 y", " 90.0 1 y y"),
+    "a label twice": ("_rlnDefocusV", "_rlnDefocusU"),
+    "a block twice": ("data_optics", "data_particles"),
+    "a lost block name": ("data_particles", ""),
+    "a carriage return": ("000003@", "000003@stack.mrcs 1 1 1 1\r000003@"),
+    "a comment with one": ("data_particles", "# a\rcomment\ndata_particles"),
+    "rows in quotes": ("000001@stack.mrcs 10000.0 9000.0", "000001@stack.mrcs '10000.0 9000.0'"),
+    "a hash in a name": ("000003@stack.mrcs 11000.0", "000003@stack.mrcs#1 11000.0"),
+}
+
+
+@pytest.mark.parametrize("what", LOST_LINES)
+def test_no_line_gets_lost(tmp_path: Path, what: str) -> None:
+    path = edited(write_star(tmp_path / "odd.star", changed(PARTICLES, note=["x", "y", "z"])), *LOST_LINES[what])
+    with pytest.raises(InputError, match=r"odd\.star"):
+        read_particles(path)
+
+
+def test_rows_swallowed_by_two_stray_quotes_are_noticed(tmp_path: Path) -> None:
+    notes = changed(PARTICLES, a=['"x', "y", 'z"'])
+    with pytest.raises(InputError, match=r"odd\.star"):
+        read_particles(write_star(tmp_path / "odd.star", notes))
+
+
+def test_quoted_cells_and_comments_are_read(tmp_path: Path) -> None:
+    path = write_star(tmp_path / "a.star", changed(PARTICLES, note=["'a # b'", '"c d"', "e"]))
+    table = read_particles(edited(path, "-30.0 1 e", "-30.0 1 e  # the last"))
+    np.testing.assert_array_equal(table.defocus_angle_radian, np.radians([45.0, 90.0, -30.0]))
+
+
+@pytest.mark.parametrize("name", ["1e30@stack.mrcs", "9223372036854775809@stack.mrcs", "1@" + "y" * 300 + ".mrcs"])
+def test_impossible_image_names_are_named(tmp_path: Path, name: str) -> None:
+    path = write_star(tmp_path / "bad.star", changed(PARTICLES, rlnImageName=[name] * 3))
+    with pytest.raises(InputError, match=r"bad\.star"):
+        read_particles(path)
+
+
+@pytest.mark.parametrize("label", ["rlnDefocusU", "rlnDefocusAngle", "rlnPhaseShift", "rlnCtfBfactor", "rlnVoltage"])
+@pytest.mark.parametrize("cell", ["1e308", "-1e308"])
+def test_numbers_of_no_microscope_are_named(tmp_path: Path, label: str, cell: str) -> None:
+    path = write_star(tmp_path / "bad.star", changed(PARTICLES, **{label: [1, cell, 1]}), without(OPTICS, label))
+    with pytest.raises(InputError, match=r"bad\.star: particle row [01] "):
+        read_particles(path)
+
+
+def test_damage_cannot_break_or_flood_the_message(tmp_path: Path) -> None:
+    cell = "\x1b[2J\x00\x85" + "9" * 5000 + "x"
+    with pytest.raises(InputError, match=r"particle row 1 .*rlnDefocusU") as caught:
+        read_particles(write_star(tmp_path / "bad.star", changed(PARTICLES, rlnDefocusU=[1e4, cell, 1e4])))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2000
 
 
 @pytest.mark.parametrize("name", ["absent.star", "particles.csv", "absent.cs"])

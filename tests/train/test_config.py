@@ -6,6 +6,7 @@ import pytest
 
 from cryofifa.config import Config, SearchSettings, config_as_dict, config_as_toml, read_config
 from cryofifa.errors import InputError
+from cryofifa.setting_ranges import RANGES
 
 
 def written(tmp_path, text: str):
@@ -70,6 +71,42 @@ def test_a_mistake_is_one_line_with_file_and_key(tmp_path, text, key):
     with pytest.raises(InputError, match=f"settings.toml.*'{key}'") as caught:
         read_config(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("seed = 0x" + "f" * 5000, "seed"),
+        ("diameter_angstrom = 0x" + "f" * 500, "diameter_angstrom"),
+        ("[decoder]\nwidth = " + "9" * 30, "width"),
+        ("[decoder]\nwidth = 0", "width"),
+        ("[decoder]\nmodulant_layers = 100000000", "modulant_layers"),
+        ("[encoder]\nomega = nan", "omega"),
+        ("[encoder]\nlearning_rate = -1.0", "learning_rate"),
+        ("[amortized]\ndecoder_learning_rate = inf", "decoder_learning_rate"),
+        ("[image]\nmask_margin = -inf", "mask_margin"),
+        ("[search]\nbank_rotations = 1000000000", "bank_rotations"),
+        ("[search]\nbank_rotations = 3\nbank_best = 4", "bank_rotations"),
+        ("[search]\nbank_cycles = 0.0", "bank_cycles"),
+        ("[curriculum]\nepochs = 0", "epochs"),
+    ],
+)
+def test_a_number_out_of_all_bounds_is_one_line_with_file_and_key(tmp_path, text, name):
+    with pytest.raises(InputError, match=f"settings.toml.*{name}") as caught:
+        read_config(written(tmp_path, text))
+    assert str(caught.value).isprintable()
+
+
+def test_every_range_is_of_a_setting():
+    tables = {name: values for name, values in config_as_dict(Config()).items() if isinstance(values, dict)}
+    known = {"seed", *config_as_dict(Config()), *(key for values in tables.values() for key in values)}
+    assert {name.split("] ")[-1] for name in RANGES} <= known
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "seed = " + "9" * 5000, "seed = " + "{a = " * 5000])
+def test_text_without_end_is_no_toml(tmp_path, text):
+    with pytest.raises(InputError, match=r"settings\.toml: is not TOML"):
+        read_config(written(tmp_path, text))
 
 
 def test_no_file_no_toml_no_text(tmp_path):

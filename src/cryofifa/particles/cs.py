@@ -3,7 +3,9 @@
 Field names and meanings: cryosparc-tools (cryosparc.dataset) and cryoDRGN's parse_ctf_csparc.
 """
 
+import tokenize
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,13 @@ import pandas as pd
 
 from cryofifa.errors import InputError
 from cryofifa.particles.cs_records import records_from_columns
-from cryofifa.particles.number_checks import check_fraction, check_one_of, check_positive, finite_numbers
+from cryofifa.particles.number_checks import (
+    check_fraction,
+    check_index,
+    check_one_of,
+    check_positive,
+    finite_numbers,
+)
 from cryofifa.particles.row_list import chosen_rows
 from cryofifa.particles.stack_header import read_stack_header
 from cryofifa.particles.stack_paths import resolve_stack_paths
@@ -34,6 +42,11 @@ USEFUL_FIELDS = ("location/micrograph_path", "location/center_x_frac")
 # Zero where there is none; not applied, for we know no tested source of their signs.
 ABERRATION_FIELDS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 PASSTHROUGH_PATTERN = "*passthrough*particles*.cs"
+# What numpy's reader of headers raises for damaged ones, beside OSError.
+DAMAGED = (
+    *(ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError),
+    *(tokenize.TokenError, zipfile.BadZipFile),
+)
 LARGEST_HEADER = 100_000  # characters of field names; numpy's own limit of 10,000 is too small for some jobs
 
 
@@ -66,9 +79,8 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
     check_fraction(path, "ctf/amp_contrast", amplitude_contrast, rows)
     sign = finite("blob/sign", 1.0)
     check_one_of(path, "blob/sign", sign, rows, (-1, 1))
-    frame_index = finite("blob/idx").astype(np.int64)
-    if (frame_index < 0).any():
-        raise InputError(f"{path}: blob/idx is negative; export the particles again")
+    frame_index = finite("blob/idx")
+    check_index(path, "blob/idx", frame_index, rows)
     split = finite("alignments3D/split") if "alignments3D/split" in names else None
     if split is not None:
         check_one_of(path, "alignments3D/split", split, rows, (0, 1))
@@ -88,7 +100,7 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
         kind="cs",
         stack_paths=stack_paths,
         stack_index=stack_index.astype(np.int64),
-        frame_index=frame_index,
+        frame_index=frame_index.astype(np.int64),
         box_size=_box_size(path, chosen["blob/shape"], rows, stack_paths[0]),
         pixel_size_angstrom=pixel_size,
         voltage_kilovolt=voltage,
@@ -113,14 +125,20 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
 
 def _read_records(path: Path) -> np.ndarray:
     try:
-        records = np.load(path, allow_pickle=False, max_header_size=LARGEST_HEADER)
+        # Mapped at first: a header that asks for more than the file holds is refused before memory is taken.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=LARGEST_HEADER)
+        if not isinstance(mapped, np.memmap) or mapped.dtype.names is None or mapped.ndim != 1:
+            raise ValueError("no table inside")
+        if "" in mapped.dtype.names:
+            raise ValueError("a field without a name")
+        if mapped.offset + mapped.nbytes != path.stat().st_size:
+            raise ValueError("its length is not what its header says")
+        records = np.array(mapped)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError) as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error
-    if not isinstance(records, np.ndarray) or records.dtype.names is None or records.ndim != 1:
-        raise InputError(f"{path}: not a cryoSPARC .cs file (no table inside); export the particles again")
     if len(records) == 0:
         raise InputError(f"{path}: has no particles")
     return records
@@ -155,10 +173,12 @@ def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
     new_fields = [field for field in other.dtype.names or () if field not in known]
     if "uid" not in (other.dtype.names or ()) or not new_fields:
         return records
-    index = pd.Index(other["uid"])
+    if any(table["uid"].dtype.kind not in "iu" or table["uid"].ndim != 1 for table in (records, other)):
+        return records
+    index = pd.Index(other["uid"].astype(np.uint64))
     if index.has_duplicates:
         return records
-    where = index.get_indexer(pd.Index(records["uid"]))
+    where = index.get_indexer(pd.Index(records["uid"].astype(np.uint64)))
     if (where < 0).any():
         return records
     old = {field: records[field] for field in records.dtype.names or ()}
@@ -168,11 +188,11 @@ def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _finite(path: Path, field: str, column: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if column.dtype.kind not in "iufb" or column.ndim != 1:
         raise InputError(f"{path}: field {field} is not one number per particle; export the particles again")
-    return finite_numbers(path, field, pd.Series(column), rows)
+    return finite_numbers(path, field, pd.Series(column.astype(np.float64)), rows)
 
 
 def _box_size(path: Path, shapes: np.ndarray, rows: np.ndarray, first_stack: Path) -> int:
-    if shapes.ndim != 2:
+    if shapes.dtype.kind not in "iuf" or shapes.shape[1:] != (2,):
         raise InputError(f"{path}: field blob/shape is not two numbers per particle; export it again")
     box_size = read_stack_header(first_stack).box_size
     other = np.flatnonzero((shapes != box_size).any(axis=1))

@@ -37,6 +37,12 @@ def check_fraction(path: Path, label: str, values: np.ndarray, rows: np.ndarray)
     _check(path, label, values, rows, (values >= 0) & (values <= 1), "it must be a fraction from 0 to 1")
 
 
+def check_index(path: Path, label: str, values: np.ndarray, rows: np.ndarray) -> None:
+    """Raise InputError naming the first row whose value is no 0-based index."""
+    good = (values >= 0) & (values < 1e9) & (values % 1 == 0)
+    _check(path, label, values, rows, good, "it must be a whole number, counted from 0")
+
+
 def check_one_of(path: Path, label: str, values: np.ndarray, rows: np.ndarray, allowed: tuple[int, ...]) -> None:
     """Raise InputError naming the first row whose value is none of `allowed`."""
     _check(path, label, values, rows, np.isin(values, allowed), f"it must be one of {allowed}")

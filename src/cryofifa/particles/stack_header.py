@@ -4,6 +4,7 @@ mrcfile gives the layout of the header; we read it ourselves because mrcfile nei
 old files without a machine stamp nor says by how many bytes a file is too short.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -42,7 +43,7 @@ def read_stack_header(path: Path) -> StackHeader:
 
     Raises:
         InputError: if the file is absent, is no MRC file, has a mode other than 0, 1, 2, 6 or 12, has images
-            that are not square, or is shorter than its header says.
+            that are not square or have their axes swapped, or is shorter than its header says.
     """
     try:
         with path.open("rb") as file:
@@ -63,6 +64,9 @@ def read_stack_header(path: Path) -> StackHeader:
         raise InputError(f"{path}: images are {nx} x {ny} pixels; particles must be square")
     if extended_bytes < 0:
         raise InputError(f"{path}: the MRC header is damaged (extended header of {extended_bytes} bytes)")
+    axes = [int(header[name]) for name in ("mapc", "mapr", "maps")]
+    if axes != [1, 2, 3] and sorted(axes) == [1, 2, 3]:  # old files have anything else there
+        raise InputError(f"{path}: axes are in the order {axes}, not x, y, z; convert the stack")
     dtype = np.dtype(DTYPE_OF_MODE[mode]).newbyteorder(byte_order)
     offset_bytes = HEADER_BYTES + extended_bytes
     expected_bytes = offset_bytes + nx * ny * nz * dtype.itemsize
@@ -71,6 +75,9 @@ def read_stack_header(path: Path) -> StackHeader:
             f"{path}: truncated: expected {expected_bytes} bytes for {nz} images of {nx} x {ny}, "
             f"found {found_bytes}; copy or extract the stack again"
         )
+    if found_bytes > expected_bytes:
+        message = f"{path}: longer than its header says ({found_bytes} bytes, not {expected_bytes}); is it whole?"
+        warnings.warn(message, stacklevel=2)
     return StackHeader(path=path, box_size=nx, n_frames=nz, dtype=dtype, offset_bytes=offset_bytes)
 
 

@@ -1,5 +1,6 @@
 """From the stack names in a particle file to files on this machine."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def _resolve(name: str, particle_file: Path, data_folder: Path | None, folders: 
     # An absolute name makes `folder / relative` the name itself.
     places += [(folder / relative, False) for folder in folders]
     for path, by_bare_name in places:
-        if path.is_file():
+        if os.path.isfile(path):  # False too for a name that no file can have
             return path, by_bare_name and relative.name != str(relative)
     tried = ", ".join(dict.fromkeys(str(path) for path, _ in places))
     raise InputError(

@@ -12,6 +12,7 @@ from cryofifa.particles.table import ParticleTable
 
 # Each open map holds a file handle; systems allow 256 to 1,024 of them, and sets have thousands of stacks.
 MOST_OPEN_MAPS = 64
+LARGEST_PIXEL = 1e15  # the power of an image of larger ones is no 32-bit number
 
 
 class ImageStacks:
@@ -62,7 +63,7 @@ class ImageStacks:
         """Images of these 0-based rows of the table, in this order, times their contrast sign.
 
         Raises:
-            InputError: if an image holds NaN or infinity; names the file and the image, counted from 1.
+            InputError: if an image holds NaN, infinity or numbers near it; names file and image, counted from 1.
         """
         rows = np.asarray(rows, dtype=np.int64)
         images = np.empty((len(rows), self.box_size, self.box_size), dtype=np.float32)
@@ -74,11 +75,12 @@ class ImageStacks:
                 continue
             stack = int(stacks[part[0]])
             read = self._map(stack)[frames[part]].astype(np.float32)
-            finite = np.isfinite(read).all(axis=(1, 2))
-            if not finite.all():
+            usable = np.abs(read).max(axis=(1, 2)) < LARGEST_PIXEL
+            if not usable.all():
                 raise InputError(
-                    f"{self.table.stack_paths[stack]}: image {frames[part][~finite][0] + 1} (counted from 1) "
-                    "holds NaN or infinity; leave the particle out with --ind or extract it again"
+                    f"{self.table.stack_paths[stack]}: image {frames[part][~usable][0] + 1} (counted from 1) "
+                    f"holds NaN, infinity or more than {LARGEST_PIXEL:g}; leave the particle out with --ind or extract "
+                    "it again"
                 )
             images[part] = read
         images *= self.table.contrast_sign[rows].astype(np.float32)[:, None, None]

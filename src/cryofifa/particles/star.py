@@ -130,7 +130,12 @@ def _image_names(star: StarBlocks, rows: np.ndarray) -> tuple[list[str], np.ndar
     stack_names = parts[1].where(~single, parts[0])
     numbers_text = parts[0].where(~single, "1").str.lstrip(">")
     image_number = finite_numbers(star.path, "the image number in rlnImageName", numbers_text, rows)
-    bad = (image_number < 1) | (image_number % 1 != 0) | (stack_names.str.strip() == "").to_numpy(dtype=bool)
+    bad = (
+        (image_number < 1)
+        | (image_number > 1e9)
+        | (image_number % 1 != 0)
+        | (stack_names.str.strip() == "").to_numpy(dtype=bool)
+    )
     if bad.any():
         first = np.flatnonzero(bad)[0]
         raise InputError(

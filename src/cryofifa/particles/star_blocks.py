@@ -5,6 +5,7 @@ Every cell is kept as the text the file has, so '0001', 1e-9 or a 64-bit uid com
 """
 
 import linecache
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ import starfile
 from cryofifa.errors import InputError
 
 WHAT_TO_DO = "add the column or export the particles again"
+CELL = re.compile(r"""\"[^"]*"|'[^']*'|[^ \t]+""")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,14 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
     """
     try:
         # Labels first: told that every column is text, starfile leaves every cell as it is.
-        labels, last_line = _labels_and_last_line(path)
+        labels, rows_of_block = _layout(path)
         read = starfile.read(path, always_dict=True, parse_as_string=sorted(labels))
+        blocks = cast(dict[str, pd.DataFrame | dict], read)  # starfile's own types are looser
+        for name, block in blocks.items():
+            if isinstance(block, pd.DataFrame) and len(block) != rows_of_block[name]:
+                raise ValueError(
+                    f"of data_{name} {len(block)} of {rows_of_block[name]} rows can be read: stray quotes?"
+                )
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, TypeError, IndexError) as error:
@@ -44,13 +52,6 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
         raise InputError(f"{path}: not a readable STAR file ({reason}); export it again") from error
     finally:
         linecache.clearcache()  # starfile reads through it and would keep a failed file in memory
-    blocks = cast(dict[str, pd.DataFrame | dict], read)  # starfile's own types are looser
-    last_block = next(reversed(blocks.values()), None)
-    if isinstance(last_block, pd.DataFrame) and 0 < len(last_line.split()) < last_block.shape[1]:
-        raise InputError(
-            f"{path}: the last row has {len(last_line.split())} of {last_block.shape[1]} columns: the file "
-            "was cut short; copy or export it again"
-        )
     optics = blocks.pop("optics", None)
     if isinstance(optics, dict):  # one optics group written without loop_
         optics = pd.DataFrame([{label: str(value) for label, value in optics.items()}])
@@ -61,17 +62,60 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
     return StarBlocks(path, particles, optics, blocks)
 
 
-def _labels_and_last_line(path: Path) -> tuple[set[str], str]:
-    """All labels of the file, and its last line of cells ('' after a block without any)."""
-    labels, last_line = set(), ""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("_"):
-                labels.add(line.split(None, 1)[0][1:])
-                last_line = ""
-            elif not line.isspace() and not line.lstrip().startswith("#"):
-                last_line = line
-    return labels, last_line
+def _layout(path: Path) -> tuple[set[str], dict[str, int]]:
+    """All labels of the file, and how many rows the table of each block has.
+
+    starfile fills short rows with NaN and passes over lines that it does not expect: here no line gets lost.
+
+    Raises:
+        ValueError: naming the first line that fits into no table.
+    """
+    all_labels: set[str] = set()
+    rows_of_block: dict[str, int] = {}
+    block, labels, in_loop = None, set[str](), False
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            text = line.strip()
+            if "\r" in text:
+                raise ValueError(f"line {number} has a carriage return inside")
+            if not text or text.startswith("#"):
+                continue
+            if text.startswith("data_"):
+                block, labels, in_loop = text[5:], set(), False
+                if block in rows_of_block:
+                    raise ValueError(f"line {number}: a second block {text}")
+                rows_of_block[block] = 0
+            elif block is None:
+                raise ValueError(f"line {number} is in no data_ block")
+            elif rows_of_block[block]:
+                _check_cells(text, len(labels), number)
+                rows_of_block[block] += 1
+            elif text.startswith("loop_") and not labels:
+                in_loop = True
+            elif text.startswith("_"):
+                label = text.split(None, 1)[0][1:]
+                if label in labels:
+                    raise ValueError(f"line {number}: column {label} is there twice")
+                labels.add(label)
+                all_labels.add(label)
+            elif in_loop:
+                _check_cells(text, len(labels), number)
+                rows_of_block[block] = 1
+            else:
+                raise ValueError(f"line {number} is in no table")
+    return all_labels, rows_of_block
+
+
+def _check_cells(text: str, columns: int, number: int) -> None:
+    if len(text.split()) == columns and "#" not in text:
+        return
+    cells = CELL.findall(text)
+    comment = next((index for index, cell in enumerate(cells) if cell.startswith("#")), len(cells))
+    cells = cells[:comment]
+    if len(cells) != columns:
+        raise ValueError(f"line {number} has {len(cells)} cells for {columns} columns: damaged, or cut short")
+    if any("#" in cell and cell[0] not in "\"'" for cell in cells):
+        raise ValueError(f"line {number} has a '#' inside a cell")
 
 
 def _particle_block_name(path: Path, blocks: dict[str, pd.DataFrame | dict], needed_label: str) -> str:

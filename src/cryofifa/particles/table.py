@@ -96,8 +96,9 @@ def read_particles(path: Path, data_folder: Path | None = None, rows_file: Path 
     Raises:
         InputError: for anything wrong with these files; one line that names the file and what to do.
     """
-    # Imported here because both readers build the table defined above.
+    # Imported here because all three need the table defined above.
     from cryofifa.particles.cs import read_cs
+    from cryofifa.particles.plausible_optics import check_plausible
     from cryofifa.particles.star import read_star
 
     path = Path(path)
@@ -109,4 +110,6 @@ def read_particles(path: Path, data_folder: Path | None = None, rows_file: Path 
         raise InputError(f"{data_folder}: the data folder does not exist; correct --datadir")
     data_folder = None if data_folder is None else Path(data_folder)
     read = read_star if path.suffix == ".star" else read_cs
-    return read(path, data_folder, rows_file)
+    table = read(path, data_folder, rows_file)
+    check_plausible(table)
+    return table

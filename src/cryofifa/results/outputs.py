@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import resource
 import sys
@@ -9,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import get_type_hints
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryofifa.config import Config, config_as_toml
+from cryofifa.config import Config, checked_value, config_as_toml
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.cs_writer import write_particles_cs
@@ -139,14 +140,25 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
 
 
 def read_summary(folder: RunFolder) -> Reconstruction:
-    """The result of a finished run."""
+    """The result of a finished run.
+
+    Raises:
+        InputError: if run.json is damaged.
+    """
     values = read_json(folder.summary)
-    names = Reconstruction.__dataclass_fields__.keys() - {"folder"}
-    try:
-        known: dict[str, Any] = {name: values[name] for name in names}
-    except KeyError as error:
-        raise InputError(f"{folder.summary}: has no {error}; delete the folder and start anew") from None
-    return Reconstruction(folder=folder, **{**known, "verdict_reasons": tuple(known["verdict_reasons"])})
+    wanted = {name: hint for name, hint in get_type_hints(Reconstruction).items() if name != "folder"}
+    missing = wanted.keys() - (values.keys() if isinstance(values, dict) else ())
+    if missing:
+        raise InputError(f"{folder.summary}: has no '{min(missing)}'; delete the folder and start anew")
+    reasons = values["verdict_reasons"]
+    if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
+        raise InputError(f"{folder.summary}: 'verdict_reasons' is no list of words; delete the folder and start anew")
+    del wanted["verdict_reasons"]
+    found = {name: checked_value(values[name], hint, f"{folder.summary}: '{name}'") for name, hint in wanted.items()}
+    odd = next((name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)), None)
+    if odd is not None:
+        raise InputError(f"{folder.summary}: '{odd}' is {found[odd]}; delete the folder and start anew")
+    return Reconstruction(folder=folder, verdict_reasons=tuple(reasons), **found)
 
 
 def _summary(found: Reconstruction, results: RunResults, verdict: Verdict) -> dict:
