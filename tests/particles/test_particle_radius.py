@@ -36,6 +36,18 @@ def test_radius_of_a_ball_within_ten_percent(tmp_path, radius_angstrom):
     assert surveyed(tmp_path / "set" / "particles.star", -1.0).contrast_z_score < -3
 
 
+def test_bright_junk_does_not_make_the_particle_larger(tmp_path):
+    size, pixel, radius_angstrom = 48, 5.0, 45.0
+    write_map(tmp_path / "ball.mrc", spherical_mask(size, radius_angstrom / pixel, 2.0), pixel)
+    for name, junk in (("clean", 0.0), ("junk", 0.3)):
+        simulate(
+            tmp_path / "ball.mrc", tmp_path / name, particles=400, box=size, pixel_size_angstrom=pixel, snr=0.2,
+            shift_sd_pixel=0.5, junk=junk,
+        )  # fmt: skip
+    clean, junk = (surveyed(tmp_path / name / "particles.star") for name in ("clean", "junk"))
+    assert junk.particle_radius_angstrom == pytest.approx(clean.particle_radius_angstrom, rel=0.15)
+
+
 @pytest.mark.parametrize("radius", [8.0, 14.0])
 def test_radius_of_a_volume_is_the_balls(radius):
     ball = spherical_mask(48, radius, 2.0)

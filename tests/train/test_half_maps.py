@@ -11,6 +11,7 @@ from cryofifa.particles.simulate import simulate_images
 from cryofifa.physics.fourier import HalfPlane, fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 from cryofifa.results.fsc import fourier_shell_correlation
+from cryofifa.train import half_maps
 from cryofifa.train.half_maps import back_project_halves, solve_half_maps
 
 SIZE, PIXEL, COUNT, WIDTH = 24, 5.0, 600, 1.2
@@ -87,3 +88,24 @@ def test_pure_noise_has_no_correlation_and_fades():
     assert float(maps.fsc[4:].abs().max()) < 0.3
     assert float(maps.combined.std()) < 0.3 * float((sums[0] + sums[1]).volume().std())
     assert math.isfinite(float(maps.half_1.sum() + maps.half_2.sum()))
+
+
+def test_ice_among_the_particles_spoils_the_map_little(images, monkeypatch):
+    """A tenth of the images are blobs somewhere in the box, of five times the standard deviation of all else."""
+    ice = images.clone()
+    generator = np.random.default_rng(3)
+    line = np.arange(SIZE) - SIZE // 2
+    for row in range(0, COUNT, 10):
+        x, y = generator.uniform(-8, 8, 2)
+        blob = np.exp(-((line[:, None] - y) ** 2 + (line - x) ** 2) / (2 * 2.0**2))
+        ice[row] += torch.from_numpy(5 * float(images.std()) * blob / blob.std()).float()
+    truth, mask = blob_volume(SIZE, WIDTH), spherical_mask(SIZE, 10.0, 3.0)
+
+    def to_truth(stack: torch.Tensor) -> float:
+        volume = solve_half_maps(halves(stack), 10.0, 3.0).combined
+        return float(fourier_shell_correlation(volume * mask, truth * mask)[1:6].min())
+
+    clean, with_ice = to_truth(images), to_truth(ice)
+    monkeypatch.setattr(half_maps, "bounded_influence", torch.ones_like)
+    assert clean - with_ice < 0.01
+    assert to_truth(ice) < with_ice - 0.02

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.physics.back_projection import BackProjector
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
@@ -16,6 +17,7 @@ from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.physics.symmetrise import symmetrised_sums
 from cryofifa.results.fsc import fourier_shell_correlation
+from cryofifa.train.particle_score import LEAST_POWER, ring_sums
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
 
@@ -51,20 +53,29 @@ def back_project_halves(
 ) -> tuple[BackProjector, BackProjector]:
     """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out.
 
+    Weights follow the images' power, so that bright junk counts no more than a particle.
+
     symmetry: a point group's members, by which the sums are averaged.
     """
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
-    frequency = plane.frequency_per_angstrom
+    frequency, ring = plane.frequency_per_angstrom, plane.radius.round().long()
     for which, projector in enumerate(sums, start=1):
         for members in in_blocks((half == which).nonzero()[:, 0], BLOCK):
             image = read_images(members.cpu().numpy()).to(device)
             centred = plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
+            weight = bounded_influence(_power_over_median(centred, ring)).sqrt()[:, None]
             ctf = contrast_transfer(ctf_parameters[members], frequency)
-            projector.add(centred, ctf, rotation_volume_to_image[members], plane)
+            projector.add(weight * centred, weight * ctf, rotation_volume_to_image[members], plane)
     if symmetry is None or len(symmetry) == 1:
         return sums
     return symmetrised_sums(sums[0], symmetry), symmetrised_sums(sums[1], symmetry)
+
+
+def _power_over_median(image: Complex[Tensor, "n points"], ring: Int[Tensor, " points"]) -> Float[Tensor, " n"]:
+    """Mean over the rings of an image's power over that of the median image."""
+    power = ring_sums(image.abs().square(), ring, int(ring.max()) + 1)[:, 1:]
+    return (power / power.median(dim=0).values.clamp_min(LEAST_POWER)).mean(dim=1)
 
 
 def solve_half_maps(

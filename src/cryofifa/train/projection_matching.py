@@ -21,6 +21,7 @@ from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
+from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
@@ -209,21 +210,19 @@ class ProjectionMatching:
     def _noise_power(
         self, state: PolishState, some: Int[Tensor, " m"], grid: FourierGrid, plane: HalfPlane
     ) -> Float[Tensor, " points"]:
-        """Mean power per shell of what the map leaves of the images (RELION's sigma2 of the noise).
+        """Mean power per shell of what the map leaves of all but bright junk (RELION's sigma2 of the noise).
 
         The images' own power would give the low frequencies, where the signal is stronger than the noise, too small a
         weight: measured on ribosome, 1.18 degrees with it and 1.09 with this (1.01 with the true map).
         """
+        shift = state.shift_angstrom[some]
+        measured, ctf = self._measured(some, shift, plane)
+        predicted = form_image(grid.slices(state.rotation[some], plane), ctf, shift, plane)
+        left = (measured - predicted).abs().square()
+        left = left[bounded_influence(left.mean(dim=1)) == 1].mean(dim=0)
         shell = plane.radius.round().long()
-        total = torch.zeros(int(shell.max()) + 1, device=shell.device)
-        for members in in_blocks(some, BLOCK):
-            measured, ctf = self._measured(members, state.shift_angstrom[members], plane)
-            predicted = form_image(
-                grid.slices(state.rotation[members], plane), ctf, state.shift_angstrom[members], plane
-            )
-            total.index_add_(0, shell, (measured - predicted).abs().square().sum(dim=0))
-        mean = total / (max(1, len(some)) * torch.bincount(shell).clamp_min(1))
-        return mean[shell].clamp_min(1e-6)
+        total = torch.zeros(int(shell.max()) + 1, device=shell.device).index_add_(0, shell, left)
+        return (total / torch.bincount(shell).clamp_min(1))[shell].clamp_min(1e-6)
 
     def _measured(
         self, members: Int[Tensor, " m"], shift_angstrom: Float[Tensor, "m 2"], plane: HalfPlane

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cryofifa.config import Config, DecoderSettings
 from cryofifa.model.volume_decoder import FourierNet
+from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
@@ -26,6 +27,7 @@ from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
+from cryofifa.train.junk_filter import gradient_weight
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.pose_search import PoseSearch
@@ -105,7 +107,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
         self.symmetry = config.symmetry_members(device)
         self.search = PoseSearch(config.bank_search, config.seed, particle_radius_angstrom, shift_range_angstrom)
-        self.explained_power = 0.0  # of the last epoch: mean |y|^2 - |y - prediction|^2 per Fourier point
+        # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
+        self.explained_power = 0.0
         self.poses = PoseMemory.random(len(particles), config.seed, device)
 
     @property
@@ -202,17 +205,18 @@ class TrainingLoop(ABC, Generic[Encoder]):
         predicted = form_image(slices, batch.ctf, poses.shift_angstrom, batch.plane)
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
-        kept = loss.detach().argsort()[: max(1, round(stage.keep_fraction * len(members)))]
+        weight = gradient_weight(loss.detach(), stage.keep_fraction)
         encoder_group, decoder_group = self.optimiser.param_groups
         encoder_group["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
         decoder_group["lr"] = self.decoder_learning_rate * stage.decoder_rate
         self.optimiser.zero_grad(set_to_none=True)
-        (loss[kept].mean() + poses.teaching_loss).backward()
+        ((weight * loss).mean() + poses.teaching_loss).backward()
         self.optimiser.step()
         self.poses.rotation[members] = poses.rotation.detach()
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
         self.poses.posed[members] = True
-        explained = batch.measured.abs().square().mean(dim=-1) - loss.detach()
+        power = batch.measured.abs().square().mean(dim=-1)
+        explained = (power - loss.detach()) * bounded_influence(power)
         winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
