@@ -8,6 +8,8 @@ them. On the plane x = 0 the fold goes on with y, and on the line x = y = 0 with
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
@@ -15,6 +17,9 @@ from torch import Tensor, nn
 from cryofifa.model.siren import siren
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, centred_index, inverse_fourier_3d
+
+# a function and what it is computed of -> its values; a computation may be spread over processes
+Spread = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 
 POINTS_AT_ONCE = 1 << 20  # of a grid; bounds the memory, changes nothing else
 
@@ -65,25 +70,32 @@ class FourierNet(nn.Module):
         """Exact central slices: D(C R)."""
         return self(slice_coordinates(rotation_volume_to_image, plane))
 
-    def on_grid(self, size: int, spacing: float, radius: float) -> Complex[Tensor, "z y x"]:
+    def on_grid(
+        self, size: int, spacing: float, radius: float, spread: Spread | None = None
+    ) -> Complex[Tensor, "z y x"]:
         """Values on a centred cubic grid (spacing and radius in Fourier pixels), zero beyond the radius."""
         line = centred_index(size, next(self.parameters()).device).float() * spacing
         z, y, x = torch.meshgrid(line, line, line[size // 2 :], indexing="ij")
         coordinate = torch.stack([x, y, z], dim=-1)
         wanted = coordinate.square().sum(-1) <= radius * radius
         half = torch.zeros(wanted.shape, dtype=torch.complex64, device=line.device)
-        half[wanted] = torch.cat([self(part) for part in coordinate[wanted].split(POINTS_AT_ONCE)])
+        half[wanted] = (
+            self._in_parts(coordinate[wanted]) if spread is None else spread(self._in_parts, coordinate[wanted])
+        )
         grid = torch.zeros(size, size, size, dtype=torch.complex64, device=line.device)
         grid[:, :, size // 2 :] = half
         # D(-k) = conj D(k): the other half is the mirror image of this one
         grid[1:, 1:, 1 : size // 2] = half[1:, 1:, 1:].flip((0, 1, 2)).conj()
         return grid
 
+    def _in_parts(self, coordinate: Float[Tensor, "n 3"]) -> Complex[Tensor, " n"]:
+        return torch.cat([self(part) for part in coordinate.split(POINTS_AT_ONCE)])
+
     @torch.no_grad()
-    def sampled(self, radius: float) -> FourierGrid:
+    def sampled(self, radius: float, spread: Spread | None = None) -> FourierGrid:
         """The raster that candidates are scored with: the network on a grid OVERSAMPLING times finer than the box's."""
         # one sample more than the radius, so that every interpolation has its neighbours
-        transform = self.on_grid(FourierGrid.size_for(radius), 1 / OVERSAMPLING, radius + 1)
+        transform = self.on_grid(FourierGrid.size_for(radius), 1 / OVERSAMPLING, radius + 1, spread)
         return FourierGrid(torch.stack([transform.real, transform.imag]), radius)
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.training_loop import TrainingLoop, WorkingSet
 
 
@@ -32,8 +33,9 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         particles: WorkingSet,
         particle_radius_angstrom: float,
         shift_range_angstrom: float,
+        processes: Processes = ALONE,
     ) -> None:
-        super().__init__(config, curriculum, particles, particle_radius_angstrom, shift_range_angstrom)
+        super().__init__(config, curriculum, particles, particle_radius_angstrom, shift_range_angstrom, processes)
         self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, particles.image.device)
         self.inference: GuidedInference | AmortizedInference
         imagined = config.encoder.imagined

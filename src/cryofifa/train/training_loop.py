@@ -1,6 +1,8 @@
 """The training loop: one epoch is one pass over the particles in random order.
 
 minibatch -> mask -> encode -> search -> slice -> CTF, shift, mask -> loss -> junk filter -> Adam
+
+Of several processes each takes its own particles of every minibatch; what the minibatch decides is decided by all.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import rotation_from_uniform
+from cryofifa.train.batch_statistics import with_shared_statistics
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.junk_filter import gradient_weight
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.pose_search import PoseSearch
+from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
@@ -39,10 +43,13 @@ SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may s
 
 @dataclass(frozen=True)
 class WorkingSet:
-    """The particles that ab initio works on, in memory at the working box (background sd 1)."""
+    """The particles that ab initio works on, in memory at the working box (background sd 1).
+
+    particle: all of them; image, ctf: of this process's own (see `Processes`), in the same order.
+    """
 
     particle: Int[Tensor, " n"]  # row in the table
-    image: Float[Tensor, "n y x"]
+    image: Float[Tensor, "own y x"]
     ctf: CtfParameters
     pixel_size_angstrom: float
 
@@ -52,11 +59,18 @@ class WorkingSet:
 
 @dataclass
 class PoseMemory:
-    """What is remembered of every particle of the working set from one epoch to the next."""
+    """What is remembered of every particle of the working set from one epoch to the next.
+
+    While an epoch runs, a particle's row is up to date in its own process only.
+    """
 
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
     posed: Bool[Tensor, " n"]
+
+    def merged(self, processes: Processes) -> PoseMemory:
+        """Every particle's row as its own process has it."""
+        return PoseMemory(*(processes.merged(value) for value in vars(self).values()))
 
     def copy(self) -> PoseMemory:
         return PoseMemory(*(value.clone() for value in vars(self).values()))
@@ -87,8 +101,9 @@ class TrainingLoop(ABC, Generic[Encoder]):
         particles: WorkingSet,
         particle_radius_angstrom: float,
         shift_range_angstrom: float,
+        processes: Processes = ALONE,
     ) -> None:
-        self.config, self.curriculum, self.particles = config, curriculum, particles
+        self.config, self.curriculum, self.particles, self.processes = config, curriculum, particles, processes
         device = particles.image.device
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
@@ -96,7 +111,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.plane = HalfPlane.of_box(particles.image.shape[-1], particles.pixel_size_angstrom, device=device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.encoder = self.new_encoder().to(device)
+            self.encoder = with_shared_statistics(self.new_encoder(), processes).to(device)
             self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
         self.decoder_learning_rate = _decoder_rate(config)
         self.optimiser = torch.optim.Adam(
@@ -128,15 +143,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         """One pass over the particles; returns what happened."""
         config, started = self.config, time.monotonic()
         before = self.poses.copy()
-        device = self.plane.index_xy.device
-        order = RandomDraws(config.seed, "order", epoch).order(torch.arange(len(self.particles), device=device))
-        minibatches = list(order.split(config.curriculum.minibatch))
-        if len(minibatches) > 1 and len(minibatches[-1]) == 1:
-            # batch statistics need more than one particle
-            minibatches[-2:] = [torch.cat(minibatches[-2:])]
+        minibatches = self._minibatches(epoch)
         stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
         grid = self.raster(stage)
-        sums = torch.zeros(3 + len(WINNER_ORIGINS), device=device)
+        sums = torch.zeros(3 + len(WINNER_ORIGINS), device=self.plane.index_xy.device)
         for step, members in enumerate(minibatches):
             progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
             stage = stage_at(self.curriculum, progress)
@@ -145,13 +155,16 @@ class TrainingLoop(ABC, Generic[Encoder]):
             sums += self._step(members, stage, grid, epoch, step)
             if on_step is not None:
                 on_step(len(members))
+        self.poses = self.poses.merged(self.processes)
         self.shift_sd_angstrom = self._seen_shift_sd()
         turned, moved = median_pose_change(
             before.rotation, self.poses.rotation, before.shift_angstrom, self.poses.shift_angstrom, before.posed
         )
         if turned is not None and turned < SETTLING_DEGREE:
             self.particle_radius_angstrom = self._tightened_radius(stage)
-        loss, encoder_loss, self.explained_power, *origins = (sums / len(self.particles)).tolist()
+        loss, encoder_loss, self.explained_power, *origins = (
+            self.processes.summed(sums) / len(self.particles)
+        ).tolist()
         return EpochRecord(
             epoch=epoch,
             particles=len(self.particles),
@@ -195,8 +208,19 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.encoder.load_state_dict(tensors_under(tensors, "encoder."))
         self.decoder.load_state_dict(tensors_under(tensors, "decoder."))
 
+    def _minibatches(self, epoch: int) -> list[Int[Tensor, " n"]]:
+        """All particles in random order, a share of every minibatch for each process."""
+        everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
+        order = self.processes.dealt(RandomDraws(self.config.seed, "order", epoch).order(everyone))
+        minibatches = list(order.split(self.config.curriculum.minibatch))
+        # batch statistics need more than one particle, and every process one
+        if len(minibatches) > 1 and len(minibatches[-1]) < max(2, self.processes.count):
+            minibatches[-2:] = [torch.cat(minibatches[-2:])]
+        return minibatches
+
     def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
-        """One minibatch; returns the sums of loss, teaching loss, explained power and winners' origins."""
+        """One minibatch; returns this process's sums of loss, teaching loss, explained power and winners' origins."""
+        everyone, members = members, self.processes.own(members, members)
         batch = self.minibatch(members, stage)
         poses = self.infer(batch, grid, stage, epoch, step)
         # the network learns every particle in one of its equivalent poses at a time, and so becomes symmetric
@@ -205,33 +229,40 @@ class TrainingLoop(ABC, Generic[Encoder]):
         predicted = form_image(slices, batch.ctf, poses.shift_angstrom, batch.plane)
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
-        weight = gradient_weight(loss.detach(), stage.keep_fraction)
+        power = batch.measured.abs().square().mean(dim=-1)
+        every_loss, every_power = self.processes.gathered(torch.stack([loss.detach(), power], dim=1), everyone).unbind(
+            1
+        )
+        weight = self.processes.own(gradient_weight(every_loss, stage.keep_fraction), everyone)
+        influence = self.processes.own(bounded_influence(every_power), everyone)
         encoder_group, decoder_group = self.optimiser.param_groups
         encoder_group["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
         decoder_group["lr"] = self.decoder_learning_rate * stage.decoder_rate
         self.optimiser.zero_grad(set_to_none=True)
-        ((weight * loss).mean() + poses.teaching_loss).backward()
+        # both are means over this process's particles: its share of the minibatch's
+        share = len(members) / len(everyone)
+        (share * ((weight * loss).mean() + poses.teaching_loss)).backward()
+        self.processes.sum_gradients(p for group in self.optimiser.param_groups for p in group["params"])
         self.optimiser.step()
         self.poses.rotation[members] = poses.rotation.detach()
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
         self.poses.posed[members] = True
-        power = batch.measured.abs().square().mean(dim=-1)
-        explained = (power - loss.detach()) * bounded_influence(power)
+        explained = (power - loss.detach()) * influence
         winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
     def raster(self, stage: Stage) -> FourierGrid:
         """What candidates are scored with: the decoder sampled, and made exactly symmetric."""
-        return self.decoder.sampled(stage.mask_radius).symmetrised(self.symmetry)
+        return self.decoder.sampled(stage.mask_radius, self.processes.spread).symmetrised(self.symmetry)
 
     def encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
         settings = self.config.image
         return encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
 
     def minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
-        plane = self.plane.within(stage.mask_radius)
-        image = self.particles.image[members]
+        plane, held = self.plane.within(stage.mask_radius), self.processes.local(members)
+        image = self.particles.image[held]
         shift = self.poses.shift_angstrom[members]
         # the particle sits at minus its shift from the centre, and the mask goes with it
         mask_centre = -shift if self.config.image.mask_follows_shift else torch.zeros_like(shift)
@@ -243,7 +274,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
             device=image.device,
         )
         measured = plane.gather(fourier_2d(image * mask)) / plane.box_size
-        ctf = contrast_transfer(self.particles.ctf[members], plane.frequency_per_angstrom)
+        ctf = contrast_transfer(self.particles.ctf[held], plane.frequency_per_angstrom)
         return Minibatch(
             particle=members,
             image=image,
