@@ -136,8 +136,9 @@ def as_markdown(judged: list[Judged]) -> str:
     lines = [
         f"# Verdicts, {datetime.now(tz=UTC):%Y-%m-%d}",
         "",
-        f"{len(judged)} simulated sets of {sizes}, default settings; the number of a case is its SNR. Right: median rotation",
-        f"error under {RIGHT_DEGREE:g} degrees, junk not counted. Python {platform.python_version()}, {packages}.",
+        f"{len(judged)} simulated sets of {sizes}, default settings; the number of a case is its SNR.",
+        f"Right: median rotation error under {RIGHT_DEGREE:g} degrees, junk not counted.",
+        f"Python {platform.python_version()}, {packages}.",
         f"Made by `{shlex.join(['python', 'benchmarks/verdict.py', *public_arguments(sys.argv[1:])])}`.",
         "",
         "| verdict | right | wrong |",
