@@ -183,6 +183,9 @@ class Config:
     invert: bool = False
     symmetry: str = "C1"  # point group in RELION's frame, imposed from the start
     mask_file: str | None = None  # where the half maps are compared; made from the map by default
+    # between two checkpoints within an epoch, one more at the end of each; 0: at the ends only. Our choice: what is
+    # lost is short beside a night, and written in well under a second
+    checkpoint_seconds: float = 300.0
     image: ImageSettings = field(default_factory=ImageSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)

@@ -1,4 +1,4 @@
-"""What a run promises: all its files, the same result after an interruption, one clear line for a mistake."""
+"""What a run promises: all its files, and one clear line for a mistake; `test_stops.py` has interruptions."""
 
 import json
 import sys
@@ -17,8 +17,6 @@ from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.junk import JunkSplit
-from cryofifa.train.ab_initio import AbInitio
-from cryofifa.train.projection_matching import ProjectionMatching
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -137,33 +135,6 @@ def test_other_settings_are_refused_and_named(finished: Path, particles: Path, c
     message = capsys.readouterr().err.strip()
     assert message.count("\n") == 0
     assert str(finished) in message
-
-
-@pytest.mark.parametrize(("part", "calls_before"), [("start", 1), ("ab initio", 3), ("polish", 1)])
-def test_an_interrupted_run_goes_on_to_the_same_end(
-    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, calls_before: int
-):
-    """Stop after some epochs, in each phase; the resumed run must equal the undisturbed one bit for bit."""
-    owner, method = (ProjectionMatching, "iterate") if part == "polish" else (AbInitio, "train_epoch")
-    original, calls = getattr(owner, method), iter(range(100))
-
-    def stops(*arguments, **options):
-        if next(calls) == calls_before:
-            raise KeyboardInterrupt
-        return original(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, method, stops)
-        with pytest.raises(KeyboardInterrupt):
-            reconstruct(particles, tmp_path / "run", config=SMALL)
-    assert not (tmp_path / "run" / "map.mrc").exists()
-    reconstruct(particles, tmp_path / "run", config=SMALL)
-    for name in ("map.mrc", "particles.star"):
-        undisturbed = (finished / name).read_bytes()
-        resumed = (tmp_path / "run" / name).read_bytes()
-        # headers say when they were written
-        skipped = 1024 if name.endswith(".mrc") else undisturbed.index(b"data_optics")
-        assert resumed[skipped:] == undisturbed[skipped:], name
 
 
 def test_amortized_mode_runs(particles: Path, tmp_path: Path):
