@@ -41,6 +41,10 @@ class RunFolder:
         return self.path / "mask.mrc"
 
     @property
+    def local_resolution(self) -> Path:
+        return self.path / "local_resolution.mrc"
+
+    @property
     def decoder_map(self) -> Path:
         return self.path / "decoder.mrc"
 

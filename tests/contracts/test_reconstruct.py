@@ -1,7 +1,9 @@
 """What a run promises: all its files, and one clear line for a mistake; `test_stops.py` has interruptions."""
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -126,6 +128,32 @@ def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):
     again = reconstruct(particles, finished, config=SMALL)
     assert (finished / "map.mrc").stat().st_mtime_ns == before
     assert again.particles == 80
+
+
+@pytest.mark.parametrize("word", ["doubtful", "not converged"])
+def test_local_resolution_is_given_where_a_resolution_counts(
+    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+):
+    from cryofifa.results import outputs
+
+    original = outputs.verdict_of
+    monkeypatch.setattr(outputs, "verdict_of", lambda evidence: replace(original(evidence), word=word))
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "run.json").unlink()  # so that the end is done again
+    (run / "local_resolution.mrc").unlink(missing_ok=True)
+    result = reconstruct(particles, run, config=SMALL)
+    assert result == reconstruct(particles, run, config=SMALL)
+    assert 'id="local"' in (run / "report.html").read_text() or word == "not converged"
+    if word == "not converged":
+        assert not (run / "local_resolution.mrc").exists()
+        assert result.local_resolution_quartiles_angstrom is None
+        return
+    found, mask = (mrcfile.read(run / name) for name in ("local_resolution.mrc", "mask.mrc"))
+    assert found.shape == (32, 32, 32)
+    assert 2 * PIXEL_SIZE_ANGSTROM * 0.999 < found.min() <= found.max() < 32 * PIXEL_SIZE_ANGSTROM / 4
+    assert (found[mask == 0] == found.max()).all()
+    expected = np.percentile(found[mask > 0.5], (25, 50, 75))
+    assert result.local_resolution_quartiles_angstrom == pytest.approx(expected, rel=1e-5)
 
 
 def test_other_settings_are_refused_and_named(finished: Path, particles: Path, capsys: pytest.CaptureFixture[str]):
