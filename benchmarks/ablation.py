@@ -29,6 +29,7 @@ import torch
 from ablation_parts import FULL, GPU, PARTS, SMALL, WHAT_MATTERS_MOST, Overlay, Part, Size
 from ablation_sets import AblationSet, made_set
 from main_path import CORES, REPOSITORY, SETS, Cost, next_free, processor, public_arguments, run_on_two_cores
+from simulated_runs import junk_rows
 
 from cryofifa.atomic_file import atomic_path
 from cryofifa.config import Config, config_as_toml
@@ -171,8 +172,7 @@ def measured(run: Run, folder: Path) -> Outcome:
     found = evaluate(output, run.set.truth / "map.mrc", run.set.truth / "poses.star", radius=run.set.mask_radius_share)
     assert found.rotation_error_degree is not None
     error = np.array(found.rotation_error_degree)
-    junk = [int(row) for row in (run.set.truth / "junk.txt").read_text(encoding="utf-8").split()]
-    good = ~np.isin(np.arange(len(error)), junk)
+    good = ~np.isin(np.arange(len(error)), junk_rows(run.set.particles))
     result = Measured(cost, float(np.median(error[good])), found.resolution_fsc05_angstrom)
     with atomic_path(numbers) as path:
         path.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")

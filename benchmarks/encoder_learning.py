@@ -27,8 +27,8 @@ import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 import numpy as np
 import torch
 from jaxtyping import Float
-from junk import set_name, simulated
 from main_path import processor, public_arguments
+from simulated_runs import SimulatedSet
 from torch import Tensor
 
 from cryofifa import Config, InputError, evaluate, infer
@@ -53,6 +53,7 @@ from cryofifa.train.training_loop import WorkingSet
 
 BENCHMARKS = Path(__file__).resolve().parent
 SCALED_ON, TRIED_ON = 500, 1000  # real images
+SIMULATED_SNR = 0.2
 
 # what differs from the default [encoder] settings
 DESIGNS: dict[str, dict[str, Any]] = {
@@ -99,9 +100,10 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     try:
         sets = {name: options.data / name / f"{name}.star" for name in options.sets}
-        if options.particles:
-            name = set_name(options)
-            sets[name] = simulated(options, options.work / name, seed=1)
+        if options.simulate:
+            size = options.simulate, 32, options.pixel_size
+            made = SimulatedSet(options.structure, options.select, *size, snr=SIMULATED_SNR, seed=1)
+            sets[made.name] = made.made(options.work)
         learning = [learning_row(options, *one, design) for one in sets.items() for design in options.designs]
         finished = [run_row(options.work, RunFolder(run.resolve())) for run in options.runs]
     except InputError as error:
@@ -257,8 +259,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
     add("--sets", nargs="*", choices=("gpcr", "ribosome"), default=["gpcr", "ribosome"])
-    add("--simulate", type=int, metavar="N", dest="particles", help="also N simulated particles of 32 px")
-    parser.set_defaults(box=32, snr=0.2, junk=0.0)
+    add("--simulate", type=int, metavar="N", help="also N simulated particles of 32 px")
     add("--structure", type=Path, help="their map or model (default: a made-up protein)")
     add("--select", help="part of the model, in gemmi's syntax")
     add("--pixel-size", type=float, default=5.0, help="of these particles, angstrom")

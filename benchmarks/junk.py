@@ -11,7 +11,6 @@ import argparse
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from main_path import REPOSITORY, public_arguments
+from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
 from cryofifa.evaluate import evaluate
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulate import simulate
 from cryofifa.particles.simulated_set import JUNK_KINDS
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.star import read_poses_star, read_star
@@ -35,7 +34,6 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.results.junk import roc_auc
 from cryofifa.train.half_maps import back_project_halves, solve_half_maps
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 WITHOUT = "[curriculum]\nkeep_fraction = 1.0\n\n[junk]\nmap_of_kept = false\n"
 MASK_EDGE_PIXEL = 3.0
 
@@ -47,9 +45,19 @@ def main() -> None:
     (work / "without.toml").write_text(WITHOUT, encoding="utf-8")
     rows = []
     for seed in options.seeds:
-        particles = simulated(options, work / f"set-{set_name(options)}-seed{seed}", seed)
+        one = SimulatedSet(
+            structure=options.structure,
+            select=options.select,
+            particles=options.particles,
+            box=options.box,
+            pixel_size_angstrom=options.pixel_size,
+            snr=options.snr,
+            junk=options.junk,
+            seed=seed,
+        )
+        particles = one.made(work)
         for name in ("with", "without"):
-            run = work / f"{name}-{set_name(options)}-seed{seed}"
+            run = work / f"{name}-{one.name}"
             reconstructed(particles, run, seed, work / "without.toml" if name == "without" else None)
             rows.append([str(seed), name, *measured(run, particles.parent)])
             print("   " + " | ".join(rows[-1]), flush=True)
@@ -57,46 +65,6 @@ def main() -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     table.write_text(as_markdown(options, rows), encoding="utf-8")
     print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
-
-
-def simulated(options: argparse.Namespace, folder: Path, seed: int) -> Path:
-    """The particle file, made where it is not there yet (it is written last)."""
-    particles = folder / "particles.star"
-    if not particles.exists():
-        structure = options.structure
-        if structure is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            structure = folder / "structure.mrc"
-            write_map(structure, pseudo_protein(options.box, options.pixel_size), options.pixel_size)
-        simulate(
-            structure,
-            folder,
-            particles=options.particles,
-            box=options.box,
-            pixel_size_angstrom=options.pixel_size,
-            snr=options.snr,
-            junk=options.junk,
-            select=options.select,
-            seed=seed,
-        )
-    return particles
-
-
-def reconstructed(particles: Path, run: Path, seed: int, config: Path | None) -> None:
-    """A finished run, resumed where it is not.
-
-    Raises:
-        SystemExit: if the program fails.
-    """
-    if (run / "run.json").exists():
-        return
-    print(f"{run.name} ...", flush=True)
-    command = [sys.executable, "-m", "cryofifa", "reconstruct", str(particles), "-o", str(run), "--seed", str(seed)]
-    if config is not None:
-        command += ["--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{shlex.join(command)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 HEAD = (
@@ -123,7 +91,7 @@ def measured(run: Path, particle_set: Path) -> list[str]:
     score = particles[SCORE_LABEL].astype(float).to_numpy()
     kept = particles["rlnImageName"].isin(names).to_numpy()
     kind = np.full(len(particles), "good", dtype=object)
-    kind[np.loadtxt(truth / "junk.txt", dtype=int, ndmin=1)] = (truth / "junk_kind.txt").read_text().split()
+    kind[junk_rows(particle_set / "particles.star")] = (truth / "junk_kind.txt").read_text().split()
     good = kind == "good"
     found = evaluate(run, truth_poses=truth / "poses.star")
     error = np.array(found.rotation_error_degree)[good]
@@ -176,25 +144,13 @@ def as_markdown(options: argparse.Namespace, rows: list[list[str]]) -> str:
         "AUC: probability that a good particle has a higher score than junk. FSC 0.5 to the true map: of all particles",
         "in the poses found, of those in kept.star, and of those that are no junk. Without the filter: keep_fraction 1",
         "and a final map of all particles; its kept.star is written all the same.",
-        f"Made by `{shlex.join(['python', 'benchmarks/junk.py', *_public_arguments(sys.argv[1:])])}`.",
+        f"Made by `{shlex.join(['python', 'benchmarks/junk.py', *public_arguments(sys.argv[1:])])}`.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + "---|" * len(HEAD),
         *("| " + " | ".join(row) + " |" for row in rows),
     ]
     return "\n".join(lines) + "\n"
-
-
-def set_name(options: argparse.Namespace) -> str:
-    """Says all that makes the set, so that another set does not meet this one's runs."""
-    structure = "pseudo" if options.structure is None else options.structure.stem + (options.select or "")
-    numbers = f"{options.particles}x{options.box}px-{options.pixel_size:g}A-snr{options.snr:g}-junk{options.junk:g}"
-    return f"{structure}-{numbers}".replace("/", "_")
-
-
-def _public_arguments(arguments: list[str]) -> list[str]:
-    """Folders of this machine say nothing to others: their last name is enough."""
-    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
 
 
 def _options() -> argparse.Namespace:

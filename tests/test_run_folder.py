@@ -29,6 +29,7 @@ SUMMARY = {
     "verdict_reasons": ["1 start"],
     "resolution_fsc0143_angstrom": 7.0,
     "resolution_fsc05_angstrom": 9.0,
+    "local_resolution_quartiles_angstrom": [7.5, 8.0, 11.0],
     "shared_resolution_angstrom": 20.0,
     "starts": 1,
     "agreeing_starts": 1,
@@ -85,8 +86,12 @@ def test_damaged_settings_are_named(folder: RunFolder, text: str) -> None:
         folder.claim(SETTINGS)
 
 
-def test_a_summary_is_read(folder: RunFolder) -> None:
-    assert read_summary(folder) == Reconstruction(folder=folder, **SUMMARY | {"verdict_reasons": ("1 start",)})
+@pytest.mark.parametrize("quartiles", [[7.5, 8.0, 11.0], [7, 8, 11], None])
+def test_a_summary_is_read(folder: RunFolder, quartiles: list[float] | None) -> None:
+    found = {"local_resolution_quartiles_angstrom": quartiles}
+    folder.summary.write_text(json.dumps(SUMMARY | found))
+    tuples = {"verdict_reasons": ("1 start",), **{name: value and tuple(value) for name, value in found.items()}}
+    assert read_summary(folder) == Reconstruction(folder=folder, **SUMMARY | tuples)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,11 @@ def test_a_summary_is_read(folder: RunFolder) -> None:
         {"starts": {}},
         {"verdict": "surely"},
         {"verdict_reasons": "all"},
+        {"local_resolution_quartiles_angstrom": 8.0},
+        {"local_resolution_quartiles_angstrom": [7.5, 8.0]},
+        {"local_resolution_quartiles_angstrom": [7.5, "8", 11.0]},
+        {"local_resolution_quartiles_angstrom": [7.5, 8.0, float("nan")]},
+        {"local_resolution_quartiles_angstrom": [11.0, 8.0, 7.5]},
     ],
 )
 def test_a_wrong_value_of_a_summary_is_named(folder: RunFolder, change: dict) -> None:

@@ -4,7 +4,7 @@ import cryofifa.allocator
 
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 from cryofifa.config import Config
-from cryofifa.errors import InputError
+from cryofifa.errors import InputError, Stopped
 from cryofifa.evaluate import Evaluation, evaluate
 from cryofifa.export import export
 from cryofifa.infer import Inferred, infer
@@ -23,6 +23,7 @@ __all__ = [
     "Reconstruction",
     "SampledVolume",
     "Sharpened",
+    "Stopped",
     "SymmetryReport",
     "evaluate",
     "export",

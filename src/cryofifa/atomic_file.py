@@ -1,10 +1,15 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cryofifa.errors import InputError
+
+PART = re.compile(r"\..+\.[0-9a-f]{8}\.part(\..+)?")  # names of temporary files
 
 
 @contextmanager
@@ -13,12 +18,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The block creates the file, as text or binary, by any means; if it fails, the temporary file is removed
     and whatever stood at `path` before is left untouched.  The folder must exist.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
     """
     suffixes = "".join(path.suffixes[-2:])
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part{suffixes}")
     try:
         yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # some file systems say only now that the disk is full
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            raise unwritable(path, error) from error
         raise
+
+
+def unwritable(path: Path, error: Exception) -> InputError:
+    """What to tell of a file that cannot be written."""
+    reason = getattr(error, "strerror", None) or error
+    return InputError(
+        f"{path}: cannot be written ({reason}); make room or allow writing there, or choose another place"
+    )
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote."""
+    for path in folder.iterdir():
+        if PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)

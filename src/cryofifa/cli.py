@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,16 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryofifa.config import Config, read_config
-from cryofifa.errors import InputError
+from cryofifa.errors import InputError, Stopped
 from cryofifa.presets import PRESETS, presets_as_text
+from cryofifa.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from cryofifa.reconstruct import Reconstruction
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the `cryofifa` command; returns the exit code."""
+    """Entry point of the `cryofifa` command; returns the exit code.
+
+    0: done. 2: a mistake in files or settings, or a disk that is full. 128 + a signal's number: stopped by it (SIGINT
+    130, SIGUSR1 138, SIGTERM 143), as a shell would say of a program that it has killed.
+    """
     options = _parser().parse_args(arguments)
+    options.signals = StopSignals()
     try:
         options.run(options)
     except InputError as error:
@@ -28,8 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"cryofifa: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
+    except Stopped:
+        came = signal.Signals(options.signals.came)
+        print(f"cryofifa: stopped by {came.name}; the same command goes on where it was", file=sys.stderr)
+        return 128 + came
     except KeyboardInterrupt:
-        resumes = options.run is _reconstruct and not options.dry_run
+        resumes = options.run in (_reconstruct, _refine) and not getattr(options, "dry_run", False)
         print(f"cryofifa: stopped{'; the same command again resumes' if resumes else ''}", file=sys.stderr)
         return 130
     return 0
@@ -171,9 +182,15 @@ def _reconstruct(options: argparse.Namespace) -> None:
         for warning in prepared.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         return
-    result = reconstruct(
-        options.particles, options.output, data_folder=options.datadir, rows_file=options.ind, config=config
-    )
+    with options.signals.caught():
+        result = reconstruct(
+            options.particles,
+            options.output,
+            data_folder=options.datadir,
+            rows_file=options.ind,
+            config=config,
+            stop=options.signals.stop,
+        )
     _print_result(result)
 
 
@@ -206,13 +223,15 @@ def _infer(options: argparse.Namespace) -> None:
 def _refine(options: argparse.Namespace) -> None:
     from cryofifa.refine import refine
 
-    result = refine(
-        options.run_folder,
-        options.output,
-        epochs=options.epochs,
-        data_folder=options.datadir,
-        rows_file=options.ind,
-    )
+    with options.signals.caught():
+        result = refine(
+            options.run_folder,
+            options.output,
+            epochs=options.epochs,
+            data_folder=options.datadir,
+            rows_file=options.ind,
+            stop=options.signals.stop,
+        )
     _print_result(result)
 
 

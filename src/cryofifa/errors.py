@@ -1,4 +1,4 @@
-"""The one error class a user may meet."""
+"""The one error class a user may meet, and the end of a run that was asked to stop."""
 
 LONGEST = 1500  # characters: all folders in which a stack was looked for are named
 
@@ -15,3 +15,7 @@ class InputError(ValueError):
     def __init__(self, message: str) -> None:
         line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
         super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}")
+
+
+class Stopped(Exception):  # noqa: N818 - nothing is wrong
+    """The run was asked to stop; its checkpoint is written, and the same call goes on from there."""

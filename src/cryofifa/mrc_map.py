@@ -94,7 +94,7 @@ def write_map(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: f
 
     Raises:
         ValueError: if the volume is not a cube.
-        OSError: if the folder cannot be written.
+        InputError: if the folder cannot be written.
     """
     if volume.ndim != 3 or len(set(volume.shape)) != 1:
         raise ValueError(f"expected a cubic volume, got shape {tuple(volume.shape)}")

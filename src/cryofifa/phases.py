@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
+from cryofifa.errors import Stopped
 from cryofifa.particles.particle_radius import radius_of_half_maps
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
@@ -30,7 +31,7 @@ from cryofifa.train.curriculum import stage_at
 from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.local_refinement import LocalRefinement
-from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.projection_matching import IterationSoFar, PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord, Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet, tensors_under
@@ -50,10 +51,14 @@ class Phases:
     device: torch.device
     folder: RunFolder
     log: RunLog
+    stop: Callable[[], bool] | None = None  # asked after every step; yes ends the run with a checkpoint
     history: list[EpochRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
     tensors: dict[str, Tensor] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)  # power that each finished start explains
+    start_history: list[EpochRecord] = field(default_factory=list)  # of the start that is being made
+    _kept_at: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
+    _clock: tuple[str, float] | None = None  # the phase that is being timed, and since when
 
     def resume(self) -> None:
         """Take up the checkpoint, if there is one; its plan counts."""
@@ -61,7 +66,7 @@ class Phases:
             return
         self.tensors, progress = read_run_state(self.folder.checkpoint, self.device)
         self.plan, self.history = progress.plan, progress.history
-        self.timings, self.starts = progress.timings, progress.starts
+        self.timings, self.starts, self.start_history = progress.timings, progress.starts, progress.start_history
         self.log.line(f"resumed after {len(self.history)} epochs")
 
     @property
@@ -74,7 +79,7 @@ class Phases:
     @property
     def visits_done(self) -> int:
         losers = max(0, len(self.starts) - 1) * self.plan.start_epochs * self.plan.ab_initio_particles
-        return losers + sum(record.particles for record in self.history)
+        return losers + sum(record.particles for record in (*self.history, *self.start_history))
 
     def find_poses(self, progress: Progress) -> AbInitio:
         """Ab initio: train encoder and decoder together until the curriculum ends."""
@@ -86,9 +91,8 @@ class Phases:
         ab_initio = self._new_ab_initio(self._best_start, particles)
         ab_initio.load_state(tensors_under(self.tensors, "ab_initio."))
         for epoch in range(self._epochs_done(ab_initio.phase), plan.curriculum.epochs):
-            record = self._train_epoch(ab_initio, epoch, "ab initio", progress)
-            self.history.append(record)
-            self._keep(_named("ab_initio.", ab_initio.state()))
+            self.history.append(self._train_epoch(ab_initio, epoch, "ab initio", progress, "ab_initio"))
+            self._keep(ab_initio=ab_initio.state())
         return ab_initio
 
     def refine_poses(self, ab_initio: AbInitio, progress: Progress) -> AbInitio | LocalRefinement:
@@ -101,15 +105,14 @@ class Phases:
         refinement = LocalRefinement(
             self.config, curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
         )
-        done = self._epochs_done(refinement.phase)
-        if done:
-            refinement.load_state(tensors_under(self.tensors, "refinement."))
+        if kept := tensors_under(self.tensors, "refinement."):
+            refinement.load_state(kept)
         else:
             refinement.start_from(ab_initio)
-        for epoch in range(done, curriculum.epochs):
-            record = self._train_epoch(refinement, epoch, "refinement", progress)
+        for epoch in range(self._epochs_done(refinement.phase), curriculum.epochs):
+            record = self._train_epoch(refinement, epoch, "refinement", progress, "refinement")
             self.history.append(replace(record, epoch=len(self.history)))
-            self._keep(_named("refinement.", refinement.state()))
+            self._keep(refinement=refinement.state())
         return refinement
 
     def _epochs_done(self, phase: str) -> int:
@@ -123,15 +126,22 @@ class Phases:
         """
         name = f"start {which + 1} of {self.plan.starts}"
         start = self._new_ab_initio(which, particles)
-        records = [self._train_epoch(start, epoch, name, progress) for epoch in range(self.plan.start_epochs)]
+        if kept := tensors_under(self.tensors, "start."):
+            start.load_state(kept)
+        last = self.plan.start_epochs - 1
+        for epoch in range(len(self.start_history), last + 1):
+            self.start_history.append(self._train_epoch(start, epoch, name, progress, "start"))
+            if epoch < last:
+                self._keep(start=start.state())
         explained = start.explained_power
         self.log.line(f"{name}: explains {explained:.4f} per Fourier point")
-        kept = {f"start{which}.rotation": start.poses.rotation.clone()}
+        found = {f"start{which}": {"rotation": start.poses.rotation.clone()}}
         if not self.starts or explained > max(self.starts):
-            self.history = records
-            kept |= _named("ab_initio.", start.state())
+            self.history = self.start_history
+            found["ab_initio"] = start.state()
         self.starts.append(explained)
-        self._keep(kept)
+        self.start_history = []
+        self._keep(start={}, **found)
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
         plan = self.plan
@@ -139,12 +149,18 @@ class Phases:
         return AbInitio(config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom)
 
     def _train_epoch(
-        self, training: AbInitio | LocalRefinement, epoch: int, name: str, progress: Progress
+        self, training: AbInitio | LocalRefinement, epoch: int, name: str, progress: Progress, part: str
     ) -> EpochRecord:
+        """One epoch; `part` is what the checkpoint calls the state of this training."""
+
+        def after_step(particles: int) -> None:
+            progress.advance(particles)
+            self._after_step(lambda: {part: training.state()})
+
         with self._timed(training.phase):
             stage = stage_at(training.curriculum, epoch / training.curriculum.epochs)
             progress.stage(name, training.plane.extent_angstrom / stage.mask_radius, self._last_change)
-            record = training.train_epoch(epoch, progress.advance)
+            record = training.train_epoch(epoch, after_step)
         self.log.epoch(record)
         return record
 
@@ -177,16 +193,24 @@ class Phases:
             trained.particle_radius_angstrom,
             self.plan.shift_range_angstrom,
         )
-        done = self._epochs_done("polish")
-        if done:
-            state = PolishState(**tensors_under(self.tensors, "polish."))
-        for iteration in range(done, self.plan.polish_iterations):
+        if kept := tensors_under(self.tensors, "polish."):
+            state = PolishState(**kept)
+        if kept := tensors_under(self.tensors, "polish_iteration."):
+            matching.so_far = IterationSoFar.from_state(kept)
+
+        def after_block(particles: int) -> None:
+            progress.advance(particles)
+            assert matching.so_far is not None
+            so_far = matching.so_far.state()
+            self._after_step(lambda: {"polish": dict(vars(state)), "polish_iteration": so_far})
+
+        for iteration in range(self._epochs_done("polish"), self.plan.polish_iterations):
             with self._timed("polish"):
                 progress.stage("polish", self.history[-1].resolution_angstrom, self._last_change)
-                record = replace(matching.iterate(state, iteration, progress.advance), epoch=len(self.history))
+                record = replace(matching.iterate(state, iteration, after_block), epoch=len(self.history))
             self.log.epoch(record)
             self.history.append(record)
-            self._keep(_named("polish.", vars(state)))
+            self._keep(polish=dict(vars(state)), polish_iteration={})
         state.rotation = in_asymmetric_unit(state.rotation, self.config.symmetry_members(self.device))
         with self._timed("score"):
             matching.score(state)
@@ -250,11 +274,32 @@ class Phases:
         state.posed[chosen] = memory.posed
         return state
 
-    def _keep(self, tensors: dict[str, Tensor]) -> None:
-        """Write a checkpoint; the run can go on from here."""
-        self.tensors |= tensors
-        progress = RunProgress(self.config, self.plan, self.history, self.timings, self.starts)
+    def _after_step(self, state: Callable[[], dict[str, dict[str, Tensor]]]) -> None:
+        """Within an epoch: write a checkpoint if it is time to, or if the run is to stop.
+
+        Raises:
+            Stopped: if it is.
+        """
+        stops, every = self._asked_to_stop, self.config.checkpoint_seconds
+        if stops or (every > 0 and time.monotonic() - self._kept_at >= every):
+            self._keep(**state())
+        if stops:
+            raise Stopped
+
+    @property
+    def _asked_to_stop(self) -> bool:
+        return self.stop is not None and self.stop()
+
+    def _keep(self, **parts: dict[str, Tensor]) -> None:
+        """Write a checkpoint; the run can go on from here. What was kept of the same parts before is dropped."""
+        prefixes = tuple(f"{part}." for part in parts)
+        self.tensors = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(prefixes)}
+        for part, tensors in parts.items():
+            self.tensors |= {f"{part}.{name}": tensor for name, tensor in tensors.items()}
+        self._book_time()
+        progress = RunProgress(self.config, self.plan, self.history, self.timings, self.starts, self.start_history)
         write_run_state(self.folder.checkpoint, self.tensors, progress)
+        self._kept_at = time.monotonic()
 
     @property
     def _best_start(self) -> int:
@@ -266,13 +311,19 @@ class Phases:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
+        if self._asked_to_stop:  # the checkpoint is that of the phase before
+            raise Stopped
+        self._clock = name, time.monotonic()
         yield
-        self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - started
+        self._book_time()
+        self._clock = None
 
-
-def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in tensors.items()}
+    def _book_time(self) -> None:
+        """Count the time of the running phase so far."""
+        if self._clock is not None:
+            (name, since), now = self._clock, time.monotonic()
+            self.timings[name] = self.timings.get(name, 0.0) + now - since
+            self._clock = name, now
 
 
 def _as_pose_table(rotation: Tensor) -> PoseTable:

@@ -14,6 +14,7 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.train.curriculum import Curriculum, stage_at
 
 SMALLEST_BOX = 16
+LEAST_GROWTH = 1.5  # of the Fourier mask, for particles so large that the usual start is near the end; our choice
 # seconds per particle visit and Fourier point of the mask; measured on two cores of a 2023 server, order of magnitude
 SECONDS_PER_POINT = 2.5e-5
 SECONDS_PER_POLISH_POINT = 2.5e-6
@@ -139,6 +140,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
             # but a small particle needs more than one octave
             end = max(end, min(config.polish.split_resolution_angstrom, start / 2))
     end = max(end, 2 * pixel_size)
+    if config.start_resolution_angstrom is None:
+        start = max(start, LEAST_GROWTH * end)
     if start <= end:
         raise InputError(
             f"start resolution {start:.1f} A is not coarser than the end resolution {end:.1f} A; "

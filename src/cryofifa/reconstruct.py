@@ -7,6 +7,7 @@ particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -
 from __future__ import annotations
 
 import warnings as python_warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,23 +41,26 @@ def reconstruct(
     data_folder: Path | str | None = None,
     rows_file: Path | str | None = None,
     config: Config | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Reconstruction:
     """Reconstruct a map and every particle's pose from a .star or .cs file; the same call again resumes.
 
     data_folder: where image paths are looked up first; rows_file: text or .npy list of 0-based rows to use.
+    stop: asked after every step; when it says yes, a checkpoint is written and the run ends.
 
     Raises:
+        Stopped: when asked to stop.
         InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
     """
     config, folder = config or Config(), RunFolder(Path(output))
     prepared = prepare(particles, data_folder, rows_file, config)
-    folder.claim(run_settings(prepared.images.table, config))
+    folder.claim(run_settings(prepared.images.stacks, config))
     if folder.summary.exists():
         return read_summary(folder)
     with RunLog(folder.log) as log:
         for warning in prepared.warnings:
             log.warning(warning)
-        phases = Phases(config, prepared.images, prepared.plan, prepared.device, folder, log)
+        phases = Phases(config, prepared.images, prepared.plan, prepared.device, folder, log, stop)
         phases.resume()
         log.line("plan\n" + phases.plan.describe())
         with Progress(phases.visits_in_all, done=phases.visits_done) as progress:

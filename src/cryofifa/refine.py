@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from cryofifa.config import config_from_dict
 from cryofifa.errors import InputError
+from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.plan import plan_refinement
 from cryofifa.reconstruct import reconstruct
@@ -27,12 +29,15 @@ def refine(
     epochs: int | None = None,
     data_folder: Path | str | None = None,
     rows_file: Path | str | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Reconstruction:
     """Refine a finished run with the second encoder; by default into RUN/refined. The same call again resumes.
 
     data_folder, rows_file: as the run was given them.
+    stop: as of `reconstruct`.
 
     Raises:
+        Stopped: when asked to stop.
         InputError: if the run is not finished, its input has changed, or the output belongs to something else.
     """
     folder = RunFolder(Path(run))
@@ -47,17 +52,18 @@ def refine(
         None if data_folder is None else Path(data_folder),
         None if rows_file is None else Path(rows_file),
     )
-    for name, found in run_settings(table, before).items():
-        if name != "config" and found != settings[name]:
+    stacks = ImageStacks(table)
+    for name, found in run_settings(stacks, before).items():
+        if name != "config" and found != settings.get(name, found):
             raise InputError(
                 f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
             )
     target = RunFolder(folder.path / "refined" if output is None else Path(output))
-    target.claim(run_settings(table, config))
+    target.claim(run_settings(stacks, config))
     if not target.checkpoint.exists():
         tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
         plan = replace(progress.plan, refinement=plan_refinement(config, progress.plan.polish_frame))
         history = [record for record in progress.history if record.phase == AbInitio.phase]
         kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(("polish.", "refinement."))}
         write_run_state(target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history))
-    return reconstruct(particles, target.path, data_folder=data_folder, rows_file=rows_file, config=config)
+    return reconstruct(particles, target.path, data_folder=data_folder, rows_file=rows_file, config=config, stop=stop)

@@ -13,13 +13,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cryofifa.atomic_file import atomic_path
+from cryofifa.atomic_file import atomic_path, remove_parts, unwritable
 from cryofifa.config import Config, config_as_dict
 from cryofifa.errors import InputError
-from cryofifa.particles.table import ParticleTable
+from cryofifa.particles.stacks import ImageStacks
 
 # settings that may change between two calls of one run: they do not change what it computes
-FREE_SETTINGS = ("device",)
+FREE_SETTINGS = ("device", "checkpoint_seconds")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class RunFolder:
     @property
     def mask(self) -> Path:
         return self.path / "mask.mrc"
+
+    @property
+    def local_resolution(self) -> Path:
+        return self.path / "local_resolution.mrc"
 
     @property
     def decoder_map(self) -> Path:
@@ -97,10 +101,10 @@ class RunFolder:
         return values
 
     def claim(self, settings: dict[str, Any]) -> None:
-        """Make the folder this run's, or check that it already is.
+        """Make the folder this run's, or check that it already is; what a killed process left half-written goes.
 
         Raises:
-            InputError: if the folder belongs to a run with other settings, or cannot be written.
+            InputError: if the folder belongs to a run with other settings or images, or cannot be written.
         """
         try:
             if self.settings.exists():
@@ -110,6 +114,8 @@ class RunFolder:
             else:
                 self.settings.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self.settings, settings)
+            remove_parts(self.path)
+            remove_parts(self.settings.parent)
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o"
@@ -120,19 +126,28 @@ class RunFolder:
         for name in sorted(old.keys() | new.keys()):
             if name.split(".")[-1] in FREE_SETTINGS:
                 continue
-            if old.get(name) != new.get(name):
+            if name.startswith("stacks."):
+                # runs of older versions have none
+                if name in old and name in new and old[name] != new[name]:
+                    raise InputError(
+                        f"{self.path}: image stack {name.removeprefix('stacks.')} is not the one that the run began "
+                        "with; put that one back, or choose another folder with -o"
+                    )
+            elif old.get(name) != new.get(name):
                 raise InputError(
                     f"{self.path}: belongs to a run with other settings ({name} was {old.get(name)!r}, now "
                     f"{new.get(name)!r}); choose another folder with -o, or give the old settings to resume"
                 )
 
 
-def run_settings(table: ParticleTable, config: Config) -> dict[str, Any]:
-    """What identifies a run: the particle file as it is now, the rows used, the settings."""
+def run_settings(stacks: ImageStacks, config: Config) -> dict[str, Any]:
+    """What identifies a run: the particle file and its stacks as they are now, the rows used, the settings."""
+    table = stacks.table
     return {
         "particles": str(table.source_path.resolve()),
         "particle_file_sha256": hashlib.sha256(table.source_path.read_bytes()).hexdigest(),
         "rows_sha256": hashlib.sha256(table.row.tobytes()).hexdigest(),
+        "stacks": stacks.marks(),
         "config": config_as_dict(config),
     }
 
@@ -166,11 +181,18 @@ def read_json(path: Path) -> Any:
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-    """All tensors of a run and where it stands, in one file, whole or not at all."""
+    """All tensors of a run and where it stands, in one file, whole or not at all.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written; the checkpoint before stays.
+    """
     with atomic_path(path) as temporary:
         plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
         text = json.dumps(progress)
-        save_file(plain, temporary, metadata={"progress": text, "sha256": _sha256(plain, text)})
+        try:
+            save_file(plain, temporary, metadata={"progress": text, "sha256": _sha256(plain, text)})
+        except SafetensorError as error:  # its way of saying that the disk is full
+            raise unwritable(path, error) from error
 
 
 def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -17,13 +17,17 @@ from cryofifa.train.run_log import EpochRecord, epoch_record_from_json, epoch_re
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Settings, plan and what has been done; timings are seconds by phase, starts the power each one explains."""
+    """Settings, plan and what has been done; timings are seconds by phase, starts the power each one explains.
+
+    start_history: of the start that is being made.
+    """
 
     config: Config
     plan: RunPlan
     history: list[EpochRecord]
     timings: dict[str, float]
     starts: list[float]
+    start_history: list[EpochRecord]
 
 
 def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgress) -> None:
@@ -34,6 +38,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
         "history": [epoch_record_to_json(record) for record in progress.history],
         "timings": progress.timings,
         "starts": progress.starts,
+        "start_history": [epoch_record_to_json(record) for record in progress.start_history],
     }
     write_checkpoint(path, tensors, values)
 
@@ -52,6 +57,7 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
             history=[epoch_record_from_json(record) for record in values["history"]],
             timings=values["timings"],
             starts=values["starts"],
+            start_history=[epoch_record_from_json(record) for record in values.get("start_history", [])],
         )
     except (KeyError, TypeError) as error:
         raise InputError(

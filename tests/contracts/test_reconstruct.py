@@ -1,7 +1,9 @@
-"""What a run promises: all its files, the same result after an interruption, one clear line for a mistake."""
+"""What a run promises: all its files, and one clear line for a mistake; `test_stops.py` has interruptions."""
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -17,8 +19,6 @@ from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.junk import JunkSplit
-from cryofifa.train.ab_initio import AbInitio
-from cryofifa.train.projection_matching import ProjectionMatching
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -130,6 +130,32 @@ def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):
     assert again.particles == 80
 
 
+@pytest.mark.parametrize("word", ["doubtful", "not converged"])
+def test_local_resolution_is_given_where_a_resolution_counts(
+    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+):
+    from cryofifa.results import outputs
+
+    original = outputs.verdict_of
+    monkeypatch.setattr(outputs, "verdict_of", lambda evidence: replace(original(evidence), word=word))
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "run.json").unlink()  # so that the end is done again
+    (run / "local_resolution.mrc").unlink(missing_ok=True)
+    result = reconstruct(particles, run, config=SMALL)
+    assert result == reconstruct(particles, run, config=SMALL)
+    assert 'id="local"' in (run / "report.html").read_text() or word == "not converged"
+    if word == "not converged":
+        assert not (run / "local_resolution.mrc").exists()
+        assert result.local_resolution_quartiles_angstrom is None
+        return
+    found, mask = (mrcfile.read(run / name) for name in ("local_resolution.mrc", "mask.mrc"))
+    assert found.shape == (32, 32, 32)
+    assert 2 * PIXEL_SIZE_ANGSTROM * 0.999 < found.min() <= found.max() < 32 * PIXEL_SIZE_ANGSTROM / 4
+    assert (found[mask == 0] == found.max()).all()
+    expected = np.percentile(found[mask > 0.5], (25, 50, 75))
+    assert result.local_resolution_quartiles_angstrom == pytest.approx(expected, rel=1e-5)
+
+
 def test_other_settings_are_refused_and_named(finished: Path, particles: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(InputError, match=r"config\.seed was 0, now 5"):
         reconstruct(particles, finished, config=SMALL.changed(seed=5))
@@ -137,33 +163,6 @@ def test_other_settings_are_refused_and_named(finished: Path, particles: Path, c
     message = capsys.readouterr().err.strip()
     assert message.count("\n") == 0
     assert str(finished) in message
-
-
-@pytest.mark.parametrize(("part", "calls_before"), [("start", 1), ("ab initio", 3), ("polish", 1)])
-def test_an_interrupted_run_goes_on_to_the_same_end(
-    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, calls_before: int
-):
-    """Stop after some epochs, in each phase; the resumed run must equal the undisturbed one bit for bit."""
-    owner, method = (ProjectionMatching, "iterate") if part == "polish" else (AbInitio, "train_epoch")
-    original, calls = getattr(owner, method), iter(range(100))
-
-    def stops(*arguments, **options):
-        if next(calls) == calls_before:
-            raise KeyboardInterrupt
-        return original(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, method, stops)
-        with pytest.raises(KeyboardInterrupt):
-            reconstruct(particles, tmp_path / "run", config=SMALL)
-    assert not (tmp_path / "run" / "map.mrc").exists()
-    reconstruct(particles, tmp_path / "run", config=SMALL)
-    for name in ("map.mrc", "particles.star"):
-        undisturbed = (finished / name).read_bytes()
-        resumed = (tmp_path / "run" / name).read_bytes()
-        # headers say when they were written
-        skipped = 1024 if name.endswith(".mrc") else undisturbed.index(b"data_optics")
-        assert resumed[skipped:] == undisturbed[skipped:], name
 
 
 def test_amortized_mode_runs(particles: Path, tmp_path: Path):

@@ -11,7 +11,6 @@ from cryofifa import Config, InputError, reconstruct, refine, simulate, volume
 from cryofifa.cli import main
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.train.local_refinement import LocalRefinement
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -78,24 +77,6 @@ def test_settings_do_the_same_in_one_run(run: Path, particles: Path, tmp_path: P
     reconstruct(particles, tmp_path / "whole", config=SMALL.changed(refinement={"epochs": 2}))
     for name in ("map.mrc", "decoder.mrc"):
         assert (tmp_path / "refined" / name).read_bytes()[1024:] == (tmp_path / "whole" / name).read_bytes()[1024:]
-
-
-def test_a_stopped_refinement_goes_on_where_it_was(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    train, calls = LocalRefinement.train_epoch, []
-
-    def stops_in_the_second(self, epoch, on_step=None):
-        calls.append(epoch)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return train(self, epoch, on_step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalRefinement, "train_epoch", stops_in_the_second)
-        with pytest.raises(KeyboardInterrupt):
-            refine(run, tmp_path / "stopped", epochs=2)
-    refine(run, tmp_path / "stopped", epochs=2)
-    refine(run, tmp_path / "straight", epochs=2)
-    assert read_map(tmp_path / "stopped/map.mrc")[0].equal(read_map(tmp_path / "straight/map.mrc")[0])
 
 
 def test_wrong_input_is_one_line(run: Path, particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

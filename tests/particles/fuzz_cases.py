@@ -525,7 +525,7 @@ def _checkpoint_seeds(run: SmallRun) -> list[Seed]:
             if not _within(json.loads(json.dumps(found)), said):
                 raise WrongReadingError(f"{summary} is not what run.json says")
         export(folder.path, "cs", folder.path.with_name("exported.cs"))
-        folder.claim(run_settings(run.images.table, SMALL))
+        folder.claim(run_settings(run.images.stacks, SMALL))
         trained = read_trained_run(folder.path, CPU)
         trained.decoder()
         trained.ab_initio(_working_set(run.images, trained.plan.ab_initio_frame))

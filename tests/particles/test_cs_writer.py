@@ -9,6 +9,7 @@ from particle_files import OPTICS, PARTICLES, cs_records, write_cs, write_stack,
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
+from cryofifa.errors import InputError
 from cryofifa.particles.cs_writer import write_particles_cs
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.star import read_star
@@ -193,7 +194,7 @@ def test_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disc full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disc full"):
+    with pytest.raises(InputError, match="disc full"):
         write_particles_cs(tmp_path / "out.cs", table, some_poses())
     assert (tmp_path / "out.cs").read_text() == "old"
     assert {file.name for file in tmp_path.iterdir()} == {"a.star", "out.cs", "stack.mrcs"}

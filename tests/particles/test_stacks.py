@@ -1,7 +1,9 @@
 """Images out of MRC stacks."""
 
+import os
 import pickle
 import resource
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,7 +62,7 @@ def test_order_of_rows_is_kept_across_stacks(tmp_path: Path) -> None:
     for name in "ab":
         write_stack(tmp_path / f"{name}.mrcs", ramp() + 1000 * (name == "b"))
     table = table_of(tmp_path, ["1@b.mrcs", "2@a.mrcs", "3@b.mrcs", "1@a.mrcs"])
-    read = ImageStacks(table, most_open_maps=1).read(np.array([3, 0, 2, 1, 0]))
+    read = ImageStacks(table).read(np.array([3, 0, 2, 1, 0]))
     expected = np.stack([ramp()[0], ramp()[0] + 1000, ramp()[2] + 1000, ramp()[1], ramp()[0] + 1000])
     np.testing.assert_array_equal(read, expected)
 
@@ -175,6 +177,20 @@ def test_stack_that_vanishes_is_named(tmp_path: Path) -> None:
         ImageStacks(table)
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-100], lambda raw: raw[:1024], lambda raw: raw + b"x", lambda raw: raw[:-1] + b"\0"]
+)
+def test_stack_that_changes_is_named_and_counts_again_once_it_is_back(tmp_path: Path, damage: Callable) -> None:
+    raw = write_stack(tmp_path / "moved.mrcs").read_bytes()
+    stacks = ImageStacks(table_of(tmp_path, ["1@moved.mrcs", "2@moved.mrcs"]))
+    (tmp_path / "moved.mrcs").write_bytes(damage(raw))
+    with pytest.raises(InputError, match=r"moved\.mrcs: was changed"):
+        stacks.read(np.array([0]))
+    (tmp_path / "moved.mrcs").write_bytes(raw)
+    os.utime(tmp_path / "moved.mrcs", (1, 1))
+    np.testing.assert_array_equal(stacks.read(np.array([0, 1])), ramp()[:2])
+
+
 def test_thousands_of_stacks_under_a_low_limit_of_open_files(tmp_path: Path) -> None:
     n = 1500
     template = write_stack(tmp_path / "template.mrcs", np.zeros((1, 4, 4), dtype="f4")).read_bytes()[:1024]
@@ -219,7 +235,7 @@ def test_threads_read_the_same_images(tmp_path: Path) -> None:
     for i in range(20):
         write_stack(tmp_path / f"{i}.mrcs", ramp() + i)
         names += [f"{frame}@{i}.mrcs" for frame in (1, 2, 3)]
-    stacks = ImageStacks(table_of(tmp_path, names), most_open_maps=2)
+    stacks = ImageStacks(table_of(tmp_path, names))
     rows = np.arange(60)
     expected = np.concatenate([ramp() + i for i in range(20)])
     with ThreadPoolExecutor(8) as pool:

@@ -431,7 +431,7 @@ def test_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("disc full")
 
     monkeypatch.setattr(starfile if step == "starfile.write" else os, step.split(".")[1], fail)
-    with pytest.raises(OSError, match="disc full"):
+    with pytest.raises(InputError, match="disc full"):
         write_particles_star(tmp_path / "out.star", table, some_poses())
     assert (tmp_path / "out.star").read_text() == "old"
     assert {file.name for file in tmp_path.iterdir()} == {"a.star", "out.star", "stack.mrcs"}

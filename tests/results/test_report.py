@@ -25,7 +25,7 @@ from cryofifa.results.report import (
 )
 from cryofifa.train.run_log import EpochRecord
 
-SECTIONS = "summary map fsc views poses loss winners score examples timings settings versions"
+SECTIONS = "summary map fsc local views poses loss winners score examples timings settings versions"
 VOID_TAGS = {"meta", "img", "br", "source"}
 
 
@@ -92,6 +92,8 @@ def make_contents() -> ReportContents:
         resolution_0143_angstrom=7.0,
         resolution_05_angstrom=12.0,
         nyquist_angstrom=6.0,
+        local_resolution_angstrom=np.where(random.random((size, size, size)) > 0.5, 9.0, np.nan),
+        local_resolution_quartiles_angstrom=(8.5, 9.0, 9.75),
         history=[make_record(epoch) for epoch in range(8)],
         rotation_volume_to_image=Rotation.random(300, np.random.default_rng(0)).as_matrix(),
         score=random.normal(size=300),
@@ -157,6 +159,13 @@ def test_text_from_outside_is_escaped(contents: ReportContents) -> None:
 
 
 @pytest.mark.usefixtures("without_plots")
+def test_no_local_resolution_is_shown_where_there_is_none(contents: ReportContents) -> None:
+    assert all(f"{value:.2f} Å" in report_html(contents) for value in (8.5, 9.0, 9.75))
+    without = replace(contents, local_resolution_angstrom=None, local_resolution_quartiles_angstrom=None)
+    assert read_page(report_html(without)).ids == [name for name in SECTIONS.split() if name != "local"]
+
+
+@pytest.mark.usefixtures("without_plots")
 def test_a_name_that_is_not_utf8_is_written(contents: ReportContents, tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", replace(contents, input_path="/data/\udcff.star"))
     assert "\\udcff" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -173,6 +182,7 @@ def test_none_nan_and_emptiness_do_not_break_it(contents: ReportContents) -> Non
     odd = replace(
         contents,
         map_volume=np.full((6, 6, 6), np.nan),
+        local_resolution_angstrom=np.full((6, 6, 6), np.nan),
         **dict.fromkeys(("fsc", "fsc_masked", "fsc_unmasked", "fsc_randomised"), np.full(4, np.nan)),
         resolution_0143_angstrom=None,
         resolution_05_angstrom=math.nan,

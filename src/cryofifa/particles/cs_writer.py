@@ -22,7 +22,7 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: PoseTable) -> No
 
     Raises:
         ValueError: if table and poses have different lengths, or a pose has no half set.
-        OSError: if the folder cannot be written.
+        InputError: if the folder cannot be written.
     """
     if len(poses) != len(table):
         raise ValueError(f"{len(poses)} poses for {len(table)} particles")

@@ -1,38 +1,40 @@
 """Particle images, read from their MRC stacks when they are needed."""
 
-import threading
-from collections import OrderedDict
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Num
 
 from cryofifa.errors import InputError
 from cryofifa.particles.stack_header import StackHeader, read_stack_header
 from cryofifa.particles.table import ParticleTable
 
-# Each open map holds a file handle; systems allow 256 to 1,024 of them, and sets have thousands of stacks.
-MOST_OPEN_MAPS = 64
 LARGEST_PIXEL = 1e15  # the power of an image of larger ones is no 32-bit number
 
 
 class ImageStacks:
-    """Images of a particle table, memory-mapped: memory does not grow with the size of the set.
+    """Images of a particle table, read from the files each time: memory does not grow with the size of the set.
 
-    May be sent to worker processes (open maps stay behind) and read from several threads.
+    May be sent to worker processes and read from several threads. Files are not mapped into memory: one that is cut
+    short while it is mapped ends the process without a word.
 
     Args:
         table: the particles.
-        most_open_maps: how many stacks are kept open at once.
 
     Raises:
         InputError: if a stack is absent, unreadable, truncated, has another box than the table, or has fewer
             images than the table asks of it.
     """
 
-    def __init__(self, table: ParticleTable, most_open_maps: int = MOST_OPEN_MAPS) -> None:
+    def __init__(self, table: ParticleTable) -> None:
         self.table = table
-        self.most_open_maps = most_open_maps
         self._headers: dict[int, StackHeader] = {}
+        self._marks: dict[int, str] = {}
+        self._states: dict[int, tuple[int, int]] = {}
         used = np.unique(table.stack_index)
         largest_frame = np.full(len(table.stack_paths), -1, dtype=np.int64)
         np.maximum.at(largest_frame, table.stack_index, table.frame_index)
@@ -40,8 +42,9 @@ class ImageStacks:
             header = read_stack_header(table.stack_paths[stack])
             self._check(header, int(largest_frame[stack]))
             self._headers[stack] = header
-        self._open_maps: OrderedDict[int, np.memmap] = OrderedDict()
-        self._lock = threading.Lock()
+            with self._opened(stack) as file:
+                self._states[stack] = _state(file)
+                self._marks[stack] = self._mark(stack, file)
 
     @property
     def box_size(self) -> int:
@@ -51,19 +54,16 @@ class ImageStacks:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getstate__(self) -> dict:
-        state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
-        return state | {"_open_maps": OrderedDict()}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__ |= state
-        self._lock = threading.Lock()
+    def marks(self) -> dict[str, str]:
+        """Of every stack that is used, by number and name: what tells it from another of the same name."""
+        return {f"{stack} {self.table.stack_paths[stack].name}": mark for stack, mark in self._marks.items()}
 
     def read(self, rows: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Images of these 0-based rows of the table, in this order, times their contrast sign.
 
         Raises:
-            InputError: if an image holds NaN, infinity or numbers near it; names file and image, counted from 1.
+            InputError: if an image holds NaN, infinity or numbers near it (names file and image, counted from 1), or
+                a stack is no longer what it was.
         """
         rows = np.asarray(rows, dtype=np.int64)
         images = np.empty((len(rows), self.box_size, self.box_size), dtype=np.float32)
@@ -74,7 +74,9 @@ class ImageStacks:
             if part.size == 0:
                 continue
             stack = int(stacks[part[0]])
-            read = self._map(stack)[frames[part]].astype(np.float32)
+            with self._opened(stack) as file:
+                self._check_unchanged(stack, file)
+                read = self._frames(stack, file, frames[part]).astype(np.float32)
             usable = np.abs(read).max(axis=(1, 2)) < LARGEST_PIXEL
             if not usable.all():
                 raise InputError(
@@ -100,18 +102,49 @@ class ImageStacks:
                 f"{largest_frame + 1} (counted from 1); is it the right stack?"
             )
 
-    def _map(self, stack: int) -> np.memmap:
-        with self._lock:
-            if stack in self._open_maps:
-                self._open_maps.move_to_end(stack)
-                return self._open_maps[stack]
-            while len(self._open_maps) >= self.most_open_maps:
-                self._open_maps.popitem(last=False)
-            header = self._headers[stack]
-            shape = (header.n_frames, header.box_size, header.box_size)
-            try:
-                mapped = np.memmap(header.path, header.dtype, "r", header.offset_bytes, shape)
-            except (OSError, ValueError) as error:
-                raise InputError(f"{header.path}: can no longer be read ({error})") from error
-            self._open_maps[stack] = mapped
-            return mapped
+    def _check_unchanged(self, stack: int, file: BufferedReader) -> None:
+        """A new time alone (a copy, touch) is no change."""
+        state = _state(file)
+        if state == self._states[stack]:
+            return
+        if self._mark(stack, file) != self._marks[stack]:
+            raise self._changed(stack)
+        self._states[stack] = state
+
+    def _mark(self, stack: int, file: BufferedReader) -> str:
+        """Of the file's size, its first and its last image; all would take as long as the run's reading."""
+        ends = self._frames(stack, file, np.array([0, self._headers[stack].n_frames - 1]))
+        return hashlib.sha256(f"{_state(file)[0]} ".encode() + ends.tobytes()).hexdigest()[:16]
+
+    def _frames(
+        self, stack: int, file: BufferedReader, frames: Int64[np.ndarray, " m"]
+    ) -> Num[np.ndarray, "m box box"]:
+        header = self._headers[stack]
+        image_bytes = header.box_size**2 * header.dtype.itemsize
+        raw = np.empty((len(frames), image_bytes), dtype=np.uint8)
+        for image, frame in zip(raw, frames.tolist(), strict=True):
+            file.seek(header.offset_bytes + frame * image_bytes)
+            if file.readinto(image.data) != image_bytes:
+                raise self._changed(stack)
+        return raw.view(header.dtype).reshape(len(frames), header.box_size, header.box_size)
+
+    @contextmanager
+    def _opened(self, stack: int) -> Iterator[BufferedReader]:
+        path = self._headers[stack].path
+        try:
+            with path.open("rb") as file:
+                yield file
+        except OSError as error:
+            raise InputError(f"{path}: can no longer be read ({error.strerror or error})") from error
+
+    def _changed(self, stack: int) -> InputError:
+        return InputError(
+            f"{self._headers[stack].path}: was changed while the run was reading it; put the old stack back and give "
+            "the same command again, or start anew in another folder"
+        )
+
+
+def _state(file: BufferedReader) -> tuple[int, int]:
+    """Size in bytes, and when it was last written to."""
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns

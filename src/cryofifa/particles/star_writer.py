@@ -39,7 +39,7 @@ def write_particles_star(path: Path, table: ParticleTable, poses: PoseTable) -> 
 
     Raises:
         ValueError: if table and poses have different lengths.
-        OSError: if the folder cannot be written.
+        InputError: if the folder cannot be written.
     """
     if len(poses) != len(table):
         raise ValueError(f"{len(poses)} poses for {len(table)} particles")

@@ -85,6 +85,26 @@ def fsc_figure(contents: ReportContents, ink: Ink) -> bytes:
     return _png(figure)
 
 
+def local_resolution_figure(contents: ReportContents, ink: Ink) -> bytes:
+    """Central slices of the local resolution across z, y and x, one colour scale; nothing outside the particle."""
+    volume = contents.local_resolution_angstrom
+    assert volume is not None
+    figure = Figure(figsize=(7.6, 2.6), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = figure.subplots(1, 3)
+    known = volume[np.isfinite(volume)]
+    finest, coarsest = (float(value) for value in np.percentile(known, (1, 99))) if len(known) else (0.0, 1.0)
+    picture = None
+    for axis, panel in enumerate(panels):
+        slice_ = np.ma.masked_invalid(volume.take(volume.shape[axis] // 2, axis=axis))
+        picture = panel.imshow(slice_, cmap="cividis_r", vmin=finest, vmax=coarsest, interpolation="nearest")
+        panel.set_axis_off()
+    assert picture is not None
+    bar = figure.colorbar(picture, ax=panels, shrink=0.85, pad=0.02)
+    bar.set_label("local resolution (Å)", color=ink.text, fontsize=9)
+    bar.ax.tick_params(colors=ink.text, labelsize=8)
+    return _png(figure)
+
+
 def view_figure(contents: ReportContents, ink: Ink) -> bytes:
     """Density of view directions over the whole sphere, even = 1 (Mollweide keeps areas)."""
     figure = Figure(figsize=(7.6, 4.0), dpi=DOTS_PER_INCH, layout="constrained")
@@ -242,6 +262,7 @@ def score_figure(contents: ReportContents, ink: Ink) -> bytes:
 
 PLOTS: dict[str, Callable[[ReportContents, Ink], bytes]] = {
     "fsc": fsc_figure,
+    "local": local_resolution_figure,
     "views": view_figure,
     "change": change_figure,
     "loss": loss_figure,

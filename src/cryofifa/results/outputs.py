@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from cryofifa.physics.image_formation import form_image
 from cryofifa.plan import RunPlan
 from cryofifa.results.fsc import first_crossing_angstrom, write_fsc_csv
 from cryofifa.results.gold_standard import MaskedFsc
+from cryofifa.results.local_resolution import INSIDE, local_resolution, quartiles_inside
 from cryofifa.results.report import ReportContents, write_report
 from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
 from cryofifa.results.view_coverage import fourier_sampling
@@ -46,6 +47,7 @@ class Reconstruction:
     """What `reconstruct` returns; everything else lies in the files of `folder`.
 
     resolution_*: crossings of the corrected half-map FSC; None where the verdict is "not converged".
+    local_resolution_quartiles_angstrom: over the voxels inside the mask; None likewise.
     shared_resolution_angstrom: down to it both halves had one network in common.
     """
 
@@ -58,6 +60,7 @@ class Reconstruction:
     verdict_reasons: tuple[str, ...]
     resolution_fsc0143_angstrom: float | None
     resolution_fsc05_angstrom: float | None
+    local_resolution_quartiles_angstrom: tuple[float, float, float] | None
     shared_resolution_angstrom: float
     starts: int
     agreeing_starts: int
@@ -111,6 +114,10 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
             fourier_sampling=fourier_sampling(poses.rotation_volume_to_image),
         )
     )
+    local = None
+    if verdict.resolution_counts:
+        local = local_resolution(*maps.unfiltered, results.mask, pixel_size)
+        write_map(folder.local_resolution, local.cpu(), pixel_size)
     rows = np.flatnonzero(results.kept)
     kept_table, kept_poses = images.table.select(rows), poses.select(rows)
     write_particles_star(folder.particles, images.table, poses)
@@ -128,13 +135,14 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         verdict_reasons=verdict.reasons,
         resolution_fsc0143_angstrom=resolution_0143 if verdict.resolution_counts else None,
         resolution_fsc05_angstrom=resolution_05 if verdict.resolution_counts else None,
+        local_resolution_quartiles_angstrom=None if local is None else quartiles_inside(local, results.mask),
         shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
         starts=results.plan.starts,
         agreeing_starts=results.agreeing_starts,
         pose_change_median_degree=change,
         seconds=sum(results.timings.values()),
     )
-    write_report(folder.report, _report(config, images, results, found, verdict))
+    write_report(folder.report, _report(config, images, results, found, verdict, local))
     write_json(folder.summary, _summary(found, results, verdict))
     return found
 
@@ -153,12 +161,27 @@ def read_summary(folder: RunFolder) -> Reconstruction:
     reasons = values["verdict_reasons"]
     if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
         raise InputError(f"{folder.summary}: 'verdict_reasons' is no list of words; delete the folder and start anew")
-    del wanted["verdict_reasons"]
+    quartiles_name = "local_resolution_quartiles_angstrom"
+    quartiles = _checked_quartiles(values[quartiles_name], f"{folder.summary}: '{quartiles_name}'")
+    del wanted["verdict_reasons"], wanted[quartiles_name]
     found = {name: checked_value(values[name], hint, f"{folder.summary}: '{name}'") for name, hint in wanted.items()}
     odd = next((name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)), None)
     if odd is not None:
         raise InputError(f"{folder.summary}: '{odd}' is {found[odd]}; delete the folder and start anew")
-    return Reconstruction(folder=folder, verdict_reasons=tuple(reasons), **found)
+    return Reconstruction(
+        folder=folder, verdict_reasons=tuple(reasons), local_resolution_quartiles_angstrom=quartiles, **found
+    )
+
+
+def _checked_quartiles(value: Any, where: str) -> tuple[float, float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 3:
+        raise InputError(f"{where} is no list of three numbers; delete the folder and start anew")
+    lower, median, upper = (checked_value(entry, float, where) for entry in value)
+    if not 0 < lower <= median <= upper < math.inf:  # NaN is nowhere
+        raise InputError(f"{where} is {value}, which no quartiles are; delete the folder and start anew")
+    return lower, median, upper
 
 
 def _summary(found: Reconstruction, results: RunResults, verdict: Verdict) -> dict:
@@ -177,7 +200,12 @@ def _summary(found: Reconstruction, results: RunResults, verdict: Verdict) -> di
 
 
 def _report(
-    config: Config, images: ParticleImages, results: RunResults, found: Reconstruction, verdict: Verdict
+    config: Config,
+    images: ParticleImages,
+    results: RunResults,
+    found: Reconstruction,
+    verdict: Verdict,
+    local: Float[Tensor, "z y x"] | None,
 ) -> ReportContents:
     table, maps = images.table, results.maps
     example_particles, example_projections = _examples(images, results)
@@ -194,6 +222,10 @@ def _report(
         resolution_0143_angstrom=found.resolution_fsc0143_angstrom,
         resolution_05_angstrom=found.resolution_fsc05_angstrom,
         nyquist_angstrom=2 * found.pixel_size_angstrom,
+        local_resolution_angstrom=(
+            None if local is None else torch.where(results.mask > INSIDE, local, torch.nan).cpu().numpy()
+        ),
+        local_resolution_quartiles_angstrom=found.local_resolution_quartiles_angstrom,
         history=results.history,
         rotation_volume_to_image=results.poses.rotation.cpu().numpy(),
         score=results.poses.score.cpu().numpy(),

@@ -47,6 +47,7 @@ def report_html(contents: ReportContents) -> str:
             _headline(contents),
             _map(contents),
             _resolution(contents),
+            _local_resolution(contents),
             _views(contents),
             _poses(contents),
             _section("loss", "Loss", _plot("loss", contents, "Loss per epoch"), _note(LOSS_NOTE)),
@@ -141,6 +142,23 @@ def _resolution(contents: ReportContents) -> str:
             f"shared down to {_angstrom(contents.shared_resolution_angstrom)}; "
             f"Nyquist is {_angstrom(contents.nyquist_angstrom)}. Corrected for what the mask alone correlates: the "
             "curve of the same maps with random phases (Chen et al. 2013)."
+        ),
+    )
+
+
+def _local_resolution(contents: ReportContents) -> str:
+    quartiles = contents.local_resolution_quartiles_angstrom
+    if contents.local_resolution_angstrom is None or quartiles is None:
+        return ""
+    lower, median, upper = (_angstrom(value) for value in quartiles)
+    return _section(
+        "local",
+        "Local resolution",
+        _plot("local", contents, "Central slices of the local resolution"),
+        _note(
+            f"Half of the particle's voxels lie between {lower} and {upper}, the median at {median}. It is where the "
+            "FSC of the half maps around a voxel falls under 0.5 (Cardone et al. 2013), under a window a few periods "
+            "wide: finer changes than that cannot be seen. Slices as of the map, across z, y and x."
         ),
     )
 

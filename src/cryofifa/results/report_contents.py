@@ -34,6 +34,8 @@ class ReportContents:
     fsc_masked, fsc_unmasked, fsc_randomised: what it was made from (`gold_standard.MaskedFsc`).
     shared_resolution_angstrom: down to it both halves had one model in common.
     resolution_0143_angstrom, resolution_05_angstrom: where the curve crosses; None or NaN if it does not.
+    local_resolution_angstrom: of every voxel, NaN outside the particle; None where no resolution is given.
+    local_resolution_quartiles_angstrom: over those voxels.
     score: one value per particle; score_meaning says in a sentence what it is.
     example_particles, example_projections: (m, y, x) pairs, filtered for the eye by the caller.
     timings: (what, seconds); facts: (what, value); both in the order they are shown.
@@ -51,6 +53,8 @@ class ReportContents:
     resolution_0143_angstrom: float | None
     resolution_05_angstrom: float | None
     nyquist_angstrom: float
+    local_resolution_angstrom: Float[np.ndarray, "z y x"] | None
+    local_resolution_quartiles_angstrom: tuple[float, float, float] | None
     history: Sequence[EpochRecord]
     rotation_volume_to_image: Float[np.ndarray, "particles 3 3"]
     score: Float[np.ndarray, " particles"]

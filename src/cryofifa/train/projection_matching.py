@@ -63,6 +63,9 @@ class PolishState:
             torch.full((count,), float("nan"), device=device),
         )
 
+    def copy(self) -> PolishState:
+        return PolishState(*(value.clone() for value in vars(self).values()))
+
     def pose_table(self) -> PoseTable:
         """The poses as the writers take them."""
         return PoseTable(
@@ -71,6 +74,23 @@ class PolishState:
             self.score.cpu().double().numpy(),
             self.half.cpu().numpy(),
         )
+
+
+@dataclass
+class IterationSoFar:
+    """Where an iteration stands between two of its blocks: the state it began with, blocks done, their winners."""
+
+    before: PolishState
+    origins: Float[Tensor, " origins"]
+    blocks: int = 0
+
+    def state(self) -> dict[str, Tensor]:
+        return {**vars(self.before), "origins": self.origins, "blocks": torch.tensor(self.blocks)}
+
+    @classmethod
+    def from_state(cls, tensors: dict[str, Tensor]) -> IterationSoFar:
+        before = {name: value for name, value in tensors.items() if name not in ("origins", "blocks")}
+        return cls(PolishState(**before), tensors["origins"], int(tensors["blocks"]))
 
 
 @dataclass(frozen=True)
@@ -99,6 +119,7 @@ class ProjectionMatching:
         self.shift_range_angstrom = shift_range_angstrom
         self.extent_angstrom = plane.extent_angstrom
         self._mask_pixel = config.image.volume_mask_pixel(particle_radius_angstrom, plane.pixel_size_angstrom)
+        self.so_far: IterationSoFar | None = None  # of an iteration that is not at its end
 
     def half_maps(self, state: PolishState) -> HalfMaps:
         """Maps of the posed particles."""
@@ -115,22 +136,32 @@ class ProjectionMatching:
         return solve_half_maps(sums, *self._mask_pixel)
 
     def iterate(self, state: PolishState, iteration: int, on_block: Callable[[int], None] | None = None) -> EpochRecord:
-        """One iteration; changes `state` and returns what happened."""
+        """One iteration, or what is left of one; changes `state` and returns what happened.
+
+        on_block: called after every block with the number of its particles; what is in `state` and `so_far` may be
+            kept there.
+        """
         started = time.monotonic()
-        maps = self.half_maps(state)
-        limit = self._trusted_radius(maps.fsc)
         origins = torch.zeros(len(WINNER_ORIGINS), device=state.half.device)
-        before_rotation, before_shift = state.rotation.clone(), state.shift_angstrom.clone()
-        posed_before = state.posed.clone()
+        so_far = self.so_far = self.so_far or IterationSoFar(state.copy(), origins)
+        before, done = so_far.before, so_far.blocks
+        maps = self.half_maps(before)
+        limit = self._trusted_radius(maps.fsc)
         for which, volume in ((1, maps.half_1), (2, maps.half_2)):
-            mine = state.half == which
-            reference = self._reference(volume, limit, state, (mine & state.posed).nonzero()[:, 0])
-            for members in in_blocks(mine.nonzero()[:, 0], BLOCK):
-                origins += self._search(state, members, reference, bank=iteration == 0)
+            mine = before.half == which
+            blocks = in_blocks(mine.nonzero()[:, 0], BLOCK)
+            left, done = blocks[done:], max(0, done - len(blocks))
+            if not left:
+                continue
+            reference = self._reference(volume, limit, before, (mine & before.posed).nonzero()[:, 0])
+            for members in left:
+                so_far.origins += self._search(state, members, reference, bank=iteration == 0)
+                so_far.blocks += 1
                 if on_block is not None:
                     on_block(len(members))
+        self.so_far = None
         turned, moved = median_pose_change(
-            before_rotation, state.rotation, before_shift, state.shift_angstrom, posed_before
+            before.rotation, state.rotation, before.shift_angstrom, state.shift_angstrom, before.posed
         )
         return EpochRecord(
             epoch=iteration,
@@ -141,7 +172,7 @@ class ProjectionMatching:
             encoder_loss=float("nan"),
             pose_change_median_degree=turned,
             shift_change_median_angstrom=moved,
-            winner_shares=dict(zip(WINNER_ORIGINS, (origins / len(state.half)).tolist(), strict=True)),
+            winner_shares=dict(zip(WINNER_ORIGINS, (so_far.origins / len(state.half)).tolist(), strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,
             phase="polish",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import sys
@@ -13,6 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
+
+from cryofifa.atomic_file import unwritable
 
 WINNER_ORIGINS = ("encoder", "memory", "perturbation", "bank")
 
@@ -89,7 +92,7 @@ class RunLog:
         self._stream = sys.stderr if stream is None else stream
         self._shows_lines = verbose or self._stream.isatty()
         self._warnings: list[str] = []
-        self._file: io.TextIOBase | None = None
+        self._file: io.TextIOWrapper | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             # closed by close(); a name that is not valid UTF-8 must not end a run
@@ -120,7 +123,8 @@ class RunLog:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what a full disk has not taken is tried once more
+                self._file.close()
             self._file = None
 
     def __enter__(self) -> RunLog:
@@ -134,8 +138,11 @@ class RunLog:
     def _to_file(self, text: str) -> None:
         if self._file is not None:
             now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-            self._file.write(f"{now}  {text}\n")
-            self._file.flush()
+            try:
+                self._file.write(f"{now}  {text}\n")
+                self._file.flush()
+            except OSError as error:
+                raise unwritable(Path(self._file.name), error) from error
 
     def _to_stream(self, text: str) -> None:
         encoding = getattr(self._stream, "encoding", None) or "utf-8"

@@ -85,6 +85,32 @@ class PoseMemory:
         )
 
 
+@dataclass
+class EpochSoFar:
+    """Where an epoch stands between two of its steps: what it began with, and what its next step needs."""
+
+    before: PoseMemory
+    sums: Float[Tensor, " sums"]
+    steps: int = 0
+    grid: FourierGrid | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        assert self.grid is not None, "there is nothing to keep before the first step"
+        return {
+            **{f"before.{name}": value for name, value in vars(self.before).items()},
+            "sums": self.sums,
+            "steps": torch.tensor(self.steps),
+            "grid": self.grid.real_imaginary,
+            "radius": torch.tensor(self.grid.radius, dtype=torch.float64),
+        }
+
+    @classmethod
+    def from_state(cls, tensors: dict[str, Tensor]) -> EpochSoFar:
+        before = PoseMemory(**tensors_under(tensors, "before."))
+        grid = FourierGrid(tensors["grid"], float(tensors["radius"]))
+        return cls(before, tensors["sums"], int(tensors["steps"]), grid)
+
+
 Encoder = TypeVar("Encoder", bound=nn.Module)
 
 
@@ -125,6 +151,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
         self.poses = PoseMemory.random(len(particles), config.seed, device)
+        self.so_far: EpochSoFar | None = None  # of an epoch that is not at its end
 
     @property
     @abstractmethod
@@ -140,22 +167,30 @@ class TrainingLoop(ABC, Generic[Encoder]):
         """The poses that a minibatch is to be explained with, and what teaches the encoder."""
 
     def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
-        """One pass over the particles; returns what happened."""
+        """One pass over the particles, or what is left of one; returns what happened.
+
+        on_step: called after every step with the number of its particles; `state` may be taken there.
+        """
         config, started = self.config, time.monotonic()
-        before = self.poses.copy()
         minibatches = self._minibatches(epoch)
-        stage = stage_at(self.curriculum, epoch / self.curriculum.epochs)
-        grid = self.raster(stage)
-        sums = torch.zeros(3 + len(WINNER_ORIGINS), device=self.plane.index_xy.device)
-        for step, members in enumerate(minibatches):
-            progress = (epoch + step / len(minibatches)) / self.curriculum.epochs
-            stage = stage_at(self.curriculum, progress)
-            if step % self.raster_every == 0 or stage.mask_radius > grid.radius:
-                grid = self.raster(stage)
-            sums += self._step(members, stage, grid, epoch, step)
+        stages = [
+            stage_at(self.curriculum, (epoch + step / len(minibatches)) / self.curriculum.epochs)
+            for step in range(len(minibatches))
+        ]
+        so_far = self.so_far = self.so_far or EpochSoFar(
+            self.poses.copy(), torch.zeros(3 + len(WINNER_ORIGINS), device=self.plane.index_xy.device)
+        )
+        for step in range(so_far.steps, len(minibatches)):
+            members, stage = minibatches[step], stages[step]
+            if so_far.grid is None or step % self.raster_every == 0 or stage.mask_radius > so_far.grid.radius:
+                so_far.grid = self.raster(stage)
+            so_far.sums += self._step(members, stage, so_far.grid, epoch, step)
+            so_far.steps = step + 1
             if on_step is not None:
                 on_step(len(members))
+        self.so_far = None
         self.poses = self.poses.merged(self.processes)
+        before, stage = so_far.before, stages[-1]
         self.shift_sd_angstrom = self._seen_shift_sd()
         turned, moved = median_pose_change(
             before.rotation, self.poses.rotation, before.shift_angstrom, self.poses.shift_angstrom, before.posed
@@ -163,7 +198,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         if turned is not None and turned < SETTLING_DEGREE:
             self.particle_radius_angstrom = self._tightened_radius(stage)
         loss, encoder_loss, self.explained_power, *origins = (
-            self.processes.summed(sums) / len(self.particles)
+            self.processes.summed(so_far.sums) / len(self.particles)
         ).tolist()
         return EpochRecord(
             epoch=epoch,
@@ -187,12 +222,13 @@ class TrainingLoop(ABC, Generic[Encoder]):
             tensors |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": value for name, value in slots.items()}
+        if self.so_far is not None:
+            tensors |= {f"epoch.{name}": value for name, value in self.so_far.state().items()}
         known = [self.particle_radius_angstrom, self.shift_sd_angstrom]
         return tensors | {"known": torch.tensor(known, dtype=torch.float64)}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Go on where `state` was taken."""
-
         self.poses = PoseMemory(**tensors_under(tensors, "poses."))
         self.load_networks(tensors)
         slots: dict[int, dict[str, Tensor]] = {}
@@ -202,6 +238,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
             slots.setdefault(int(index), {})[slot] = value.cpu() if slot == "step" else value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
+        epoch = tensors_under(tensors, "epoch.")
+        self.so_far = EpochSoFar.from_state(epoch) if epoch else None
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
         """Encoder and decoder as `state` took them."""

@@ -1,0 +1,81 @@
+"""Simulated particle sets and finished runs on them, each made once and resumed where it was cut off."""
+
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cryofifa.mrc_map import write_map
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulate import Views, simulate
+
+
+@dataclass(frozen=True)
+class SimulatedSet:
+    """All that makes a set; structure None is the made-up protein."""
+
+    structure: Path | None
+    select: str | None
+    particles: int
+    box: int
+    pixel_size_angstrom: float
+    snr: float
+    junk: float = 0.0
+    views: Views = "uniform"
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Says all, so that another set does not meet this one's runs."""
+        structure = "pseudo" if self.structure is None else self.structure.stem + (self.select or "")
+        size = f"{self.particles}x{self.box}px-{self.pixel_size_angstrom:g}A-snr{self.snr:g}"
+        return f"{structure}-{size}-junk{self.junk:g}-{self.views}-seed{self.seed}".replace("/", "_")
+
+    def made(self, folder: Path) -> Path:
+        """The particle file, simulated where it is not there yet (it is written last)."""
+        folder = folder / f"set-{self.name}"
+        particles = folder / "particles.star"
+        if not particles.exists():
+            structure = self.structure
+            if structure is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                structure = folder / "structure.mrc"
+                write_map(structure, pseudo_protein(self.box, self.pixel_size_angstrom), self.pixel_size_angstrom)
+            simulate(
+                structure,
+                folder,
+                particles=self.particles,
+                box=self.box,
+                pixel_size_angstrom=self.pixel_size_angstrom,
+                snr=self.snr,
+                junk=self.junk,
+                select=self.select,
+                views=self.views,
+                seed=self.seed,
+            )
+        return particles
+
+
+def junk_rows(particles: Path) -> np.ndarray:
+    """Rows of a simulated set that are no particles."""
+    return np.array([int(row) for row in (particles.parent / "truth" / "junk.txt").read_text().split()], dtype=int)
+
+
+def reconstructed(particles: Path, run: Path, seed: int, config: Path | None = None) -> None:
+    """A finished run, resumed where it is not.
+
+    Raises:
+        SystemExit: if the program fails.
+    """
+    if (run / "run.json").exists():
+        return
+    print(f"{run.name} ...", flush=True)
+    command = [sys.executable, "-m", "cryofifa", "reconstruct", str(particles), "-o", str(run), "--seed", str(seed)]
+    if config is not None:
+        command += ["--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join(command)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")

@@ -1,0 +1,168 @@
+"""How often the verdict of a run is right: forty simulated sets from easy to hopeless, and the truth of each.
+
+    python benchmarks/verdict.py                # 40 runs of a minute each; run again to continue
+    python benchmarks/verdict.py --cases noise  # pure noise, five seeds: ends with exit code 1 unless all are refused
+
+A run is right if the median rotation error of its particles is under 15 degrees: wrong minima are 30 to 140 off. Ends
+with exit code 1 if a wrong run is called converged, or pure noise gets a resolution.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from main_path import REPOSITORY, public_arguments
+from simulated_runs import SimulatedSet, junk_rows, reconstructed
+
+from cryofifa.atomic_file import atomic_path
+from cryofifa.evaluate import evaluate
+from cryofifa.results.outputs import read_summary
+from cryofifa.results.verdict import Word
+from cryofifa.run_folder import RunFolder
+
+RIGHT_DEGREE = 15.0
+NOTHING = 1e-6  # SNR of what is called pure noise
+PSEUDO = SimulatedSet(None, None, particles=1500, box=32, pixel_size_angstrom=5.0, snr=0.2)
+RECEPTOR = replace(PSEUDO, structure=Path("3SN6.cif"), select="/1/A,B,G,N,R/1-1000")
+SMALL = replace(RECEPTOR, select="/1/A,R/1-1000", pixel_size_angstrom=4.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of set, simulated and reconstructed with several seeds."""
+
+    name: str
+    set: SimulatedSet
+    seeds: int = 3
+
+
+CASES = (
+    Case("noise", replace(PSEUDO, snr=NOTHING), seeds=5),
+    *(Case(f"pseudo-{snr:g}", replace(PSEUDO, snr=snr)) for snr in (0.02, 0.05, 0.1, 0.3)),
+    *(Case(f"receptor-{snr:g}", replace(RECEPTOR, snr=snr)) for snr in (0.05, 0.1, 0.2, 0.5)),
+    *(Case(f"small-{snr:g}", replace(SMALL, snr=snr)) for snr in (0.1, 0.5)),
+    Case("junk", replace(PSEUDO, snr=0.3, junk=0.3)),
+    Case("preferred", replace(PSEUDO, snr=0.3, views="preferred"), seeds=2),
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One run: what it says of itself, and what is true."""
+
+    case: str
+    seed: int
+    verdict: Word
+    resolution_angstrom: float | None
+    rotation_error_degree: float
+    true_resolution_angstrom: float | None
+
+    @property
+    def right(self) -> bool:
+        return self.rotation_error_degree < RIGHT_DEGREE
+
+
+def main() -> int:
+    options = _options()
+    options.runs.mkdir(parents=True, exist_ok=True)
+    judged = [one for case in CASES if case.name in options.cases for one in runs_of(case, options)]
+    table = options.results / f"verdict-{datetime.now(tz=UTC):%Y-%m-%d}.md"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(table) as path:
+        path.write_text(as_markdown(judged), encoding="utf-8")
+    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    false = [one for one in judged if one.verdict == "converged" and not one.right]
+    believed = [one for one in judged if one.case == "noise" and one.resolution_angstrom is not None]
+    return 1 if false or believed else 0
+
+
+def runs_of(case: Case, options: argparse.Namespace) -> Iterator[Judged]:
+    one = case.set
+    if one.structure is not None:
+        structure = options.data / "models" / one.structure
+        if not structure.is_file():
+            print(f"{structure}: no such model; the table goes without {case.name}", file=sys.stderr)
+            return
+        one = replace(one, structure=structure)
+    for seed in range(1, case.seeds + 1):
+        particles = replace(one, seed=seed).made(options.runs)
+        run = options.runs / f"run-{case.name}-{seed}"
+        reconstructed(particles, run, seed)
+        found = judged_run(case.name, seed, particles, run)
+        print("   " + " | ".join(as_cells(found)), flush=True)
+        yield found
+
+
+def judged_run(case: str, seed: int, particles: Path, run: Path) -> Judged:
+    truth, summary = particles.parent / "truth", read_summary(RunFolder(run))
+    known = run / "judged.json"
+    if not known.exists():
+        found = evaluate(run, truth / "map.mrc", truth / "poses.star")
+        error = np.delete(np.array(found.rotation_error_degree), junk_rows(particles))
+        with atomic_path(known) as path:
+            path.write_text(json.dumps([float(np.median(error)), found.resolution_fsc05_angstrom]))
+    error, resolution = json.loads(known.read_text())
+    return Judged(case, seed, summary.verdict, summary.resolution_fsc0143_angstrom, error, resolution)
+
+
+HEAD = ("case", "seed", "verdict", "half maps, 0.143 (A)", "to the truth, 0.5 (A)", "rotation error (deg)", "truth")
+
+
+def as_cells(one: Judged) -> list[str]:
+    def angstrom(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1f}"
+
+    found, true = angstrom(one.resolution_angstrom), angstrom(one.true_resolution_angstrom)
+    error = f"{one.rotation_error_degree:.1f}"
+    return [one.case, str(one.seed), one.verdict, found, true, error, "right" if one.right else "wrong"]
+
+
+def as_markdown(judged: list[Judged]) -> str:
+    """The whole page."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
+    count = Counter((one.verdict, one.right) for one in judged)
+    sizes = f"{PSEUDO.particles} particles of {PSEUDO.box} px"
+    lines = [
+        f"# Verdicts, {datetime.now(tz=UTC):%Y-%m-%d}",
+        "",
+        f"{len(judged)} simulated sets of {sizes}, default settings; the number of a case is its SNR.",
+        f"Right: median rotation error under {RIGHT_DEGREE:g} degrees, junk not counted.",
+        f"Python {platform.python_version()}, {packages}.",
+        f"Made by `{shlex.join(['python', 'benchmarks/verdict.py', *public_arguments(sys.argv[1:])])}`.",
+        "",
+        "| verdict | right | wrong |",
+        "|---|---|---|",
+        *(f"| {word} | {count[word, True]} | {count[word, False]} |" for word in get_args(Word)),
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + "---|" * len(HEAD),
+        *("| " + " | ".join(as_cells(one)) + " |" for one in judged),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
+    runs = Path(os.environ.get("CRYOFIFA_RUNS", REPOSITORY / "benchmarks" / "runs")) / "verdict"
+    names = [case.name for case in CASES]
+    parser.add_argument("--cases", nargs="+", choices=names, default=names)
+    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets, for the model 3SN6")
+    parser.add_argument("--runs", type=Path, default=runs, help="folder of the sets and runs")
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""How far the half maps agree around every voxel (local FSC; Cardone, Heymann & Steven 2013).
+
+Both halves are cut into bands of spatial frequency. In each, the products of the halves are summed under a window
+around the voxel, inside the mask:
+
+    FSC(r, k) = sum_s w(s - r) m(s) a_k(s) b_k(s) / sqrt(sum_s w m a_k^2  sum_s w m b_k^2)
+
+and the resolution is where that curve first falls under the limit. Windows and mask weigh what is already band-passed,
+so that, unlike windows cut out before the transform, they correlate nothing by themselves.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryofifa.physics.fourier import window_centre
+from cryofifa.physics.mask import distance_from_centre
+
+LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
+# The window is a Gaussian, whose standard deviation is so many periods of the band: as wide as a box of 3.5 periods.
+# It then holds about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's
+# manual wants boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
+WINDOW_PERIODS = 1.0
+BANDS_PER_OCTAVE = 4  # 20 bands for 256 voxels; our choice
+LOWEST_SHELL = 5  # here a band is one Fourier pixel wide, and its window holds most of the particle; our choice
+GRID_STEP = 2  # voxels from one window to the next: the narrowest window's deviation
+INSIDE = 0.5  # of the mask, over which a voxel is the particle's
+
+
+def local_resolution(
+    half_1: Float[Tensor, "z y x"],
+    half_2: Float[Tensor, "z y x"],
+    mask: Float[Tensor, "z y x"],
+    pixel_size_angstrom: float,
+    limit: float = LIMIT,
+    window_periods: float = WINDOW_PERIODS,
+) -> Float[Tensor, "z y x"]:
+    """Resolution in angstrom at every voxel, from the Nyquist resolution to that of the lowest band.
+
+    half_1, half_2: without any filter. Where the mask is 0: the lowest band's resolution, as where nothing agrees.
+
+    Linear in frequency between the last band above the limit and the first below.
+    """
+    size, device = mask.shape[-1], mask.device
+    # both halves in one transform, each real: a scale of its own would drown the other in rounding
+    pair = torch.complex(*(half / half.std().clamp_min(1e-30) for half in (half_1, half_2)))
+    pair = _white(torch.fft.fftshift(torch.fft.fftn(pair)))  # bands and windows care for no origin: voxel 0 serves
+    radii = band_radii(size)
+    place = torch.arange(0, size, GRID_STEP, device=device)
+    reached = torch.full([len(place)] * 3, radii[0], device=device)
+    agrees, before = torch.ones_like(reached, dtype=torch.bool), torch.ones_like(reached)
+    for below, radius in zip([radii[0], *radii], radii, strict=False):
+        curve = _windowed_fsc(pair, radius, radii[1] / radii[0], mask, place, window_periods)
+        share = (before - limit) / (before - curve)
+        fallen = agrees & (curve < limit)
+        agrees &= ~fallen
+        reached = torch.where(fallen, below + share * (radius - below), torch.where(agrees, radius, reached))
+        before = curve
+        if not agrees.any():
+            break
+    everywhere = _along_axes(reached, _linear(torch.arange(size, device=device), place))
+    return size * pixel_size_angstrom / torch.where(mask > 0, everywhere, radii[0])
+
+
+def quartiles_inside(
+    resolution: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]
+) -> tuple[float, float, float] | None:
+    """The three quartiles over the particle's voxels; None if there are none."""
+    inside = resolution[mask > INSIDE].cpu().numpy()
+    if len(inside) == 0:
+        return None
+    lower, median, upper = (float(value) for value in np.percentile(inside, (25, 50, 75)))
+    return lower, median, upper
+
+
+def band_radii(size: int) -> list[float]:
+    """Centres of the bands in Fourier pixels, in even steps of log frequency, the last at Nyquist."""
+    lowest, nyquist = min(LOWEST_SHELL, size / 4), size // 2
+    steps = math.ceil(BANDS_PER_OCTAVE * math.log2(nyquist / lowest))
+    return [lowest * (nyquist / lowest) ** (step / steps) for step in range(steps)] + [float(nyquist)]
+
+
+def _white(pair: Complex[Tensor, "kz ky kx"]) -> Complex[Tensor, "kz ky kx"]:
+    """Every shell brought to one mean power: else a band's strong low end would speak for all of it."""
+    size = pair.shape[-1]
+    shell = distance_from_centre(size, 3, pair.device).round().long().clamp(max=size // 2)
+    power = pair.abs().square().flatten()
+    mean = torch.zeros(size // 2 + 1, device=pair.device).index_add_(0, shell.flatten(), power)
+    mean /= torch.bincount(shell.flatten())
+    # a shell that a low-pass emptied holds rounding only, and keeps as little
+    return pair * mean.clamp_min(1e-12 * float(mean.max())).rsqrt()[shell]
+
+
+def _windowed_fsc(
+    pair: Complex[Tensor, "kz ky kx"],
+    radius: float,
+    ratio: float,
+    mask: Float[Tensor, "z y x"],
+    place: Tensor,
+    window_periods: float,
+) -> Float[Tensor, "gz gy gx"]:
+    """FSC of one band under windows at `place` (voxels, on every axis).
+
+    A band is computed on a grid just fine enough that the
+    products' aliases lie where the window's own transform is nothing: most bands cost little. The window is Gaussian
+    because it is then a product over the axes: three matrix products take it from the band's grid to its places,
+    without a transform, and powers cannot turn negative.
+    """
+    size, device = mask.shape[-1], mask.device
+    band_size = min(size, 2 * math.ceil(1.5 * radius))
+    filtered = window_centre(pair, band_size, 3) * _band(band_size, radius, ratio, size // 2, device)
+    filtered = torch.fft.ifftn(torch.fft.ifftshift(filtered))
+    first, second = filtered.real, filtered.imag
+    voxel = torch.arange(band_size, device=device) * (size / band_size)
+    weight = _along_axes(mask, _linear(voxel, torch.arange(size, device=device)))
+    window = torch.exp(-0.5 * ((place[:, None] - voxel) * (radius / (window_periods * size))).square())
+    cross, power_1, power_2 = (
+        _along_axes(weight * product, window) for product in (first * second, first * first, second * second)
+    )
+    return cross / (power_1.sqrt() * power_2.sqrt()).clamp_min(torch.finfo(cross.dtype).tiny)
+
+
+def _band(
+    band_size: int, radius: float, ratio: float, last_shell: int, device: torch.device
+) -> Float[Tensor, "kz ky kx"]:
+    """A squared cosine of log frequency, 0 at the next bands' centres: the bands add up to 1."""
+    distance = distance_from_centre(band_size, 3, device)
+    octave = (torch.log(distance / radius) / math.log(ratio)).clamp(-1, 1)
+    return torch.cos(0.5 * torch.pi * octave).square() * (distance <= last_shell)
+
+
+def _linear(at: Tensor, grid: Tensor) -> Float[Tensor, "at grid"]:
+    """The matrix that interpolates values on an even grid; beyond its ends they go on as they are."""
+    step = grid[1] - grid[0]
+    weight = (1 - (at.clamp(grid[0], grid[-1])[:, None] - grid).abs() / step).clamp_min(0)
+    return weight.float()
+
+
+def _along_axes(volume: Float[Tensor, "z y x"], matrix: Float[Tensor, "new old"]) -> Float[Tensor, "new new new"]:
+    """The matrix applied along all three axes; each product moves the first axis to the end."""
+    for _ in range(3):
+        volume = torch.tensordot(volume, matrix, dims=([0], [1]))  # pyright: ignore[reportArgumentType]
+    return volume

@@ -1,0 +1,38 @@
+"""Signals that ask a run to stop: it ends after its present step, with a checkpoint.
+
+SIGTERM (kill, a batch system's end), SIGUSR1 (Slurm's `--signal=USR1@300`, before the time limit) and SIGINT (Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+class StopSignals:
+    """Which signal has come, if any."""
+
+    def __init__(self) -> None:
+        self.came: signal.Signals | None = None
+
+    def stop(self) -> bool:
+        return self.came is not None
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch them in the block; a second Ctrl-C ends the program at once. For the main thread only."""
+        before = {one: signal.signal(one, self._note) for one in SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.came = signal.Signals(number)

@@ -1,0 +1,307 @@
+"""A run that is stopped, killed or fails says so in one line, and goes on by the same command to the same end."""
+
+import ctypes
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from cryofifa import Config, reconstruct, simulate
+from cryofifa.atomic_file import PART
+from cryofifa.cli import main
+from cryofifa.config import config_as_toml
+from cryofifa.errors import Stopped
+from cryofifa.mrc_map import write_map
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.results import outputs, report
+from cryofifa.train import projection_matching
+from cryofifa.train.training_loop import TrainingLoop
+
+PIXEL_SIZE_ANGSTROM = 6.0
+# five steps per epoch, of which every second one samples the decoder anew, and the first of a larger mask; two starts
+SMALL = Config().changed(
+    encoder={"channels": 4, "stages": 2, "feature_width": 32},
+    decoder={"raster_every": 2},
+    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.67, "minibatch": 16, "mask_steps": 4},
+    search={"bank_rotations": 60},
+    refinement={"epochs": 1, "raster_every": 2, "mask_steps": 2},
+    polish={"iterations": 2},
+)
+STEPS = 2 * 2 * 5 + 5 + 5  # of both starts, of what the better one has left, of the refinement
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_blocks_and_no_pictures() -> Iterator[None]:
+    """So that the polish has several blocks; pictures take half of such a run's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projection_matching, "BLOCK", 16)
+        patch.setattr(report, "report_html", lambda _: "report " * 1000)
+        yield
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    write_map(folder / "structure.mrc", pseudo_protein(32, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
+    simulate(
+        folder / "structure.mrc", folder / "set", particles=80, box=32, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM, snr=1.0
+    )
+    (folder / "set" / "settings.toml").write_text(config_as_toml(SMALL))
+    return folder / "set" / "particles.star"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(particles: Path) -> Path:
+    reconstruct(particles, particles.parent.parent / "run", config=SMALL)
+    return particles.parent.parent / "run"
+
+
+@pytest.fixture
+def own_particles(particles: Path, tmp_path: Path) -> Path:
+    """A copy of the set that may be damaged."""
+    shutil.copytree(particles.parent, tmp_path / "set")
+    return tmp_path / "set" / "particles.star"
+
+
+def command(particles: Path, run: Path) -> list[str]:
+    return ["reconstruct", str(particles), "-o", str(run), "--config", str(particles.with_name("settings.toml"))]
+
+
+def assert_as_undisturbed(run: Path, undisturbed: Path) -> None:
+    """Poses and maps bit for bit, but for headers, which say when they were written; nothing half-written."""
+    for name in ("particles.star", "map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc"):
+        found, expected = ((folder / name).read_bytes() for folder in (run, undisturbed))
+        skipped = 1024 if name.endswith(".mrc") else expected.index(b"data_optics")
+        assert found[skipped:] == expected[skipped:], name
+    assert [path for path in run.rglob("*") if PART.fullmatch(path.name)] == []
+
+
+def assert_one_line(capsys: pytest.CaptureFixture[str], *wanted: str) -> None:
+    message = capsys.readouterr().err.strip()
+    assert all(text in message for text in wanted), message
+    assert "\n" not in message
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], Iterator[int]]:
+    """Do something right after a step of the training, counted from 1; gives a counter of all steps."""
+
+    def install(number: int, act: Callable[[], None]) -> Iterator[int]:
+        original, steps = TrainingLoop._step, count(1)
+
+        def step(*arguments):
+            found = original(*arguments)
+            if next(steps) == number:
+                act()
+            return found
+
+        monkeypatch.setattr(TrainingLoop, "_step", step)
+        return steps
+
+    return install
+
+
+def test_a_run_stopped_again_and_again_ends_as_undisturbed(particles: Path, undisturbed: Path, tmp_path: Path):
+    """In every phase, always at another step of an epoch."""
+    stops = 0
+    while not (tmp_path / "run" / "run.json").exists():
+        asked = count(1)
+        try:
+            reconstruct(particles, tmp_path / "run", config=SMALL, stop=lambda asked=asked: next(asked) == 8)
+        except Stopped:
+            stops += 1
+    assert stops > 6
+    assert_as_undisturbed(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.parametrize(("seconds", "repeated"), [(1e-9, 1), (0.0, 4)])
+def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(
+    particles: Path, undisturbed: Path, tmp_path: Path, at_step, seconds: float, repeated: int
+):
+    """Killed within the fourth step of the second epoch, with a checkpoint after every step, or of every epoch."""
+
+    def kill() -> None:
+        (tmp_path / "run" / ".map.mrc.0123abcd.part.mrc").write_bytes(b"half")
+        (tmp_path / "run" / "checkpoint" / ".state.safetensors.0123abcd.part.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    steps = at_step(9, kill)
+    config = SMALL.changed(checkpoint_seconds=seconds)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(particles, tmp_path / "run", config=config)
+    reconstruct(particles, tmp_path / "run", config=config)
+    assert next(steps) - 1 == STEPS + repeated
+    assert_as_undisturbed(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_leaves_a_checkpoint_and_its_own_exit_code(
+    particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str], number: int
+):
+    before = signal.getsignal(number)
+    steps = at_step(3, lambda: os.kill(os.getpid(), number))
+    run = tmp_path / "run"
+    assert main(command(particles, run)) == 128 + number
+    assert_one_line(capsys, f"stopped by {signal.Signals(number).name}", "same command")
+    assert signal.getsignal(number) == before
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoint", "log.txt"]
+    if number == signal.SIGUSR1:
+        assert main(command(particles, run)) == 0
+        assert next(steps) - 1 == STEPS
+        assert_as_undisturbed(run, undisturbed)
+
+
+def test_a_second_interrupt_does_not_wait_for_the_step(particles: Path, tmp_path: Path, at_step):
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    at_step(1, twice)
+    assert main(command(particles, tmp_path / "run")) == 130
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """A disk that is full after so many bytes of every file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_no_half_of_a_checkpoint(
+    particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with no_file_longer_than(20_000):
+        assert main(command(particles, tmp_path / "run")) == 2
+    assert_one_line(capsys, "state.safetensors: cannot be written", "File too large")
+    assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("name", ["map.mrc", "particles.star", "report.html"])
+def test_a_full_disk_leaves_no_half_of_an_output(
+    particles: Path, undisturbed: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str], name: str
+):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run, ignore=shutil.ignore_patterns("run.json"))
+    (run / name).write_text("old")
+    writer = {"map.mrc": "write_map", "particles.star": "write_particles_star", "report.html": "write_report"}[name]
+    original = getattr(outputs, writer)
+
+    def full(*arguments):
+        with no_file_longer_than(5_000):
+            original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, writer, full)
+        assert main(command(particles, run)) == 2
+    assert_one_line(capsys, f"{name}: cannot be written")
+    assert (run / name).read_text() == "old"
+    assert not (run / "run.json").exists()
+    assert [path for path in run.rglob("*") if PART.fullmatch(path.name)] == []
+
+
+@contextmanager
+def permissions_count() -> Iterator[None]:
+    """For root too: this thread lays down the right to write anywhere (CAP_DAC_OVERRIDE)."""
+    if os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, sets) == 0
+    effective = sets[0]
+    sets[0] = effective & ~(1 << 1)
+    assert libc.capset(header, sets) == 0
+    try:
+        yield
+    finally:
+        sets[0] = effective
+        assert libc.capset(header, sets) == 0
+
+
+def test_a_read_only_folder_is_named(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o555)
+    with permissions_count():
+        assert main(command(particles, folder / "run")) == 2
+        assert_one_line(capsys, str(folder / "run"), "cannot be written", "Permission denied")
+        assert main(command(particles, folder)) == 2
+        assert_one_line(capsys, str(folder), "cannot be written", "Permission denied")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_becomes_read_only_costs_nothing_that_was_kept(
+    particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    steps = at_step(8, lambda: (run / "checkpoint").chmod(0o555))
+    with permissions_count():
+        assert main(command(particles, run)) == 2
+    assert_one_line(capsys, "state.safetensors: cannot be written", "Permission denied")
+    (run / "checkpoint").chmod(0o755)
+    assert main(command(particles, run)) == 0
+    assert next(steps) - 1 == STEPS + 5
+    assert_as_undisturbed(run, undisturbed)
+
+
+def test_a_stack_cut_short_in_mid_run_is_named_and_the_run_goes_on_with_the_whole_one(
+    own_particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str]
+):
+    stack, run = own_particles.with_suffix(".mrcs"), tmp_path / "run"
+    whole = stack.read_bytes()
+    at_step(3, lambda: os.truncate(stack, len(whole) // 2))
+    assert main(command(own_particles, run)) == 2
+    assert_one_line(capsys, "particles.mrcs: was changed while")
+    assert not (run / "map.mrc").exists()
+    stack.write_bytes(whole)
+    assert main(command(own_particles, run)) == 0
+    assert_as_undisturbed(run, undisturbed)
+
+
+def test_another_stack_in_place_of_the_runs_own_is_noticed(
+    own_particles: Path, tmp_path: Path, at_step, monkeypatch, capsys: pytest.CaptureFixture[str]
+):
+    """Of the same size and shape: within a run, and between two calls."""
+    stack, run = own_particles.with_suffix(".mrcs"), tmp_path / "run"
+    with mrcfile.open(stack) as file:
+        other = file.data[::-1].copy()
+
+    def replace() -> None:
+        with mrcfile.mmap(stack, mode="r+") as file:
+            file.data[:] = other
+
+    with monkeypatch.context():
+        at_step(1, replace)
+        assert main(command(own_particles, run)) == 2
+    assert_one_line(capsys, "particles.mrcs: was changed while")
+    assert main(command(own_particles, run)) == 2
+    assert_one_line(capsys, "particles.mrcs is not the one that the run began with")
+
+
+def test_a_copy_of_the_stack_is_the_same_stack(particles: Path, undisturbed: Path):
+    os.utime(particles.with_suffix(".mrcs"), (1, 1))
+    assert reconstruct(particles, undisturbed, config=SMALL).particles == 80
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of mrcfile, while the file is made
+def test_an_image_of_nan_ends_a_run_before_it_begins(
+    own_particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with mrcfile.mmap(own_particles.with_suffix(".mrcs"), mode="r+") as file:
+        file.data[40, 3, 3] = np.nan
+    assert main(command(own_particles, tmp_path / "run")) == 2
+    assert_one_line(capsys, "particles.mrcs: image 41", "NaN", "--ind")
+    assert not (tmp_path / "run").exists()
