@@ -13,7 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cryofifa.train.process_group import Processes
 
-
 Network = TypeVar("Network", bound=nn.Module)
 
 

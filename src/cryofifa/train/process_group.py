@@ -74,7 +74,7 @@ class Processes:
             turn[theirs] = torch.arange(int(theirs.sum()), device=order.device)
         return order[(turn * self.count + owner).argsort()]
 
-    def summed(self, values: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+    def summed(self, values: Shaped[Tensor, ...]) -> Shaped[Tensor, ...]:
         """Sum over the processes; its gradient is summed likewise. True and False are joined by or."""
         if self.alone:
             return values
@@ -92,38 +92,29 @@ class Processes:
             gradient.copy_(part.view_as(gradient))
 
     def spread(
-        self, function: Callable[[Shaped[Tensor, "n ..."]], Shaped[Tensor, "n *values"]], rows: Shaped[Tensor, "n ..."]
-    ) -> Shaped[Tensor, "n *values"]:
+        self,
+        function: Callable[[Shaped[Tensor, "n ..."]], Shaped[Tensor, "n *values"]],  # noqa: UP037
+        rows: Shaped[Tensor, "n ..."],
+    ) -> Shaped[Tensor, "n *values"]:  # noqa: UP037
         """function(rows), of which every process computes a part."""
         if self.alone:
             return function(rows)
         index = torch.arange(len(rows), device=rows.device)
         return self.gathered(function(self.own(rows, index)), index)
 
-    def first_says(self, text: str) -> str:
-        """The text of the first process."""
-        if self.alone:
-            return text
-        words = torch.frombuffer(bytearray(text.encode() or b"\0"), dtype=torch.uint8)
-        length = torch.tensor([len(words)])
-        distributed.broadcast(length, 0)
-        words = words if self.is_first else torch.empty(int(length), dtype=torch.uint8)
-        distributed.broadcast(words, 0)
-        return words.numpy().tobytes().decode().rstrip("\0")
-
 
 class _Sum(torch.autograd.Function):
     """All processes' values have a part in every process's loss, of which each computes its own share."""
 
     @staticmethod
-    def forward(_: Any, values: Tensor) -> Tensor:
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004
         total = values.contiguous().clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _Sum.forward(_, gradient)
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        return _Sum.forward(ctx, grad_outputs[0])
 
 
 ALONE = Processes()

@@ -171,8 +171,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
         on_step: called after every step with the number of its particles; `state` may be taken there.
         """
-        config, started = self.config, time.monotonic()
-        minibatches = self._minibatches(epoch)
+        started, minibatches = time.monotonic(), self._minibatches(epoch)
         stages = [
             stage_at(self.curriculum, (epoch + step / len(minibatches)) / self.curriculum.epochs)
             for step in range(len(minibatches))
