@@ -88,8 +88,8 @@ class CurriculumSettings:
     fewest_epochs: int = 6
     epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100
     most_particles: int = 10_000  # ab initio works on a random subset of this size; all particles are posed after it
-    # first mask. Measured on beta2AR-Gs, 2,000 particles of which 30 % are junk, seeds 1, 2: from 75 A 12 and 42 degrees,
-    # from 45 A 2.0 and 2.1, in little more time. From 140 A ribosome fails: the CTF lets nothing through
+    # first mask. Measured on beta2AR-Gs, 2,000 particles of which 30 % are junk, seeds 1, 2: from 75 A 12 and 42
+    # degrees, from 45 A 2.0 and 2.1, in little more time. From 140 A ribosome fails: the CTF lets nothing through
     start_resolution_angstrom: float = 45.0
     start_cycles: float = 0.8  # but at least this frequency times the particle radius, for small particles
     end_cycles: float = 4.0  # last mask of ab initio: frequency times particle radius; the polish goes on from there

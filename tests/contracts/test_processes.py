@@ -1,6 +1,7 @@
 """Two processes are one: the same minibatches give the same poses and networks, whoever computes them."""
 
 import os
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from test_ab_initio import CONFIG, CURRICULUM, RADIUS_ANGSTROM, SHIFT_RANGE_ANGS
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
-from cryofifa.launch import environment, store_port
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.process_group import Processes, joined
@@ -60,7 +60,7 @@ def trained(
 
 def in_process(rank: int, port: int, output: Path) -> None:
     torch.set_num_threads(1)
-    os.environ |= environment(rank, 2, port)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with joined() as processes:
         for name in LOOPS:
             save_file(trained(name, processes, range(2)), output / f"{name}{rank}.safetensors")
@@ -72,8 +72,10 @@ def in_process(rank: int, port: int, output: Path) -> None:
 def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What each of two processes ends with."""
     output = tmp_path_factory.mktemp("two")
-    with store_port() as port:
-        spawn(in_process, (port, output), nprocs=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    spawn(in_process, (port, output), nprocs=2)
     return output
 
 

@@ -15,15 +15,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as distributed
 from jaxtyping import Int, Shaped
 from torch import Tensor
-
-PATIENCE = timedelta(hours=2)  # for the first process, which looks at the particles and writes the report by itself
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,6 @@ class Processes:
 
     rank: int = 0
     count: int = 1
-
-    @property
-    def is_first(self) -> bool:
-        """The one that writes files, logs and progress."""
-        return self.rank == 0
 
     @property
     def alone(self) -> bool:
@@ -122,7 +114,7 @@ ALONE = Processes()
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """The processes that torchrun (or `--devices`) has started beside this one; alone, where nobody has."""
+    """The processes that torchrun has started beside this one; alone, where nobody has."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield ALONE
@@ -131,7 +123,7 @@ def joined() -> Iterator[Processes]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    distributed.init_process_group(backend)
     yield Processes(distributed.get_rank(), count)
     # not after an error: it would wait for processes that may wait for this one
     distributed.destroy_process_group()
