@@ -164,6 +164,10 @@ def with_prototype(result: Result, prototype: Path, data: Path, runs: Path) -> R
     return changed
 
 
+# what a checkpoint calls the poses: the latest phase it has; a start's own until the first one has ended
+CHECKPOINT_POSES = (("polish", "polish."), ("ab initio", "ab_initio.poses."), ("first start", "start.poses."))
+
+
 class PoseWatch:
     """Poses of a run while it goes on, from its checkpoints; for runs whose search sees all particles."""
 
@@ -179,7 +183,7 @@ class PoseWatch:
         self._seen = changed
         with safe_open(self._checkpoint, framework="np") as file:
             names = set(file.keys())
-            phase, prefix = ("polish", "polish.") if "polish.rotation" in names else ("ab initio", "ab_initio.poses.")
+            phase, prefix = next(one for one in CHECKPOINT_POSES if f"{one[1]}rotation" in names)
             rotation = file.get_tensor(f"{prefix}rotation").astype(np.float64)
             shift = file.get_tensor(f"{prefix}shift_angstrom").astype(np.float64)
         n = len(rotation)
