@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config
-from cryofifa.errors import Stopped
+from cryofifa.errors import InputError, Stopped
 from cryofifa.particles.particle_radius import radius_of_half_maps
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
@@ -31,6 +31,7 @@ from cryofifa.train.curriculum import stage_at
 from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.local_refinement import LocalRefinement
+from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.projection_matching import IterationSoFar, PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord, Progress, RunLog
@@ -51,6 +52,7 @@ class Phases:
     device: torch.device
     folder: RunFolder
     log: RunLog
+    processes: Processes = ALONE
     stop: Callable[[], bool] | None = None  # asked after every step; yes ends the run with a checkpoint
     history: list[EpochRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
@@ -61,12 +63,22 @@ class Phases:
     _clock: tuple[str, float] | None = None  # the phase that is being timed, and since when
 
     def resume(self) -> None:
-        """Take up the checkpoint, if there is one; its plan counts."""
-        if not self.folder.checkpoint.exists():
+        """Take up the checkpoint, if there is one; its plan counts.
+
+        Raises:
+            InputError: if the checkpoint is damaged, or the processes do not see the same one.
+        """
+        if not self.processes.any(self.processes.is_first and self.folder.checkpoint.exists()):
             return
         self.tensors, progress = read_run_state(self.folder.checkpoint, self.device)
         self.plan, self.history = progress.plan, progress.history
         self.timings, self.starts, self.start_history = progress.timings, progress.starts, progress.start_history
+        mark = repr(self.timings)  # other in every checkpoint
+        if self.processes.first_says(mark) != mark:
+            raise InputError(
+                f"{self.folder.checkpoint}: is another file here than the first process sees; "
+                "all nodes must see the run's folder alike"
+            )
         self.log.line(f"resumed after {len(self.history)} epochs")
 
     @property
@@ -103,7 +115,12 @@ class Phases:
         with self._timed("read particles"):
             particles = self._working_set(plan.polish_frame)
         refinement = LocalRefinement(
-            self.config, curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
+            self.config,
+            curriculum,
+            particles,
+            plan.particle_radius_angstrom,
+            plan.shift_range_angstrom,
+            self.processes,
         )
         if kept := tensors_under(self.tensors, "refinement."):
             refinement.load_state(kept)
@@ -146,7 +163,14 @@ class Phases:
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
         plan = self.plan
         config = replace(self.config, seed=self.config.seed + START_SEED_STEP * which)
-        return AbInitio(config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom)
+        return AbInitio(
+            config,
+            plan.curriculum,
+            particles,
+            plan.particle_radius_angstrom,
+            plan.shift_range_angstrom,
+            self.processes,
+        )
 
     def _train_epoch(
         self, training: AbInitio | LocalRefinement, epoch: int, name: str, progress: Progress, part: str
@@ -184,7 +208,8 @@ class Phases:
         state = self._first_polish_state(trained)
         frame = self.plan.polish_frame
         with self._timed("read particles"):
-            read = hold_images(self.images, frame)
+            every_row = torch.arange(len(self.images.table))
+            read = hold_images(self.images, frame, self.processes.own(every_row, every_row).numpy())
         matching = ProjectionMatching(
             self.config,
             read,
@@ -192,17 +217,21 @@ class Phases:
             HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=self.device),
             trained.particle_radius_angstrom,
             self.plan.shift_range_angstrom,
+            self.processes,
         )
         if kept := tensors_under(self.tensors, "polish."):
             state = PolishState(**kept)
         if kept := tensors_under(self.tensors, "polish_iteration."):
-            matching.so_far = IterationSoFar.from_state(kept)
+            matching.so_far = IterationSoFar.from_state(kept, self.processes)
+
+        def kept_of_iteration() -> dict[str, dict[str, Tensor]]:
+            assert matching.so_far is not None
+            state.merge(self.processes)
+            return {"polish": dict(vars(state)), "polish_iteration": matching.so_far.state(self.processes)}
 
         def after_block(particles: int) -> None:
             progress.advance(particles)
-            assert matching.so_far is not None
-            so_far = matching.so_far.state()
-            self._after_step(lambda: {"polish": dict(vars(state)), "polish_iteration": so_far})
+            self._after_step(kept_of_iteration)
 
         for iteration in range(self._epochs_done("polish"), self.plan.polish_iterations):
             with self._timed("polish"):
@@ -232,6 +261,7 @@ class Phases:
                 torch.where(state.posed & taken, state.half, 0),
                 plane,
                 self.config.symmetry_members(self.device),
+                self.processes,
             )
             radius_pixel, edge_pixel = self.config.image.volume_mask_pixel(
                 self.plan.particle_radius_angstrom, plane.pixel_size_angstrom
@@ -257,8 +287,9 @@ class Phases:
 
     def _working_set(self, frame: Frame) -> WorkingSet:
         chosen = self._ab_initio_rows()
-        image = self.images.all_in_frame(chosen.numpy(), frame)
-        ctf = self.images.ctf_parameters()[chosen].to(self.device)
+        own = self.processes.own(chosen, torch.arange(len(chosen)))
+        image = self.images.all_in_frame(own.numpy(), frame)
+        ctf = self.images.ctf_parameters()[own].to(self.device)
         return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
 
     def _ab_initio_rows(self) -> Int[Tensor, " chosen"]:
@@ -275,30 +306,36 @@ class Phases:
         return state
 
     def _after_step(self, state: Callable[[], dict[str, dict[str, Tensor]]]) -> None:
-        """Within an epoch: write a checkpoint if it is time to, or if the run is to stop.
+        """Within an epoch: write a checkpoint if it is time to, or if the run is to stop; any process can say so.
 
         Raises:
             Stopped: if it is.
         """
-        stops, every = self._asked_to_stop, self.config.checkpoint_seconds
-        if stops or (every > 0 and time.monotonic() - self._kept_at >= every):
+        stops, every = self._is_asked_to_stop, self.config.checkpoint_seconds
+        due = every > 0 and time.monotonic() - self._kept_at >= every
+        if self.processes.any(stops or due):
             self._keep(**state())
-        if stops:
-            raise Stopped
+            if self.processes.any(stops):
+                raise Stopped
 
     @property
-    def _asked_to_stop(self) -> bool:
+    def _is_asked_to_stop(self) -> bool:
         return self.stop is not None and self.stop()
 
     def _keep(self, **parts: dict[str, Tensor]) -> None:
-        """Write a checkpoint; the run can go on from here. What was kept of the same parts before is dropped."""
+        """Write a checkpoint; the run can go on from here. What was kept of the same parts before is dropped.
+
+        The first process writes it, and the others wait: none of them ends before it is there.
+        """
         prefixes = tuple(f"{part}." for part in parts)
         self.tensors = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(prefixes)}
         for part, tensors in parts.items():
             self.tensors |= {f"{part}.{name}": tensor for name, tensor in tensors.items()}
         self._book_time()
         progress = RunProgress(self.config, self.plan, self.history, self.timings, self.starts, self.start_history)
-        write_run_state(self.folder.checkpoint, self.tensors, progress)
+        if self.processes.is_first:
+            write_run_state(self.folder.checkpoint, self.tensors, progress)
+        self.processes.wait()
         self._kept_at = time.monotonic()
 
     @property
@@ -311,7 +348,7 @@ class Phases:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        if self._asked_to_stop:  # the checkpoint is that of the phase before
+        if self.processes.any(self._is_asked_to_stop):  # the checkpoint is that of the phase before
             raise Stopped
         self._clock = name, time.monotonic()
         yield

@@ -6,9 +6,11 @@ particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -
 
 from __future__ import annotations
 
+import io
+import json
 import warnings as python_warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +26,12 @@ from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.phases import Phases
-from cryofifa.plan import RunPlan, plan_run
+from cryofifa.plan import RunPlan, plan_from_json, plan_run
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.junk import split_scores
 from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
 from cryofifa.run_folder import RunFolder, run_settings
+from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.run_log import Progress, RunLog
 
 DARK_Z_SCORE = -5.0  # centre against ring, in standard errors, under which particles count as dark
@@ -42,28 +45,30 @@ def reconstruct(
     rows_file: Path | str | None = None,
     config: Config | None = None,
     stop: Callable[[], bool] | None = None,
+    processes: Processes = ALONE,
 ) -> Reconstruction:
     """Reconstruct a map and every particle's pose from a .star or .cs file; the same call again resumes.
 
     data_folder: where image paths are looked up first; rows_file: text or .npy list of 0-based rows to use.
     stop: asked after every step; when it says yes, a checkpoint is written and the run ends.
+    processes: this one and those beside it that work on the same run, each of which makes this call.
 
     Raises:
         Stopped: when asked to stop.
         InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
     """
     config, folder = config or Config(), RunFolder(Path(output))
-    prepared = prepare(particles, data_folder, rows_file, config)
-    folder.claim(run_settings(prepared.images.stacks, config))
-    if folder.summary.exists():
+    prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
+    if processes.any(processes.is_first and folder.summary.exists()):
         return read_summary(folder)
-    with RunLog(folder.log) as log:
+    path, stream = (folder.log, None) if processes.is_first else (None, io.StringIO())
+    with RunLog(path, stream=stream) as log:
         for warning in prepared.warnings:
             log.warning(warning)
-        phases = Phases(config, prepared.images, prepared.plan, prepared.device, folder, log, stop)
+        phases = Phases(config, prepared.images, prepared.plan, prepared.device, folder, log, processes, stop)
         phases.resume()
         log.line("plan\n" + phases.plan.describe())
-        with Progress(phases.visits_in_all, done=phases.visits_done) as progress:
+        with Progress(phases.visits_in_all, done=phases.visits_done, stream=stream) as progress:
             ab_initio = phases.find_poses(progress)
             trained = phases.refine_poses(ab_initio, progress)
             poses = phases.polish_poses(trained, progress)
@@ -73,6 +78,9 @@ def reconstruct(
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
         maps, particle_radius_angstrom = phases.final_map(poses, taken)
+        if not processes.is_first:
+            processes.wait()
+            return read_summary(folder)
         mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
         results = RunResults(
             plan=phases.plan,
@@ -88,7 +96,9 @@ def reconstruct(
             timings=phases.timings,
             warnings=log.warnings,
         )
-        return write_outputs(folder, config, prepared.images, results)
+        found = write_outputs(folder, config, prepared.images, results)
+    processes.wait()
+    return found
 
 
 @dataclass(frozen=True)
@@ -113,12 +123,8 @@ def prepare(
     device = device_of(config.device)
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", UserWarning)
-        table = read_particles(
-            Path(particles),
-            None if data_folder is None else Path(data_folder),
-            None if rows_file is None else Path(rows_file),
-        )
-    images = ParticleImages(table, ImageStacks(table), -1.0 if config.invert else 1.0)
+        images = _read_images(particles, data_folder, rows_file, config)
+    table = images.table
     survey = survey_images(images, device)
     warnings = [str(one.message) for one in caught if one.category is UserWarning]
     # a hollow particle is darker in its centre than its shell, so the deconvolved mean must say the same
@@ -137,6 +143,43 @@ def prepare(
     if config.mask_file is not None:
         mask = read_mask(Path(config.mask_file), table.box_size, table.reference_pixel_size_angstrom)
     return Prepared(images, plan_run(config, table, survey), device, mask, tuple(warnings))
+
+
+def _read_images(
+    particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
+) -> ParticleImages:
+    table = read_particles(
+        Path(particles),
+        None if data_folder is None else Path(data_folder),
+        None if rows_file is None else Path(rows_file),
+    )
+    return ParticleImages(table, ImageStacks(table), -1.0 if config.invert else 1.0)
+
+
+def _prepare_together(
+    particles: Path | str,
+    data_folder: Path | str | None,
+    rows_file: Path | str | None,
+    config: Config,
+    folder: RunFolder,
+    processes: Processes,
+) -> Prepared:
+    """The first process prepares the run and claims its folder, then tells the others its plan."""
+    if not processes.is_first:
+        plan = plan_from_json(json.loads(processes.first_says("")))
+        with python_warnings.catch_warnings(action="ignore"):
+            images = _read_images(particles, data_folder, rows_file, config)
+        return Prepared(images, plan, device_of(config.device), None, ())
+    prepared = prepare(particles, data_folder, rows_file, config)
+    most = min(config.curriculum.minibatch, prepared.plan.ab_initio_particles)
+    if processes.count > most:
+        raise InputError(
+            f"{processes.count} processes are too many for minibatches of {most} particles; "
+            "give fewer --devices or a larger [curriculum] minibatch"
+        )
+    folder.claim(run_settings(prepared.images.stacks, config))
+    processes.first_says(json.dumps(asdict(prepared.plan)))
+    return prepared
 
 
 def device_of(name: str) -> torch.device:

@@ -104,9 +104,9 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
 
     used = []
 
-    def back_project(read, ctf, rotation, shift, half, plane, symmetry):
+    def back_project(read, ctf, rotation, shift, half, plane, symmetry, processes):
         used.append(np.flatnonzero(half.numpy()))
-        return original(read, ctf, rotation, shift, half, plane, symmetry)
+        return original(read, ctf, rotation, shift, half, plane, symmetry, processes)
 
     original = phases.back_project_halves
     monkeypatch.setattr(phases, "back_project_halves", back_project)

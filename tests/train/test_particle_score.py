@@ -9,7 +9,7 @@ from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.train.particle_score import ring_noise_power, ring_score, ring_sums
+from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score, ring_sums
 
 SIZE, PIXEL, COUNT = 32, 5.0, 2000
 PLANE = HalfPlane.of_box(SIZE, PIXEL, 12.0)
@@ -64,7 +64,7 @@ def test_bright_junk_gains_nothing_by_being_bright(predicted):
 def test_noise_power_is_that_of_the_noise_and_bright_images_do_not_move_it():
     noise = noise_like(torch.Size((COUNT, len(PLANE))), 3)
     noise[:200] *= 30
-    found = ring_noise_power(noise, RING, RINGS)
+    found = ring_noise_power(ring_power(noise, RING, RINGS))
     filled = torch.bincount(RING, minlength=RINGS) >= 12
     torch.testing.assert_close(found[filled], NOISE[filled], rtol=0.1, atol=0)
 

@@ -141,13 +141,18 @@ class ParticleImages:
 LARGEST_HELD_GIB = 4.0  # images of one frame that are kept in memory; beyond it they are read again when needed
 
 
-def hold_images(images: ParticleImages, frame: Frame) -> Callable[[np.ndarray], Float[Tensor, "n y x"]]:
-    """A reader of images in a frame, from memory if they all fit, else from the stacks each time."""
-    count = len(images.table)
-    if count * frame.box_size**2 * 4 > LARGEST_HELD_GIB * 2**30:
+def hold_images(
+    images: ParticleImages, frame: Frame, wanted: np.ndarray | None = None
+) -> Callable[[np.ndarray], Float[Tensor, "n y x"]]:
+    """A reader of images in a frame, from memory if they all fit, else from the stacks each time.
+
+    wanted: rising rows that alone will be asked for; by default all.
+    """
+    wanted = np.arange(len(images.table)) if wanted is None else wanted
+    if len(wanted) * frame.box_size**2 * 4 > LARGEST_HELD_GIB * 2**30:
         return lambda rows: images.in_frame(rows, frame)
-    held = images.all_in_frame(np.arange(count), frame)
-    return lambda rows: held[torch.from_numpy(rows)]
+    held = images.all_in_frame(wanted, frame)
+    return lambda rows: held[torch.from_numpy(np.searchsorted(wanted, rows))]
 
 
 def background_pixels(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n pixels"]:

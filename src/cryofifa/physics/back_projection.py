@@ -8,6 +8,7 @@ volume is divided by the gridding function afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +49,11 @@ class BackProjector:
             self.data_imaginary + other.data_imaginary,
             self.weight + other.weight,
         )
+
+    def summed(self, over_processes: Callable[[Tensor], Tensor]) -> BackProjector:
+        """With the sums of several processes, which a function adds up."""
+        sums = (self.data_real, self.data_imaginary, self.weight)
+        return BackProjector(self.box_size, *(over_processes(values) for values in sums))
 
     def add(
         self,

@@ -18,6 +18,7 @@ from cryofifa.physics.shift import displacement_phase
 from cryofifa.physics.symmetrise import symmetrised_sums
 from cryofifa.results.fsc import fourier_shell_correlation
 from cryofifa.train.particle_score import LEAST_POWER, ring_sums
+from cryofifa.train.process_group import ALONE, Processes
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
 
@@ -50,23 +51,27 @@ def back_project_halves(
     half: Int[Tensor, " n"],
     plane: HalfPlane,
     symmetry: Float[Tensor, "members 3 3"] | None = None,
+    processes: Processes = ALONE,
 ) -> tuple[BackProjector, BackProjector]:
     """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out.
 
     Weights follow the images' power, so that bright junk counts no more than a particle.
 
     symmetry: a point group's members, by which the sums are averaged.
+    processes: each reads and back-projects its own particles; all get the sums.
     """
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
     frequency, ring = plane.frequency_per_angstrom, plane.radius.round().long()
     for which, projector in enumerate(sums, start=1):
-        for members in in_blocks((half == which).nonzero()[:, 0], BLOCK):
+        everyone = (half == which).nonzero()[:, 0]
+        for members in in_blocks(processes.own(everyone, everyone), BLOCK):
             image = read_images(members.cpu().numpy()).to(device)
             centred = plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
             weight = bounded_influence(_power_over_median(centred, ring)).sqrt()[:, None]
             ctf = contrast_transfer(ctf_parameters[members], frequency)
             projector.add(weight * centred, weight * ctf, rotation_volume_to_image[members], plane)
+    sums = (sums[0].summed(processes.summed), sums[1].summed(processes.summed))
     if symmetry is None or len(symmetry) == 1:
         return sums
     return symmetrised_sums(sums[0], symmetry), symmetrised_sums(sums[1], symmetry)

@@ -38,12 +38,16 @@ def ring_score(
     return found / (count * signal / expected_power).sum(dim=1).clamp_min(LEAST_POWER)
 
 
-def ring_noise_power(
+def ring_power(
     measured: Complex[Tensor, "n points"], ring: Int[Tensor, " points"], rings: int
-) -> Float[Tensor, " rings"]:
-    """Power per point and ring of the median image: mostly noise, and no bright junk moves it."""
-    count = torch.bincount(ring, minlength=rings).clamp_min(1)
-    return (ring_sums(measured.abs().square(), ring, rings) / count).median(dim=0).values
+) -> Float[Tensor, "n rings"]:
+    """Mean power of an image's points in every ring."""
+    return ring_sums(measured.abs().square(), ring, rings) / torch.bincount(ring, minlength=rings).clamp_min(1)
+
+
+def ring_noise_power(power: Float[Tensor, "n rings"]) -> Float[Tensor, " rings"]:
+    """Power of the median image in every ring: mostly noise, and no bright junk moves it."""
+    return power.median(dim=0).values
 
 
 def ring_sums(values: Float[Tensor, "n points"], ring: Int[Tensor, " points"], rings: int) -> Float[Tensor, "n rings"]:

@@ -12,15 +12,24 @@ the encoder twice per step.
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as distributed
 from jaxtyping import Int, Shaped
 from torch import Tensor
+
+from cryofifa.errors import InputError
+
+PATIENCE = timedelta(hours=2)  # for the first process, which looks at the particles and writes the report by itself
+QUIET_SECONDS = 3.0  # see `joined`
+LAUNCHER = "CRYOFIFA_LAUNCHER"  # environment variable: the process whose `--devices` has started this one
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,11 @@ class Processes:
 
     rank: int = 0
     count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """The one that writes files, logs and progress."""
+        return self.rank == 0
 
     @property
     def alone(self) -> bool:
@@ -94,6 +108,42 @@ class Processes:
         index = torch.arange(len(rows), device=rows.device)
         return self.gathered(function(self.own(rows, index)), index)
 
+    def share_of_sum(self, total: Tensor) -> Tensor:
+        """What this process may put in place of its part of a sum that was kept: the first takes it all."""
+        return total if self.is_first else torch.zeros_like(total)
+
+    def check_count(self, tensors: dict[str, Tensor], what: str) -> None:
+        """What was kept in the middle of an epoch is of use to as many processes only: others part it otherwise.
+
+        Raises:
+            InputError: if it was kept by another number of processes.
+        """
+        kept = int(tensors.get("processes", torch.tensor(1)))
+        if kept != self.count:
+            raise InputError(
+                f"the run was stopped in the middle of an {what} with --devices {kept}; go on with as many, "
+                f"not {self.count}"
+            )
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so."""
+        return flag if self.alone else bool(self.summed(torch.tensor(flag)))
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.any(False)
+
+    def first_says(self, text: str) -> str:
+        """The text of the first process."""
+        if self.alone:
+            return text
+        words = torch.frombuffer(bytearray(text.encode() or b"\0"), dtype=torch.uint8)
+        length = torch.tensor([len(words)])
+        distributed.broadcast(length, 0)
+        words = words if self.is_first else torch.empty(int(length), dtype=torch.uint8)
+        distributed.broadcast(words, 0)
+        return words.numpy().tobytes().decode().rstrip("\0")
+
 
 class _Sum(torch.autograd.Function):
     """All processes' values have a part in every process's loss, of which each computes its own share."""
@@ -114,16 +164,33 @@ ALONE = Processes()
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """The processes that torchrun has started beside this one; alone, where nobody has."""
+    """The processes that torchrun (or `--devices`) has started beside this one; alone, where nobody has.
+
+    When a process ends with an error, what it shared with the others breaks too. They keep quiet for some seconds, in
+    which whoever started them ends them: only the process that knows the reason is heard.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield ALONE
         return
+    if launcher := os.environ.get(LAUNCHER):
+        threading.Thread(target=_end_with, args=(int(launcher),), daemon=True).start()
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend)
-    yield Processes(distributed.get_rank(), count)
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield Processes(distributed.get_rank(), count)
+    except RuntimeError:
+        time.sleep(QUIET_SECONDS)
+        raise
     # not after an error: it would wait for processes that may wait for this one
     distributed.destroy_process_group()
+
+
+def _end_with(launcher: int) -> None:
+    """End this process when the one that has started it was killed."""
+    while os.getppid() == launcher:
+        time.sleep(1)
+    os._exit(1)

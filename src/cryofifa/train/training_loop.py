@@ -87,28 +87,33 @@ class PoseMemory:
 
 @dataclass
 class EpochSoFar:
-    """Where an epoch stands between two of its steps: what it began with, and what its next step needs."""
+    """Where an epoch stands between two of its steps: what it began with, and what its next step needs.
+
+    sums: of this process's particles.
+    """
 
     before: PoseMemory
     sums: Float[Tensor, " sums"]
     steps: int = 0
     grid: FourierGrid | None = None
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self, processes: Processes) -> dict[str, Tensor]:
         assert self.grid is not None, "there is nothing to keep before the first step"
         return {
             **{f"before.{name}": value for name, value in vars(self.before).items()},
-            "sums": self.sums,
+            "sums": processes.summed(self.sums),
+            "processes": torch.tensor(processes.count),
             "steps": torch.tensor(self.steps),
             "grid": self.grid.real_imaginary,
             "radius": torch.tensor(self.grid.radius, dtype=torch.float64),
         }
 
     @classmethod
-    def from_state(cls, tensors: dict[str, Tensor]) -> EpochSoFar:
+    def from_state(cls, tensors: dict[str, Tensor], processes: Processes) -> EpochSoFar:
+        processes.check_count(tensors, "epoch")
         before = PoseMemory(**tensors_under(tensors, "before."))
         grid = FourierGrid(tensors["grid"], float(tensors["radius"]))
-        return cls(before, tensors["sums"], int(tensors["steps"]), grid)
+        return cls(before, processes.share_of_sum(tensors["sums"]), int(tensors["steps"]), grid)
 
 
 Encoder = TypeVar("Encoder", bound=nn.Module)
@@ -196,9 +201,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
         if turned is not None and turned < SETTLING_DEGREE:
             self.particle_radius_angstrom = self._tightened_radius(stage)
-        loss, encoder_loss, self.explained_power, *origins = (
-            self.processes.summed(so_far.sums) / len(self.particles)
-        ).tolist()
+        means = self.processes.summed(so_far.sums) / len(self.particles)
+        loss, encoder_loss, self.explained_power, *origins = means.tolist()
         return EpochRecord(
             epoch=epoch,
             particles=len(self.particles),
@@ -215,14 +219,14 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name."""
-        tensors = {f"poses.{name}": value for name, value in vars(self.poses).items()}
+        """Everything that a resumed run needs, by name; all processes take it together."""
+        tensors = {f"poses.{name}": value for name, value in vars(self.poses.merged(self.processes)).items()}
         for part, module in (("encoder", self.encoder), ("decoder", self.decoder)):
             tensors |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": value for name, value in slots.items()}
         if self.so_far is not None:
-            tensors |= {f"epoch.{name}": value for name, value in self.so_far.state().items()}
+            tensors |= {f"epoch.{name}": value for name, value in self.so_far.state(self.processes).items()}
         known = [self.particle_radius_angstrom, self.shift_sd_angstrom]
         return tensors | {"known": torch.tensor(known, dtype=torch.float64)}
 
@@ -238,7 +242,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
         epoch = tensors_under(tensors, "epoch.")
-        self.so_far = EpochSoFar.from_state(epoch) if epoch else None
+        self.so_far = EpochSoFar.from_state(epoch, self.processes) if epoch else None
 
     def load_networks(self, tensors: dict[str, Tensor]) -> None:
         """Encoder and decoder as `state` took them."""
@@ -267,11 +271,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         power = batch.measured.abs().square().mean(dim=-1)
-        every_loss, every_power = self.processes.gathered(torch.stack([loss.detach(), power], dim=1), everyone).unbind(
-            1
-        )
-        weight = self.processes.own(gradient_weight(every_loss, stage.keep_fraction), everyone)
-        influence = self.processes.own(bounded_influence(every_power), everyone)
+        # what a particle counts is said by all losses of the minibatch, not by this process's
+        all_losses, all_powers = self.processes.gathered(torch.stack([loss.detach(), power], 1), everyone).unbind(1)
+        weight = self.processes.own(gradient_weight(all_losses, stage.keep_fraction), everyone)
+        influence = self.processes.own(bounded_influence(all_powers), everyone)
         encoder_group, decoder_group = self.optimiser.param_groups
         encoder_group["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
         decoder_group["lr"] = self.decoder_learning_rate * stage.decoder_rate
