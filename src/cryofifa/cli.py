@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import warnings
@@ -28,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.signals = StopSignals()
     try:
+        if getattr(options, "devices", None) is not None and _launches(options):
+            from cryofifa.launch import launch
+
+            return launch([sys.executable, "-m", "cryofifa", *(arguments or sys.argv[1:])], options.devices)
         options.run(options)
     except InputError as error:
         print(f"cryofifa: {error}", file=sys.stderr)
@@ -60,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="S", help="random seed (default: 0)")
     add("--pose-mode", choices=("guided", "amortized"), help="how poses are inferred (default: guided)")
     add("--device", choices=("auto", "cpu", "cuda"), help="where to compute (default: auto)")
+    add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")
     add("--invert", action="store_true", default=None, help="multiply the images by -1 (dark particles)")
     add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
@@ -91,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, metavar="N", help="passes over the particles (default: the run's own setting, or 4)")
     add("--datadir", type=Path, metavar="D", help="as the run was given it")
     add("--ind", type=Path, metavar="FILE", help="as the run was given it")
+    add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")
     commands.choices["refine"].set_defaults(run=_refine)
 
     add = commands.add_parser("simulate", help="particles with known poses from a map or model").add_argument
@@ -150,6 +157,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _launches(options: argparse.Namespace) -> bool:
+    """Whether this process has to start the others, as which this very command is then run."""
+    import torch
+
+    started = os.environ.get("WORLD_SIZE")
+    if started is not None:
+        if options.devices != int(started):
+            raise InputError(f"--devices {options.devices}: torchrun has started {started} processes; leave it out")
+        return False
+    if options.devices < 1:
+        raise InputError(f"--devices {options.devices}: give a number from 1")
+    on_gpu = torch.cuda.is_available() and getattr(options, "device", None) != "cpu"
+    if on_gpu and options.devices > torch.cuda.device_count():
+        raise InputError(
+            f"--devices {options.devices}: torch sees {torch.cuda.device_count()} GPU(s); give no more, or --device cpu"
+        )
+    return options.devices > 1 and not getattr(options, "dry_run", False)
+
+
 def _config(options: argparse.Namespace) -> Config:
     """Defaults, overlaid by the preset, by the settings file, and by the options given."""
     config = PRESETS[options.preset].config() if options.preset else Config()
@@ -173,6 +199,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _reconstruct(options: argparse.Namespace) -> None:
     from cryofifa.reconstruct import prepare, reconstruct
+    from cryofifa.train.process_group import joined
 
     config = _config(options)
     if options.dry_run:
@@ -182,7 +209,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
         for warning in prepared.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         return
-    with options.signals.caught():
+    with options.signals.caught(), joined() as processes:
         result = reconstruct(
             options.particles,
             options.output,
@@ -190,8 +217,10 @@ def _reconstruct(options: argparse.Namespace) -> None:
             rows_file=options.ind,
             config=config,
             stop=options.signals.stop,
+            processes=processes,
         )
-    _print_result(result)
+    if processes.is_first:
+        _print_result(result)
 
 
 def _print_result(result: Reconstruction) -> None:
@@ -222,8 +251,9 @@ def _infer(options: argparse.Namespace) -> None:
 
 def _refine(options: argparse.Namespace) -> None:
     from cryofifa.refine import refine
+    from cryofifa.train.process_group import joined
 
-    with options.signals.caught():
+    with options.signals.caught(), joined() as processes:
         result = refine(
             options.run_folder,
             options.output,
@@ -231,8 +261,10 @@ def _refine(options: argparse.Namespace) -> None:
             data_folder=options.datadir,
             rows_file=options.ind,
             stop=options.signals.stop,
+            processes=processes,
         )
-    _print_result(result)
+    if processes.is_first:
+        _print_result(result)
 
 
 def _simulate(options: argparse.Namespace) -> None:

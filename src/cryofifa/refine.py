@@ -18,6 +18,7 @@ from cryofifa.results.outputs import Reconstruction
 from cryofifa.run_folder import RunFolder, run_settings
 from cryofifa.run_progress import read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.process_group import ALONE, Processes
 
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
 
@@ -30,11 +31,12 @@ def refine(
     data_folder: Path | str | None = None,
     rows_file: Path | str | None = None,
     stop: Callable[[], bool] | None = None,
+    processes: Processes = ALONE,
 ) -> Reconstruction:
     """Refine a finished run with the second encoder; by default into RUN/refined. The same call again resumes.
 
     data_folder, rows_file: as the run was given them.
-    stop: as of `reconstruct`.
+    stop, processes: as of `reconstruct`.
 
     Raises:
         Stopped: when asked to stop.
@@ -59,11 +61,20 @@ def refine(
                 f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
             )
     target = RunFolder(folder.path / "refined" if output is None else Path(output))
-    target.claim(run_settings(stacks, config))
-    if not target.checkpoint.exists():
+    if processes.is_first:
+        target.claim(run_settings(stacks, config))
+    if processes.is_first and not target.checkpoint.exists():
         tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
         plan = replace(progress.plan, refinement=plan_refinement(config, progress.plan.polish_frame))
         history = [record for record in progress.history if record.phase == AbInitio.phase]
         kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(("polish.", "refinement."))}
         write_run_state(target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history))
-    return reconstruct(particles, target.path, data_folder=data_folder, rows_file=rows_file, config=config, stop=stop)
+    return reconstruct(
+        particles,
+        target.path,
+        data_folder=data_folder,
+        rows_file=rows_file,
+        config=config,
+        stop=stop,
+        processes=processes,
+    )
