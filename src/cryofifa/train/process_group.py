@@ -12,6 +12,7 @@ the encoder twice per step.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -183,6 +184,8 @@ def joined() -> Iterator[Processes]:
     try:
         yield Processes(distributed.get_rank(), count)
     except RuntimeError:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it no longer asks for a checkpoint, but to end
         time.sleep(QUIET_SECONDS)
         raise
     # not after an error: it would wait for processes that may wait for this one
