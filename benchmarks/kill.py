@@ -1,6 +1,6 @@
 """Runs killed (SIGKILL) at random moments and resumed by the same command: is the end that of an undisturbed run?
 
-    nice -n 19 taskset -c 1 python benchmarks/kill.py    # 20 runs of a small simulated set, ten minutes on a core
+    nice -n 19 taskset -c 1 python benchmarks/kill.py    # 20 runs of a small simulated set, twenty minutes on a core
 
 Every other run is killed a second time while it resumes, if that takes long enough. Compared are the poses in
 particles.star and the values of all maps, byte by byte. After every kill the checkpoint must be whole; in the end no
