@@ -267,9 +267,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         power = batch.measured.abs().square().mean(dim=-1)
-        every_loss, every_power = self.processes.gathered(torch.stack([loss.detach(), power], dim=1), everyone).unbind(
-            1
-        )
+        ranked = self.processes.gathered(torch.stack([loss.detach(), power], dim=1), everyone)
+        every_loss, every_power = ranked.unbind(dim=1)
         weight = self.processes.own(gradient_weight(every_loss, stage.keep_fraction), everyone)
         influence = self.processes.own(bounded_influence(every_power), everyone)
         encoder_group, decoder_group = self.optimiser.param_groups
