@@ -14,13 +14,9 @@ import argparse
 import hashlib
 import json
 import os
-import platform
-import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +24,8 @@ import numpy as np
 import torch
 from ablation_parts import FULL, GPU, PARTS, SMALL, WHAT_MATTERS_MOST, Overlay, Part, Size
 from ablation_sets import AblationSet, made_set
-from main_path import CORES, REPOSITORY, SETS, Cost, next_free, processor, public_arguments, run_on_two_cores
+from main_path import CORES, REPOSITORY, SETS, Cost, next_free, processor, run_on_two_cores
+from result_page import made_by, table, title, versions, write_page
 from simulated_runs import junk_rows
 
 from cryofifa.atomic_file import atomic_path
@@ -97,12 +94,8 @@ def main() -> None:
         if name in sets
         for row in rows_of(part, sets[name], size, options, known)
     ]
-    kind = "" if size.name == SMALL.name else f"{size.name}-"
-    table = options.results / f"ablation-{kind}{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(table) as path:
-        path.write_text(as_markdown(options, size, rows), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    kind = "" if size.name == SMALL.name else f"-{size.name}"
+    write_page(options.results, f"ablation{kind}", as_lines(options, size, rows))
 
 
 def rows_of(
@@ -198,27 +191,23 @@ def as_cells(row: Row, seeds: list[int]) -> Iterator[list[str]]:
             yield [*head, f"seed {seed} failed: {outcome.message}".replace("|", "/"), "-", "-"]
 
 
-def as_markdown(options: argparse.Namespace, size: Size, rows: list[Row]) -> str:
+def as_lines(options: argparse.Namespace, size: Size, rows: list[Row]) -> list[str]:
     """The whole page."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
     device = f"{torch.cuda.get_device_name()} and " if options.gpu and torch.cuda.is_available() else ""
     cores = min(CORES, len(os.sched_getaffinity(0)))
-    lines = [
-        f"# Ablation, {datetime.now(tz=UTC):%Y-%m-%d}",
+    return [
+        title("Ablation"),
         "",
-        f"Hardware: {device}{processor()}, {cores} core(s). Python {platform.python_version()}, {packages}.",
+        f"Hardware: {device}{processor()}, {cores} core(s). {versions('cryofifa', 'torch', 'numpy', 'scipy')}",
         f"Particles: {'all' if size.particles is None else f'the first {size.particles}'} of each set. Default settings"
         + (f" but for `{json.dumps(size.settings)}`." if size.settings else "."),
         "The first setting of a part is with it, the others are without. Median rotation error (junk does not count)",
         "and FSC 0.5 against the truth; wall time of the whole process.",
         f"Numbers are those of seeds {', '.join(map(str, options.seeds))}, in this order.",
-        f"Made by `{shlex.join(['python', 'benchmarks/ablation.py', *public_arguments(sys.argv[1:])])}`.",
+        made_by("ablation.py"),
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-        *("| " + " | ".join(cells) + " |" for row in rows for cells in as_cells(row, options.seeds)),
+        *table(HEAD, (cells for row in rows for cells in as_cells(row, options.seeds))),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _size(options: argparse.Namespace) -> Size:

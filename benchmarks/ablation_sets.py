@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from ablation_parts import Overlay
+from simulated_runs import made_up_structure
 from torch.nn.functional import pad
 
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.particle_radius import radius_of_volume
-from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import SIGNAL_DISC_SHARE, draw_parameters, simulate, simulate_images
 from cryofifa.particles.simulated_set import SimulatedParameters, write_stack, write_star
 from cryofifa.particles.structure import structure_volume
@@ -53,8 +53,7 @@ def made_set(name: str, data: Path, folder: Path) -> AblationSet:
         made.mkdir(parents=True, exist_ok=True)
         structure, select = model, SELECT
         if not model.exists():
-            structure, select = made / "structure.mrc", None
-            write_map(structure, pseudo_protein(BOX, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
+            structure, select = made_up_structure(made, BOX, PIXEL_SIZE_ANGSTROM), None
         if name == "neighbours":
             simulate_with_neighbours(structure, select, made)
         else:

@@ -11,14 +11,10 @@ the best of the copies, and its pose is compared with the true one. Time is that
 
 import argparse
 import os
-import platform
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -27,7 +23,8 @@ import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 import numpy as np
 import torch
 from jaxtyping import Float
-from main_path import processor, public_arguments
+from main_path import processor
+from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 from torch import Tensor
 
@@ -108,10 +105,7 @@ def main() -> None:
         finished = [run_row(options.work, RunFolder(run.resolve())) for run in options.runs]
     except InputError as error:
         sys.exit(str(error))
-    table = options.results / f"encoder-learning-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown(options, learning, finished), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "encoder-learning", as_lines(options, learning, finished))
 
 
 def kept(path: Path, about: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -228,29 +222,24 @@ def _cell(trial: list[float]) -> str:
     return f"{trial[0]:.1f} ({trial[1]:.0%}, {trial[2]:.0%})"
 
 
-def as_markdown(options: argparse.Namespace, learning: list[list[str]], finished: list[list[str]]) -> str:
+def as_lines(options: argparse.Namespace, learning: list[list[str]], finished: list[list[str]]) -> list[str]:
     """The whole page."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy"))
     default = ", ".join(f"{name} {value}" for name, value in asdict(Config().encoder).items())
     lines = [
-        f"# Encoder learning, {datetime.now(tz=UTC):%Y-%m-%d}",
+        title("Encoder learning"),
         "",
-        f"Hardware: {processor()}, threads: {options.threads}. Python {platform.python_version()}, {packages}.",
+        f"Hardware: {processor()}, threads: {options.threads}. {versions('cryofifa', 'torch', 'numpy')}",
         "Cells: median rotation error in degrees (share within 10 and 20 degrees), best of copies.",
-        f"Made by `{shlex.join(['python', 'benchmarks/encoder_learning.py', *public_arguments(sys.argv[1:])])}`.",
+        made_by("encoder_learning.py"),
     ]
     if learning:
         lines += ["", f"Taught with the true map, tried on {TRIED_ON} real images. Default: {default}.", ""]
         times = [f"after {seconds:g} s" for seconds in sorted(options.seconds)]
-        lines += _table(["set", "design", "parameters", "images/s", *times], learning)
+        lines += table(["set", "design", "parameters", "images/s", *times], learning)
     if finished:
         lines += ["", "Finished runs: the encoder alone (`infer --no-polish`), and the poses the run ended with.", ""]
-        lines += _table(["run", "set", "mode", "encoder alone", "run", "encoder's winners by epoch (%)"], finished)
-    return "\n".join(lines) + "\n"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)]
+        lines += table(["run", "set", "mode", "encoder alone", "run", "encoder's winners by epoch (%)"], finished)
+    return lines
 
 
 def _options() -> argparse.Namespace:

@@ -11,16 +11,12 @@ anything escapes.
 import argparse
 import faulthandler
 import os
-import platform
 import resource
-import shlex
 import signal
 import sys
 import tempfile
 import traceback
 from collections import Counter
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
@@ -28,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "parti
 
 import torch
 from fuzz_cases import KINDS, Outcome, Seed, Verdict, make_seeds, run_case
-from main_path import REPOSITORY, public_arguments
+from main_path import REPOSITORY
+from result_page import made_by, table, title, versions, write_page
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 LONGEST_SECONDS = 10.0  # of one case; the slowest that is read takes about one
@@ -61,10 +58,7 @@ def main() -> int:
                 if options.only is not None:
                     print(f"{outcome.case}: {outcome.verdict}\n{outcome.detail}")
     if options.only is None:
-        table = options.results / f"fuzz-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-        table.parent.mkdir(parents=True, exist_ok=True)
-        table.write_text(as_markdown(options, counts, escaped, outside_fails), encoding="utf-8")
-        print(f"{table.read_text(encoding='utf-8')}\nwritten to {table}")
+        write_page(options.results, "fuzz", as_lines(options, counts, escaped, outside_fails))
     return 1 if escaped else 0
 
 
@@ -105,36 +99,31 @@ MEANING = {
 }
 
 
-def as_markdown(
+def as_lines(
     options: argparse.Namespace,
     counts: dict[str, Counter[Verdict]],
     escaped: list[Outcome],
     outside_fails: list[Outcome],
-) -> str:
+) -> list[str]:
     """The whole page."""
-    names = ("cryofifa", "torch", "numpy", "pandas", "starfile", "mrcfile", "safetensors")
-    packages = ", ".join(f"{name} {version(name)}" for name in names)
     real = "with" if (options.data / "formats").is_dir() else "without"
     rows = [(MEANING[verdict], [counts[kind][verdict] for kind in options.kinds]) for verdict in VERDICTS]
     rows.append(("all", [sum(counts[kind].values()) for kind in options.kinds]))
-    lines = [
-        f"# Damaged files, {datetime.now(tz=UTC):%Y-%m-%d}",
+    return [
+        title("Damaged files"),
         "",
         f"{sum(rows[-1][1])} damaged files, {real} the real ones of the data folder; seed {options.seed}.",
-        f"Python {platform.python_version()}, {packages}.",
+        versions("cryofifa", "torch", "numpy", "pandas", "starfile", "mrcfile", "safetensors"),
         "Outside readers: starfile and a plain split into words (star), numpy (cs), mrcfile (mrc and all images),",
         "tomllib (config), json and safetensors (checkpoint). Settings that are read are planned and train for one",
         "epoch; a run that is read is taken up again.",
-        f"Made by `{shlex.join(['python', 'benchmarks/fuzz.py', *public_arguments(sys.argv[1:])])}`.",
+        made_by("fuzz.py"),
         "",
-        "| | " + " | ".join([*options.kinds, "all"]) + " |",
-        "|---" * (len(options.kinds) + 2) + "|",
-        *(f"| {name} | " + " | ".join(map(str, [*row, sum(row)])) + " |" for name, row in rows),
+        *table(("", *options.kinds, "all"), ((name, *map(str, [*row, sum(row)])) for name, row in rows)),
         "",
         *(f"- escaped: {outcome.case}: `{outcome.detail.strip().splitlines()[-1][:200]}`" for outcome in escaped),
         *(f"- the outside reader fails: {outcome.case}: `{outcome.detail[:200]}`" for outcome in outside_fails),
     ]
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def _options() -> argparse.Namespace:

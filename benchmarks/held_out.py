@@ -11,11 +11,11 @@ import argparse
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from main_path import CORES, REPOSITORY, SETS, ParticleSet, processor, run_on_two_cores
+from result_page import table, title, write_page
 
 from cryofifa.evaluate import evaluate
 from cryofifa.particles.star import read_poses_star
@@ -28,17 +28,13 @@ def main() -> None:
     options.runs.mkdir(parents=True, exist_ok=True)
     rows = [row for name in options.sets for row in measured(SETS[name], options.seed, options.data, options.runs)]
     lines = [
-        f"# Held-out particles, {datetime.now(tz=UTC):%Y-%m-%d}",
+        title("Held-out particles"),
         "",
         f"Hardware: {processor()}, {CORES} cores; seed {options.seed}, default settings, half of 5,000 particles each.",
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *table(HEAD, rows),
     ]
-    table = options.results / f"held-out-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "held-out", lines)
 
 
 def measured(one: ParticleSet, seed: int, data: Path, runs: Path) -> list[tuple[str, ...]]:

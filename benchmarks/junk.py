@@ -9,16 +9,12 @@ final map of all particles. Every run is a process of its own and is resumed if 
 
 import argparse
 import os
-import platform
-import shlex
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from main_path import REPOSITORY, public_arguments
+from main_path import REPOSITORY
+from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
 from cryofifa.evaluate import evaluate
@@ -61,10 +57,7 @@ def main() -> None:
             reconstructed(particles, run, seed, work / "without.toml" if name == "without" else None)
             rows.append([str(seed), name, *measured(run, particles.parent)])
             print("   " + " | ".join(rows[-1]), flush=True)
-    table = options.results / f"junk-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown(options, rows), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "junk", as_lines(options, rows))
 
 
 HEAD = (
@@ -131,26 +124,22 @@ def _resolution(run: Path, particle_set: Path, taken: np.ndarray) -> float:
     return resolution
 
 
-def as_markdown(options: argparse.Namespace, rows: list[list[str]]) -> str:
+def as_lines(options: argparse.Namespace, rows: list[list[str]]) -> list[str]:
     """The whole page."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
     structure = "pseudo-protein" if options.structure is None else options.structure.name
-    lines = [
-        f"# Junk filter, {datetime.now(tz=UTC):%Y-%m-%d}",
+    return [
+        title("Junk filter"),
         "",
         f"{options.particles} particles of {options.box} px of {options.pixel_size:g} A, SNR {options.snr:g}, "
         f"{options.junk:.0%} junk (equal parts of {', '.join(JUNK_KINDS)}); structure: {structure}.",
-        f"Python {platform.python_version()}, {packages}.",
+        versions("cryofifa", "torch", "numpy", "scipy"),
         "AUC: probability that a good particle has a higher score than junk. FSC 0.5 to the true map: of all particles",
         "in the poses found, of those in kept.star, and of those that are no junk. Without the filter: keep_fraction 1",
         "and a final map of all particles; its kept.star is written all the same.",
-        f"Made by `{shlex.join(['python', 'benchmarks/junk.py', *public_arguments(sys.argv[1:])])}`.",
+        made_by("junk.py"),
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-        *("| " + " | ".join(row) + " |" for row in rows),
+        *table(HEAD, (row for row in rows)),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _options() -> argparse.Namespace:

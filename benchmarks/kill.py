@@ -1,6 +1,6 @@
 """Runs killed (SIGKILL) at random moments and resumed by the same command: is the end that of an undisturbed run?
 
-    nice -n 19 taskset -c 1 python benchmarks/kill.py    # 20 runs of a small simulated set, ten minutes on a core
+    nice -n 19 taskset -c 1 python benchmarks/kill.py    # 20 runs of a small simulated set, twenty minutes on a core
 
 Every other run is killed a second time while it resumes, if that takes long enough. Compared are the poses in
 particles.star and the values of all maps, byte by byte. After every kill the checkpoint must be whole; in the end no
@@ -9,9 +9,7 @@ temporary file may be left. Ends with exit code 1 if anything differs.
 
 import argparse
 import os
-import platform
 import random
-import shlex
 import shutil
 import signal
 import subprocess
@@ -19,15 +17,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from main_path import REPOSITORY, public_arguments
+from main_path import REPOSITORY
+from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
-from cryofifa.atomic_file import PART, atomic_path
+from cryofifa.atomic_file import PART
 from cryofifa.errors import InputError
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import read_run_state
@@ -70,11 +67,7 @@ def main() -> int:
                 killed_run(particles, Path(folder) / "run", undisturbed, draw, seconds, again=number % 2 == 1)
             )
             print(f"{number + 1:3}  " + " | ".join(as_cells(killed[-1])), flush=True)
-    table = options.results / f"kills-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(table) as path:
-        path.write_text(as_markdown(killed, seconds, options.seed), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "kills", as_lines(killed, seconds, options.seed))
     return 1 if any(as_cells(one)[-1] != "the same" for one in killed) else 0
 
 
@@ -181,13 +174,12 @@ def as_cells(one: Killed) -> list[str]:
     return [moments, "; ".join(one.reached), str(one.parts_left), verdict]
 
 
-def as_markdown(killed: list[Killed], seconds: float, seed: int) -> str:
+def as_lines(killed: list[Killed], seconds: float, seed: int) -> list[str]:
     """The whole page."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "safetensors"))
     same = sum(as_cells(one)[-1] == "the same" for one in killed)
     kills = sum(len(one.moments) for one in killed)
-    lines = [
-        f"# Kills, {datetime.now(tz=UTC):%Y-%m-%d}",
+    return [
+        title("Kills"),
         "",
         f"{same} of {len(killed)} runs, killed {kills} times in all, end as the undisturbed one: poses and maps",
         "byte by byte, the same files, no temporary one. Checkpoints found after a kill were whole, or their row says",
@@ -196,14 +188,11 @@ def as_markdown(killed: list[Killed], seconds: float, seed: int) -> str:
         f"{SET.particles} simulated particles of {SET.box} px, one CPU thread; undisturbed {seconds:.1f} s, over which",
         f"the moments are drawn evenly (seed {seed}). A checkpoint every 0.5 s instead of 300, that kills meet many;",
         "a short run (three starts of two epochs, one epoch more, one of refinement), otherwise default settings.",
-        f"Python {platform.python_version()}, {packages}.",
-        f"Made by `{shlex.join(['python', 'benchmarks/kill.py', *public_arguments(sys.argv[1:])])}`.",
+        versions("cryofifa", "torch", "numpy", "safetensors"),
+        made_by("kill.py"),
         "",
-        "| killed after (s) | checkpoint then at | temporary files then | end |",
-        "|---|---|---|---|",
-        *("| " + " | ".join(as_cells(one)) + " |" for one in killed),
+        *table(("killed after (s)", "checkpoint then at", "temporary files then", "end"), map(as_cells, killed)),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _options() -> argparse.Namespace:

@@ -20,12 +20,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from result_page import made_by, table, title, versions, write_page
 from safetensors import safe_open
 
 from cryofifa.evaluate import Evaluation, evaluate
@@ -106,10 +106,7 @@ def main() -> None:
             if result not in results:
                 results.append(result)
             curves.append((mode, error_against_time(ribosome, seed, mode, runs)))
-    table = options.results / f"main-path-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown(results, curves), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "main-path", as_lines(results, curves))
 
 
 def measured(one: ParticleSet, seed: int, mode: str, data: Path, runs: Path) -> Result:
@@ -243,28 +240,24 @@ def error_against_time(one: ParticleSet, seed: int, mode: str, runs: Path) -> li
         return list(csv.reader(file))[1:]
 
 
-def as_markdown(results: list[Result], curves: list[tuple[str, list[list[str]]]]) -> str:
+def as_lines(results: list[Result], curves: list[tuple[str, list[list[str]]]]) -> list[str]:
     """The whole page."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
     cores = min(CORES, len(os.sched_getaffinity(0)))
     lines = [
-        f"# Main path, {datetime.now(tz=UTC):%Y-%m-%d}",
+        title("Main path"),
         "",
-        f"Hardware: {processor()}, {cores} core(s). Python {platform.python_version()}, {packages}. Default settings;",
-        "FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
-        f"Made by `{shlex.join(['python', 'benchmarks/main_path.py', *public_arguments(sys.argv[1:])])}`.",
+        f"Hardware: {processor()}, {cores} core(s). {versions('cryofifa', 'torch', 'numpy', 'scipy')}",
+        "Default settings; FSC 0.5 against the truth under a soft sphere; peak memory of the whole process.",
+        made_by("main_path.py"),
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-        *("| " + " | ".join(_row(result)) + " |" for result in results),
+        *table(HEAD, (_row(result) for result in results)),
         "",
         "Commands: " + "; ".join(f"`{result.command}`" for result in results) + ".",
     ]
     for mode, rows in curves:
         lines += ["", f"## {mode} mode on the ribosome, against time", ""]
-        lines += ["| " + " | ".join(CURVE_HEAD) + " |", "|" + "---|" * len(CURVE_HEAD)]
-        lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+        lines += table(CURVE_HEAD, rows)
+    return lines
 
 
 HEAD = (
@@ -337,11 +330,6 @@ def next_free(output: Path) -> Path:
 def _public_command(arguments: list[str], data: Path, runs: Path) -> str:
     text = shlex.join(["python", "-m", "cryofifa", *arguments])
     return text.replace(str(data), "DATA").replace(str(runs), "RUNS")
-
-
-def public_arguments(arguments: list[str]) -> list[str]:
-    """Folders of this machine say nothing to others: their last name is enough."""
-    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
 
 
 def processor() -> str:

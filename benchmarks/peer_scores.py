@@ -1,19 +1,17 @@
 """A finished run of any program against the truth, and the table of all."""
 
 import json
-import shlex
 import shutil
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from main_path import Cost, processor, public_arguments
+from main_path import Cost, processor
 from peer_ledger import Ledger
 from peer_particles import COMPARED_SETS, ComparedSet
 from peer_programs import Job, Program
+from result_page import made_by, table, title
 
 from cryofifa.evaluate import evaluate
 
@@ -104,31 +102,26 @@ HEAD = (
 )
 
 
-def as_markdown(scores: list[Score]) -> str:
+def as_lines(scores: list[Score]) -> list[str]:
     """The whole page."""
     shown = {one.set_name: COMPARED_SETS[one.set_name].limits_angstrom for one in scores}
     limits = "; ".join(f"{name} {', '.join(f'{limit:g}' for limit in three)} A" for name, three in shown.items())
     machines = "; ".join(sorted({f"{one.machine}, {one.threads} threads" for one in scores}))
     commands = dict.fromkeys(command for one in scores for command in one.commands)
-    return "\n".join(
-        [
-            f"# Peers, {datetime.now(tz=UTC):%Y-%m-%d}",
-            "",
-            f"Hardware: {machines}. cryofifa {version('cryofifa')}, torch {version('torch')}.",
-            "FSC 0.5 against the truth under a soft sphere; memory of the largest process. The last columns before the",
-            f"day: minutes to the first map whose FSC 0.5 is coarse, middle or fine ({limits}); - never.",
-            f"Made by `{shlex.join(['python', 'benchmarks/peers.py', *public_arguments(sys.argv[1:])])}`.",
-            "",
-            "| " + " | ".join(HEAD) + " |",
-            "|" + "---|" * len(HEAD),
-            *("| " + " | ".join(row(one)) + " |" for one in scores),
-            "",
-            "Commands:",
-            "",
-            *(f"    {command}" for command in commands),
-            "",
-        ]
-    )
+    return [
+        title("Peers"),
+        "",
+        f"Hardware: {machines}. cryofifa {version('cryofifa')}, torch {version('torch')}.",
+        "FSC 0.5 against the truth under a soft sphere; memory of the largest process. The last columns before the",
+        f"day: minutes to the first map whose FSC 0.5 is coarse, middle or fine ({limits}); - never.",
+        made_by("peers.py"),
+        "",
+        *table(HEAD, map(row, scores)),
+        "",
+        "Commands:",
+        "",
+        *(f"    {command}" for command in commands),
+    ]
 
 
 def row(one: Score) -> list[str]:

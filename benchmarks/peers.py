@@ -22,7 +22,8 @@ from main_path import CORES, REPOSITORY, next_free
 from peer_ledger import Ledger
 from peer_particles import COMPARED_SETS, copied_particles
 from peer_programs import Job, Program, RelionRefinement, programs
-from peer_scores import Score, as_markdown, read_score, row, scored
+from peer_scores import Score, as_lines, read_score, row, scored
+from result_page import write_page
 
 CHECK_PARTICLES = 300
 
@@ -48,12 +49,9 @@ def main() -> None:
     if not scores:
         sys.exit("nothing was measured")
     if options.check:
-        print(as_markdown(scores))
+        print("\n".join(as_lines(scores)))
         return
-    table = options.results / f"peers-{day}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown(scores), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "peers", as_lines(scores))
 
 
 def measured(program: Program, known: dict[str, Program], job: Job, data: Path) -> Score:

@@ -39,13 +39,8 @@ class SimulatedSet:
         folder = folder / f"set-{self.name}"
         particles = folder / "particles.star"
         if not particles.exists():
-            structure = self.structure
-            if structure is None:
-                folder.mkdir(parents=True, exist_ok=True)
-                structure = folder / "structure.mrc"
-                write_map(structure, pseudo_protein(self.box, self.pixel_size_angstrom), self.pixel_size_angstrom)
             simulate(
-                structure,
+                self.structure or made_up_structure(folder, self.box, self.pixel_size_angstrom),
                 folder,
                 particles=self.particles,
                 box=self.box,
@@ -57,6 +52,14 @@ class SimulatedSet:
                 seed=self.seed,
             )
         return particles
+
+
+def made_up_structure(folder: Path, box: int, pixel_size_angstrom: float) -> Path:
+    """A protein that needs no file, as a map in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "structure.mrc"
+    write_map(path, pseudo_protein(box, pixel_size_angstrom), pixel_size_angstrom)
+    return path
 
 
 def junk_rows(particles: Path) -> np.ndarray:

@@ -10,19 +10,16 @@ with exit code 1 if a wrong run is called converged, or pure noise gets a resolu
 import argparse
 import json
 import os
-import platform
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from main_path import REPOSITORY, public_arguments
+from main_path import REPOSITORY
+from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
 from cryofifa.atomic_file import atomic_path
@@ -77,11 +74,7 @@ def main() -> int:
     options = _options()
     options.runs.mkdir(parents=True, exist_ok=True)
     judged = [one for case in CASES if case.name in options.cases for one in runs_of(case, options)]
-    table = options.results / f"verdict-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(table) as path:
-        path.write_text(as_markdown(judged), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "verdict", as_lines(judged))
     false = [one for one in judged if one.verdict == "converged" and not one.right]
     believed = [one for one in judged if one.case == "noise" and one.resolution_angstrom is not None]
     return 1 if false or believed else 0
@@ -128,28 +121,25 @@ def as_cells(one: Judged) -> list[str]:
     return [one.case, str(one.seed), one.verdict, found, true, error, "right" if one.right else "wrong"]
 
 
-def as_markdown(judged: list[Judged]) -> str:
+def as_lines(judged: list[Judged]) -> list[str]:
     """The whole page."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch", "numpy", "scipy"))
     count = Counter((one.verdict, one.right) for one in judged)
     sizes = f"{PSEUDO.particles} particles of {PSEUDO.box} px"
-    lines = [
-        f"# Verdicts, {datetime.now(tz=UTC):%Y-%m-%d}",
+    return [
+        title("Verdicts"),
         "",
         f"{len(judged)} simulated sets of {sizes}, default settings; the number of a case is its SNR.",
         f"Right: median rotation error under {RIGHT_DEGREE:g} degrees, junk not counted.",
-        f"Python {platform.python_version()}, {packages}.",
-        f"Made by `{shlex.join(['python', 'benchmarks/verdict.py', *public_arguments(sys.argv[1:])])}`.",
+        versions("cryofifa", "torch", "numpy", "scipy"),
+        made_by("verdict.py"),
         "",
-        "| verdict | right | wrong |",
-        "|---|---|---|",
-        *(f"| {word} | {count[word, True]} | {count[word, False]} |" for word in get_args(Word)),
+        *table(
+            ("verdict", "right", "wrong"),
+            ((word, str(count[word, True]), str(count[word, False])) for word in get_args(Word)),
+        ),
         "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-        *("| " + " | ".join(as_cells(one)) + " |" for one in judged),
+        *table(HEAD, map(as_cells, judged)),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _options() -> argparse.Namespace:

@@ -181,3 +181,11 @@ def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(images):
     assert not torch.equal(moved, centred)
     fixed = matching(images, CONFIG.changed(image={"mask_follows_shift": False}))._image_mask(shift)[0]
     assert torch.equal(fixed, centred)
+
+
+def test_the_noise_of_no_particle_is_finite():
+    """A half may have nobody who is posed yet."""
+    reference = matching(torch.zeros(COUNT, SIZE, SIZE))._reference(
+        pseudo_protein(SIZE, PIXEL), 12.0, state_at(ROTATION, SHIFT), torch.arange(0)
+    )
+    assert bool(torch.isfinite(reference.weight).all())

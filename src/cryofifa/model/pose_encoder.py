@@ -56,7 +56,7 @@ class ImageFeatures(nn.Module):
             nn.Flatten(),
         )
         self.sine_layers = nn.Sequential(
-            nn.Linear(widths[-1] * side * side, feature_width),
+            nn.Linear(widths[-1] * side * side, feature_width, bias=False),  # the normalisation takes any away
             nn.BatchNorm1d(feature_width),
             SineLayer(feature_width, feature_width, omega, first=True),
             SineLayer(feature_width, feature_width, omega),

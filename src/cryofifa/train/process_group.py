@@ -1,8 +1,8 @@
 """Several processes, on one machine or many, that work as one: who holds which particle, and what they tell each other.
 
 Particle i belongs to process i % count: its image is held there and nowhere else, and its pose is found there. All that
-counts for everybody (gradients, batch statistics, ranking, sums of maps) is summed over the processes, so each of them
-goes through the same steps with the same networks. A process alone gets back what it gives.
+counts for everybody in the training loop (gradients, batch statistics, ranking) is summed over the processes, so each
+of them goes through the same steps with the same networks. A process alone gets back what it gives.
 
 One collective does it all: values that are zero wherever a particle is somebody else's are summed. Gradients are summed
 once, after backward: torch's DistributedDataParallel hooks into `forward`, but the decoder is called by `slices`, and

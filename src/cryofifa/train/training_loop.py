@@ -272,9 +272,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         power = batch.measured.abs().square().mean(dim=-1)
         # what a particle counts is said by all losses of the minibatch, not by this process's
-        all_losses, all_powers = self.processes.gathered(torch.stack([loss.detach(), power], 1), everyone).unbind(1)
-        weight = self.processes.own(gradient_weight(all_losses, stage.keep_fraction), everyone)
-        influence = self.processes.own(bounded_influence(all_powers), everyone)
+        ranked = self.processes.gathered(torch.stack([loss.detach(), power], dim=1), everyone)
+        every_loss, every_power = ranked.unbind(dim=1)
+        weight = self.processes.own(gradient_weight(every_loss, stage.keep_fraction), everyone)
+        influence = self.processes.own(bounded_influence(every_power), everyone)
         encoder_group, decoder_group = self.optimiser.param_groups
         encoder_group["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
         decoder_group["lr"] = self.decoder_learning_rate * stage.decoder_rate
