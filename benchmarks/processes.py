@@ -13,23 +13,18 @@ import argparse
 import json
 import math
 import os
-import platform
-import shlex
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
-from main_path import THREAD_VARIABLES, processor, public_arguments
+from main_path import REPOSITORY, THREAD_VARIABLES, processor
+from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
 from cryofifa.config import Config, config_as_toml
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -55,10 +50,7 @@ def main() -> None:
         measured(star, settings, options, processes, threads)
         for processes, threads in ((1, 1), (1, count), (count, count))
     ]
-    table = options.results / f"processes-{datetime.now(tz=UTC):%Y-%m-%d}.md"
-    table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(as_markdown(found, particles, options), encoding="utf-8")
-    print(f"\n{table.read_text(encoding='utf-8')}\nwritten to {table}")
+    write_page(options.results, "processes", as_lines(found, particles, options))
 
 
 def measured(star: Path, settings: Path, options: argparse.Namespace, processes: int, threads: int) -> Measured:
@@ -81,29 +73,27 @@ def measured(star: Path, settings: Path, options: argparse.Namespace, processes:
     return Measured(processes, threads, wall, steps / summary["timings_seconds"]["ab-initio"])
 
 
-def as_markdown(found: list[Measured], particles: SimulatedSet, options: argparse.Namespace) -> str:
+HEAD = ("processes", "threads in all", "wall (s)", "steps/s", "efficiency, wall", "efficiency, steps")
+
+
+def as_cells(one: Measured, alone: Measured) -> list[str]:
+    by_wall = alone.wall_seconds / one.wall_seconds / one.threads
+    by_steps = one.steps_per_second / alone.steps_per_second / one.threads
+    known = [str(one.processes), str(one.threads), f"{one.wall_seconds:.1f}", f"{one.steps_per_second:.1f}"]
+    return [*known, f"{by_wall:.0%}", f"{by_steps:.0%}"]
+
+
+def as_lines(found: list[Measured], particles: SimulatedSet, options: argparse.Namespace) -> list[str]:
     """The whole page."""
-    alone = found[0]
-    packages = ", ".join(f"{name} {version(name)}" for name in ("cryofifa", "torch"))
-    lines = [
-        f"# Processes, {datetime.now(tz=UTC):%Y-%m-%d}",
+    return [
+        title("Processes"),
         "",
         f"{particles.particles} x {particles.box} px, minibatch {options.minibatch}, one start.",
-        f"Hardware: {processor()}, {len(os.sched_getaffinity(0))} core(s).",
-        f"Python {platform.python_version()}, {packages}.",
-        f"Made by `{shlex.join(['python', 'benchmarks/processes.py', *public_arguments(sys.argv[1:])])}`.",
+        f"Hardware: {processor()}, {len(os.sched_getaffinity(0))} core(s). {versions('cryofifa', 'torch')}",
+        made_by("processes.py"),
         "",
-        "| processes | threads in all | wall (s) | steps/s | efficiency, wall | efficiency, steps |",
-        "|---|---|---|---|---|---|",
+        *table(HEAD, [as_cells(one, found[0]) for one in found]),
     ]
-    for one in found:
-        by_wall = alone.wall_seconds / one.wall_seconds / one.threads
-        by_steps = one.steps_per_second / alone.steps_per_second / one.threads
-        lines.append(
-            f"| {one.processes} | {one.threads} | {one.wall_seconds:.1f} | {one.steps_per_second:.1f} "
-            f"| {by_wall:.0%} | {by_steps:.0%} |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def _options() -> argparse.Namespace:

@@ -53,11 +53,7 @@ def new_loop(name: str, processes: Processes) -> TrainingLoop:
     every = particles(COUNT)
     own = torch.arange(COUNT)[processes.rank :: processes.count]
     held = WorkingSet(every.particle, every.image[own], every.ctf[own], every.pixel_size_angstrom)
-    loop = kind(config, CURRICULUM, held, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, processes)
-    for group in loop.optimiser.param_groups:
-        # Adam divides a gradient by its own size: one that is nothing but rounding errors would become a step
-        group["eps"] = 1e-4
-    return loop
+    return kind(config, CURRICULUM, held, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, processes)
 
 
 def trained(
@@ -107,8 +103,8 @@ def test_two_processes_learn_what_one_learns_from_the_same_minibatches(name: str
     for key, value in wanted.items():
         assert torch.equal(found[key], second[key]), key
         if key.startswith("optimiser."):
-            # some gradients (a bias before batch normalisation) are rounding alone
-            assert float((found[key] - value).norm()) <= 0.05 * float(value.norm()) + 1e-4, key
+            # sums over images that nearly cancel: as a whole, not element by element
+            assert float((found[key] - value).norm()) <= 0.02 * float(value.norm()), key
             continue
         tolerance = 2e-3 if key.startswith(("poses.", "records")) else 2e-4
         torch.testing.assert_close(
@@ -148,12 +144,12 @@ def test_every_process_has_its_share_of_every_minibatch(count: int, size: int, m
         assert torch.equal(own[Processes(rank, count).local(members)], members)
 
 
-# Runs as a whole, by the command; without the first encoder, in which Adam makes steps of rounding errors (`new_loop`)
+# Runs as a whole, by the command
 
 TINY = Config().changed(
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
     curriculum={"visits": 200, "fewest_epochs": 4, "starts": 2, "start_share": 0.5, "minibatch": 16},
-    search={"bank_rotations": 100, "encoder_share": 1.0},
+    search={"bank_rotations": 100},
     refinement={"epochs": 1, "raster_every": 4, "mask_steps": 2},
     polish={"iterations": 2},
 )
