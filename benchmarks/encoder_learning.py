@@ -31,6 +31,7 @@ from torch import Tensor
 from cryofifa import Config, InputError, evaluate, infer
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.augment import Copies
+from cryofifa.particles.kept_images import keep_images
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image, mask_transform
@@ -125,7 +126,7 @@ def known_set(star: Path) -> KnownSet:
     prepared = prepare(star, None, None, config)
     images, plan = prepared.images, prepared.plan
     rows, frame, pixel_size = np.arange(len(images.table)), plan.ab_initio_frame, plan.pixel_size_angstrom
-    image = images.all_in_frame(rows, frame)
+    image = keep_images(images, frame, rows, prepared.device, config.room, 0, print)
     particles = WorkingSet(torch.from_numpy(rows), image, images.ctf_parameters(), frame.pixel_size_angstrom)
     poses = read_poses_star(star.parent / "truth" / "poses.star")
     rotation = torch.from_numpy(poses.rotation_volume_to_image).float()

@@ -73,6 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
     add("--symmetry", metavar="G", help="point group imposed from the start: Cn, Dn, T, O, I (default: C1)")
     add("--mask", metavar="FILE", help="map of 0 to 1 in which the halves are compared (default: made from the map)")
+    add(
+        "--memory-gib",
+        type=float,
+        metavar="G",
+        help="memory for one process (default: most of what is free)",
+    )
+    add(
+        "--cache",
+        metavar="DIR",
+        help="folder on a fast disk for images that have no room in memory",
+    )
+    add("--cache-gib", type=float, metavar="G", help="size of DIR; what was used longest ago goes (default: 100)")
     add("--quick", action="store_true", help="one start instead of several: faster, and nothing confirms the poses")
     add("--preset", choices=tuple(PRESETS), metavar="NAME", help="the paper's recipe for a set (`cryofifa presets`)")
     add("--config", type=Path, metavar="FILE", help="TOML file with settings of the method")
@@ -192,6 +204,9 @@ def _config(options: argparse.Namespace) -> Config:
         "invert": options.invert,
         "symmetry": options.symmetry,
         "mask_file": options.mask,
+        "memory_gib": options.memory_gib,
+        "cache_folder": options.cache,
+        "cache_gib": options.cache_gib,
         "curriculum": {"starts": 1} if options.quick else None,
     }
     return config.changed(**{name: value for name, value in given.items() if value is not None})

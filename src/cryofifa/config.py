@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.errors import InputError
+from cryofifa.particles.kept_images import ImageCache, Room
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.setting_ranges import LARGEST_INTEGER, out_of_range
 from cryofifa.train.curriculum import PoseMode
@@ -186,6 +187,10 @@ class Config:
     # between two checkpoints within an epoch, one more at the end of each; 0: at the ends only. Our choice: what is
     # lost is short beside a night, and written in well under a second
     checkpoint_seconds: float = 300.0
+    # of one process (of the machine's and of a GPU's each): images beyond it are not kept there; most of what is free
+    memory_gib: float | None = None
+    cache_folder: str | None = None  # scratch files of images that have no room in memory; read from the stacks without
+    cache_gib: float = 100.0  # what was used longest ago goes beyond it; our choice
     image: ImageSettings = field(default_factory=ImageSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
@@ -205,6 +210,12 @@ class Config:
         """The search as symmetry makes it: random rotations lie closer in one asymmetric unit, and resolve more."""
         finer = len(symmetry_rotations(self.symmetry)) ** (1 / 3)
         return dataclasses.replace(self.search, bank_cycles=self.search.bank_cycles * finer)
+
+    @property
+    def room(self) -> Room:
+        """Where images may be kept."""
+        cache = None if self.cache_folder is None else ImageCache(Path(self.cache_folder), self.cache_gib)
+        return Room(self.memory_gib, cache)
 
     def changed(self, **settings: Any) -> Config:
         """The same settings but for these, checked as a settings file's are."""

@@ -15,7 +15,8 @@ import torch
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.cs_writer import write_particles_cs
-from cryofifa.particles.preprocess import ParticleImages, hold_images
+from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.star_writer import write_particles_star
 from cryofifa.particles.table import read_particles
@@ -28,8 +29,6 @@ from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.run_log import Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet
 from cryofifa.trained_run import TrainedRun, read_trained_run
-
-BLOCK = 4096  # particles in memory at once; changes nothing else
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,11 @@ def infer(
         state = PolishState.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
         started = time.monotonic()
         progress.stage("encoder")
-        _pose_by_encoder(trained, images, state, progress)
+        _pose_by_encoder(trained, images, state, log, progress)
         encoded = time.monotonic()
         if polish:
             progress.stage("polish")
-            _polish(trained, images, state, progress)
+            _polish(trained, images, state, log, progress)
         found = Inferred(target.particles, len(images.table), encoded - started, time.monotonic() - encoded)
         poses = state.pose_table()
         write_particles_star(target.particles, images.table, poses)
@@ -114,30 +113,26 @@ def _images(
     return ParticleImages(table, ImageStacks(table), -1.0 if trained.config.invert else 1.0)
 
 
-def _pose_by_encoder(trained: TrainedRun, images: ParticleImages, state: PolishState, progress: Progress) -> None:
+def _pose_by_encoder(
+    trained: TrainedRun, images: ParticleImages, state: PolishState, log: RunLog, progress: Progress
+) -> None:
     frame, device = trained.plan.ab_initio_frame, state.rotation.device
-    ctf_parameters = images.ctf_parameters()
-    for rows in images.blocks(np.arange(len(images.table)), BLOCK):
-        chosen = torch.from_numpy(rows)
-        particles = WorkingSet(
-            chosen,
-            images.all_in_frame(rows, frame).to(device),
-            ctf_parameters[chosen].to(device),
-            frame.pixel_size_angstrom,
-        )
-        ab_initio = trained.ab_initio(particles)
-        ab_initio.pose_by_encoder(progress.advance)
-        there = chosen.to(device)
-        state.rotation[there], state.shift_angstrom[there] = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
-        state.posed[there] = True
+    everyone = torch.arange(len(images.table))
+    kept_images = _kept_images(trained, images, frame, device, log)
+    ctf = images.ctf_parameters().to(device)
+    ab_initio = trained.ab_initio(WorkingSet(everyone, kept_images, ctf, frame.pixel_size_angstrom))
+    ab_initio.pose_by_encoder(progress.advance)
+    state.rotation, state.shift_angstrom = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
+    state.posed[:] = True
 
 
-def _polish(trained: TrainedRun, images: ParticleImages, state: PolishState, progress: Progress) -> None:
+def _polish(trained: TrainedRun, images: ParticleImages, state: PolishState, log: RunLog, progress: Progress) -> None:
     plan, device = trained.plan, state.rotation.device
     frame = plan.polish_frame
+    kept_images = _kept_images(trained, images, frame, device, log)
     matching = ProjectionMatching(
         trained.config,
-        hold_images(images, frame),
+        lambda rows: kept_images.read(torch.from_numpy(rows)),
         images.ctf_parameters().to(device),
         HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
         trained.particle_radius_angstrom,
@@ -147,3 +142,10 @@ def _polish(trained: TrainedRun, images: ParticleImages, state: PolishState, pro
     summary = read_summary(trained.folder)
     resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom
     matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)
+
+
+def _kept_images(
+    trained: TrainedRun, images: ParticleImages, frame: Frame, device: torch.device, log: RunLog
+) -> KeptImages:
+    rows = np.arange(len(images.table))
+    return keep_images(images, frame, rows, device, trained.config.room, trained.plan.least_bytes, log.line)

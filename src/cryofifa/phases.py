@@ -14,9 +14,10 @@ from torch import Tensor
 
 from cryofifa.config import Config
 from cryofifa.errors import InputError, Stopped
+from cryofifa.particles.kept_images import KeptImages, keep_images
 from cryofifa.particles.particle_radius import radius_of_half_maps
 from cryofifa.particles.poses import PoseTable
-from cryofifa.particles.preprocess import Frame, ParticleImages, hold_images
+from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
@@ -208,11 +209,10 @@ class Phases:
         state = self._first_polish_state(trained)
         frame = self.plan.polish_frame
         with self._timed("read particles"):
-            every_row = torch.arange(len(self.images.table))
-            read = hold_images(self.images, frame, self.processes.own(every_row, every_row).numpy())
+            kept_images = self._kept_images(frame, torch.arange(len(self.images.table)))
         matching = ProjectionMatching(
             self.config,
-            read,
+            lambda rows: kept_images.read(self.processes.local(torch.from_numpy(rows))),
             self.images.ctf_parameters().to(self.device),
             HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=self.device),
             trained.particle_radius_angstrom,
@@ -287,10 +287,16 @@ class Phases:
 
     def _working_set(self, frame: Frame) -> WorkingSet:
         chosen = self._ab_initio_rows()
-        own = self.processes.own(chosen, torch.arange(len(chosen)))
-        image = self.images.all_in_frame(own.numpy(), frame)
-        ctf = self.images.ctf_parameters()[own].to(self.device)
-        return WorkingSet(chosen, image.to(self.device), ctf, frame.pixel_size_angstrom)
+        ctf = self.images.ctf_parameters()[self._own(chosen)].to(self.device)
+        return WorkingSet(chosen, self._kept_images(frame, chosen), ctf, frame.pixel_size_angstrom)
+
+    def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"]) -> KeptImages:
+        """Of these rows, this process's own."""
+        own = self._own(rows).numpy()
+        return keep_images(self.images, frame, own, self.device, self.config.room, self.plan.least_bytes, self.log.line)
+
+    def _own(self, rows: Int[Tensor, " n"]) -> Int[Tensor, " own"]:
+        return self.processes.own(rows, torch.arange(len(rows)))
 
     def _ab_initio_rows(self) -> Int[Tensor, " chosen"]:
         """The random subset that takes part in ab initio."""

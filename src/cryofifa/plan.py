@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from cryofifa.config import Config
 from cryofifa.errors import InputError
+from cryofifa.memory import GIB
+from cryofifa.particles.kept_images import image_bytes
 from cryofifa.particles.particle_radius import ImageSurvey
-from cryofifa.particles.preprocess import LARGEST_HELD_GIB, Frame, even_at_least
+from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.particles.table import ParticleTable
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.train.curriculum import Curriculum, stage_at
@@ -48,13 +50,18 @@ class RunPlan:
         return self.ab_initio_frame.extent_angstrom / curriculum.end_radius
 
     @property
-    def memory_gib(self) -> float:
-        """Rough peak: images of both frames, grids of the final map (three sums, transforms, two halves)."""
-        images = self.ab_initio_particles * self.ab_initio_frame.box_size**2 * 4
-        if self.refinement is not None:
-            images += self.ab_initio_particles * self.polish_frame.box_size**2 * 4
-        images += min(self.particles * self.polish_frame.box_size**2 * 4, LARGEST_HELD_GIB * 2**30)
-        return (0.5 * 2**30 + images + 12 * 4 * (2 * self.box_size) ** 3) / 2**30
+    def least_bytes(self) -> int:
+        """Rough memory without any images: the program, and grids of the final map (sums, transforms, two halves)."""
+        return GIB // 2 + 12 * 4 * (2 * self.box_size) ** 3
+
+    @property
+    def images_bytes(self) -> int:
+        """Of the images of both frames, where all are kept in memory."""
+        refined = 0 if self.refinement is None else self.ab_initio_particles
+        polished = self.particles if self.polish_iterations else 0
+        return image_bytes(self.ab_initio_frame, self.ab_initio_particles) + image_bytes(
+            self.polish_frame, refined + polished
+        )
 
     @property
     def cpu_minutes(self) -> float:
@@ -92,7 +99,7 @@ class RunPlan:
             ("starts", f"{self.starts} of {self.start_epochs} epochs, the likeliest goes on"),
             ("refinement", self._describe_refinement()),
             ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
-            ("memory", f"about {self.memory_gib:.1f} GiB"),
+            ("memory", f"about {self.least_bytes / GIB:.1f} GiB, and {self.images_bytes / GIB:.1f} GiB for images"),
             ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
         ]
         return "\n".join(f"{name:<16} {text}" for name, text in rows)

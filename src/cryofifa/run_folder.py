@@ -19,7 +19,7 @@ from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
 
 # settings that may change between two calls of one run: they do not change what it computes
-FREE_SETTINGS = ("device", "checkpoint_seconds")
+FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "cache_gib")
 
 
 @dataclass(frozen=True)

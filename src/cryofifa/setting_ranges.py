@@ -13,6 +13,7 @@ POSITIVE = (1e-6, 1e6)
 RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, LARGEST_INTEGER),
     "diameter_angstrom": POSITIVE,
+    "memory_gib": (1e-3, 1e9),
     "start_resolution_angstrom": POSITIVE,
     "end_resolution_angstrom": POSITIVE,
     "mask_margin": (0.1, 100),

@@ -9,6 +9,7 @@ import torch
 from known_volumes import microscope_ctf, random_rotations
 
 from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
+from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
 from cryofifa.train.ab_initio import AbInitio
@@ -44,7 +45,8 @@ def particles(count: int) -> WorkingSet:
     ctf = microscope_ctf(count)
     clean = simulate_images(pseudo_protein(SIZE, PIXEL), PIXEL, random_rotations(count), shift, ctf)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    return WorkingSet(torch.arange(count), clean / float(clean[:, 6:-6, 6:-6].std()) + noise, ctf, PIXEL)
+    image = ImagesInMemory(clean / float(clean[:, 6:-6, 6:-6].std()) + noise)
+    return WorkingSet(torch.arange(count), image, ctf, PIXEL)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +160,7 @@ def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(follows):
     dots[0, SIZE // 2 - 6, SIZE // 2 + 8] = 1.0
     dots[1, SIZE // 2, SIZE // 2] = 1.0
     config = CONFIG.changed(image={"mask_follows_shift": follows})
-    working_set = WorkingSet(torch.arange(2), dots, microscope_ctf(2), PIXEL)
+    working_set = WorkingSet(torch.arange(2), ImagesInMemory(dots), microscope_ctf(2), PIXEL)
     training = AbInitio(config, CURRICULUM, working_set, 20.0, 60.0)
     training.poses.shift_angstrom[:] = shift
     power = training.minibatch(torch.arange(2), stage_at(CURRICULUM, 0.99)).measured.abs().square().sum(dim=1)

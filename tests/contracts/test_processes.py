@@ -24,6 +24,7 @@ from cryofifa.cli import main
 from cryofifa.config import config_as_toml
 from cryofifa.launch import LAUNCHER, environment, launch, store_port
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
 from cryofifa.train.ab_initio import AbInitio
@@ -52,7 +53,7 @@ def new_loop(name: str, processes: Processes) -> TrainingLoop:
     kind, config = LOOPS[name]
     every = particles(COUNT)
     own = torch.arange(COUNT)[processes.rank :: processes.count]
-    held = WorkingSet(every.particle, every.image[own], every.ctf[own], every.pixel_size_angstrom)
+    held = WorkingSet(every.particle, ImagesInMemory(every.image.read(own)), every.ctf[own], every.pixel_size_angstrom)
     return kind(config, CURRICULUM, held, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, processes)
 
 

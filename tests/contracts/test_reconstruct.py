@@ -130,6 +130,21 @@ def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):
     assert again.particles == 80
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_run_does_not_depend_on_where_its_images_are_kept(
+    finished: Path, particles: Path, tmp_path: Path, cached: bool
+):
+    """No memory is left for images; a run that began with it may go on without."""
+    short = SMALL.changed(memory_gib=0.01, cache_folder=str(tmp_path / "cache") if cached else None)
+    run = tmp_path / "run"
+    reconstruct(particles, run, config=short)
+    assert "have no room in memory" in (run / "log.txt").read_text()
+    assert cached == any(tmp_path.glob("cache/*.float16"))
+    assert rows_of(run / "particles.star").equals(rows_of(finished / "particles.star"))
+    assert np.array_equal(mrcfile.read(run / "map.mrc"), mrcfile.read(finished / "map.mrc"))
+    reconstruct(particles, run, config=SMALL)
+
+
 @pytest.mark.parametrize("word", ["doubtful", "not converged"])
 def test_local_resolution_is_given_where_a_resolution_counts(
     finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str

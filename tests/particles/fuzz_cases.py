@@ -29,6 +29,7 @@ from cryofifa.errors import InputError
 from cryofifa.export import export
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.cs_writer import write_particles_cs
+from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import ParticleImages
@@ -503,7 +504,8 @@ def _config_seeds(run: SmallRun) -> list[Seed]:
 def _working_set(images: ParticleImages, frame: Any) -> WorkingSet:
     rows = np.arange(len(images.table))
     ctf = images.ctf_parameters()
-    return WorkingSet(torch.from_numpy(rows), images.all_in_frame(rows, frame), ctf, frame.pixel_size_angstrom)
+    kept = ImagesInMemory(images.in_frame(rows, frame))
+    return WorkingSet(torch.from_numpy(rows), kept, ctf, frame.pixel_size_angstrom)
 
 
 def _within(part: Any, whole: Any) -> bool:

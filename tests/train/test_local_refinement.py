@@ -8,6 +8,7 @@ import torch
 from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 from cryofifa.config import Config, EncoderSettings, RefinementSettings
+from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.preprocess import Frame
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
@@ -44,7 +45,7 @@ def refinement(volume: torch.Tensor, rotation: torch.Tensor, config: Config = CO
     training = LocalRefinement(
         config,
         curriculum,
-        WorkingSet(torch.arange(COUNT), clean + noise, microscope_ctf(COUNT), PIXEL),
+        WorkingSet(torch.arange(COUNT), ImagesInMemory(clean + noise), microscope_ctf(COUNT), PIXEL),
         RADIUS_ANGSTROM,
         25.0,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,15 +104,6 @@ class ParticleImages:
             return image
         return rescale_images(image, frame.box_size) * (frame.window_pixel / frame.box_size)
 
-    def all_in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
-        """`in_frame` for many rows, block by block into one tensor."""
-        held = torch.empty(len(rows), frame.box_size, frame.box_size)
-        filled = 0
-        for block in self.blocks(rows):
-            held[filled : filled + len(block)] = self.in_frame(block, frame)
-            filled += len(block)
-        return held
-
     def blocks(self, rows: np.ndarray, size: int = 512) -> Iterator[np.ndarray]:
         """The rows in blocks that fit any memory."""
         for start in range(0, len(rows), size):
@@ -136,23 +127,6 @@ class ParticleImages:
             b_factor_square_angstrom=column(t.b_factor_square_angstrom),
             scale=column(t.ctf_scale),
         )
-
-
-LARGEST_HELD_GIB = 4.0  # images of one frame that are kept in memory; beyond it they are read again when needed
-
-
-def hold_images(
-    images: ParticleImages, frame: Frame, wanted: np.ndarray | None = None
-) -> Callable[[np.ndarray], Float[Tensor, "n y x"]]:
-    """A reader of images in a frame, from memory if they all fit, else from the stacks each time.
-
-    wanted: rising rows that alone will be asked for; by default all.
-    """
-    wanted = np.arange(len(images.table)) if wanted is None else wanted
-    if len(wanted) * frame.box_size**2 * 4 > LARGEST_HELD_GIB * 2**30:
-        return lambda rows: images.in_frame(rows, frame)
-    held = images.all_in_frame(wanted, frame)
-    return lambda rows: held[torch.from_numpy(np.searchsorted(wanted, rows))]
 
 
 def background_pixels(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n pixels"]:

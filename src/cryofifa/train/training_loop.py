@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from cryofifa.config import Config, DecoderSettings
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.particles.bright_junk import bounded_influence
+from cryofifa.particles.kept_images import KeptImages
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
@@ -43,13 +44,13 @@ SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may s
 
 @dataclass(frozen=True)
 class WorkingSet:
-    """The particles that ab initio works on, in memory at the working box (background sd 1).
+    """The particles that ab initio works on, at the working box (background sd 1).
 
     particle: all of them; image, ctf: of this process's own (see `Processes`), in the same order.
     """
 
     particle: Int[Tensor, " n"]  # row in the table
-    image: Float[Tensor, "own y x"]
+    image: KeptImages
     ctf: CtfParameters
     pixel_size_angstrom: float
 
@@ -139,7 +140,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
         self.shift_sd_angstrom = shift_range_angstrom / 3
-        self.plane = HalfPlane.of_box(particles.image.shape[-1], particles.pixel_size_angstrom, device=device)
+        self.plane = HalfPlane.of_box(particles.image.box_size, particles.pixel_size_angstrom, device=device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.encoder = with_shared_statistics(self.new_encoder(), processes).to(device)
@@ -186,6 +187,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
         for step in range(so_far.steps, len(minibatches)):
             members, stage = minibatches[step], stages[step]
+            for following in minibatches[step + 1 : step + 2]:
+                self.particles.image.announce(self.processes.local(self.processes.own(following, following)))
             if so_far.grid is None or step % self.raster_every == 0 or stage.mask_radius > so_far.grid.radius:
                 so_far.grid = self.raster(stage)
             so_far.sums += self._step(members, stage, so_far.grid, epoch, step)
@@ -303,7 +306,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     def minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
         plane, held = self.plane.within(stage.mask_radius), self.processes.local(members)
-        image = self.particles.image[held]
+        image = self.particles.image.read(held)
         shift = self.poses.shift_angstrom[members]
         # the particle sits at minus its shift from the centre, and the mask goes with it
         mask_centre = -shift if self.config.image.mask_follows_shift else torch.zeros_like(shift)

@@ -1,0 +1,74 @@
+"""How much memory a run may take: what the user allows, or most of what is free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import torch
+
+FREE_SHARE = 0.7  # of the free memory that is taken without asking; the rest is for others and for rough estimates
+GIB = 2**30
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def allowed_bytes(limit_gib: float | None) -> int:
+    """What this process may still take of the machine's memory.
+
+    limit_gib: of this process in all; None leaves it to what is free, of which each process of a run on this machine
+        takes its part.
+    """
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    free = int(FREE_SHARE * free_bytes() / processes)
+    if limit_gib is None:
+        return free
+    return min(free, max(0, int(limit_gib * GIB) - psutil.Process().memory_info().rss))
+
+
+def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
+    """What this process may still take of the GPU's memory."""
+    free, _ = torch.cuda.mem_get_info(device)
+    # what torch holds in reserve is free for torch
+    reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    allowed = int(FREE_SHARE * (free + reserve))
+    if limit_gib is None:
+        return allowed
+    return min(allowed, max(0, int(limit_gib * GIB) - torch.cuda.memory_allocated(device)))
+
+
+def free_bytes(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:
+    """Memory free on this machine, or in the container or batch job that this process runs in (its control group)."""
+    return min([psutil.virtual_memory().available, *_left_in_groups(cgroups, membership)])
+
+
+def _left_in_groups(cgroups: Path, membership: Path) -> Iterator[int]:
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers == "":  # version 2
+            root, files = cgroups, ("memory.max", "memory.current", "inactive_file")
+        elif controllers == "memory":  # version 1
+            root, files = cgroups / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        group = root / name.strip("/")
+        # any group above may have a limit too; a container may see its own group as the root
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root) and (left := _left_in_group(folder, *files)) is not None:
+                yield left
+
+
+def _left_in_group(folder: Path, limit_file: str, used_file: str, cached_name: str) -> int | None:
+    """None where there is no limit."""
+    try:
+        limit, used = (folder / limit_file).read_text().strip(), int((folder / used_file).read_text())
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        cached = int(statistics.get(cached_name, "0"))  # files in memory go when the memory is wanted
+        return None if limit == "max" else max(0, int(limit) - used + cached)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,232 @@
+"""Images of one frame, kept where there is room: in memory, in a scratch file, or not at all.
+
+They are 16-bit numbers wherever they are, so that a run does not depend on the room: noise of sd 1 is rounded by less
+than a thousandth, and half of the memory is enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryofifa.atomic_file import atomic_path
+from cryofifa.errors import InputError
+from cryofifa.memory import GIB, allowed_bytes, allowed_gpu_bytes
+from cryofifa.particles.preprocess import Frame, ParticleImages
+
+BYTES_PER_PIXEL = 2
+LARGEST = 65504.0  # of 16 bits; bright junk beyond it is cut off
+GPU_SHARE = 0.5  # of what is allowed there, for the images; the rest is for the networks at work; our choice
+
+
+@runtime_checkable
+class KeptImages(Protocol):
+    """Images by their position among those that were asked for."""
+
+    @property
+    def box_size(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are read to."""
+        ...
+
+    def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        """In this order, as 32-bit numbers."""
+        ...
+
+    def announce(self, position: Int[Tensor, " n"]) -> None:
+        """Say what is read next: a file can be read ahead of it."""
+        ...
+
+
+class ImagesInMemory:
+    """All of them in one tensor."""
+
+    def __init__(self, image: Float[Tensor, "n y x"], device: torch.device | None = None) -> None:
+        self._image, self.device, self.box_size = image, device or image.device, image.shape[-1]
+
+    def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        return self._image[position.to(self._image.device)].to(self.device).float()
+
+    def announce(self, position: Int[Tensor, " n"]) -> None:
+        """Nothing to do."""
+
+
+class ImagesOnDisk:
+    """In a scratch file, image after image.
+
+    It is read, not mapped: memory that is mapped counts as the process's own, and a file cut short would end it.
+    """
+
+    def __init__(self, path: Path, box_size: int, device: torch.device) -> None:
+        self._path, self.box_size, self.device = path, box_size, device
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+
+    def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        images = np.empty((len(position), self.box_size, self.box_size), dtype=np.float16)
+        order, runs = self._runs(position)
+        filled = 0
+        for offset, count in runs:
+            part = images[filled : filled + count].data
+            if os.preadv(self._file, [part], offset) != part.nbytes:
+                raise InputError(f"{self._path}: was cut short; delete it, and run the same command again")
+            filled += count
+        found = torch.empty(images.shape)
+        found[order] = torch.from_numpy(images).float()
+        return found.to(self.device)
+
+    def announce(self, position: Int[Tensor, " n"]) -> None:
+        if hasattr(os, "posix_fadvise"):  # not on macOS
+            for offset, count in self._runs(position)[1]:
+                size = count * self.box_size**2 * BYTES_PER_PIXEL
+                os.posix_fadvise(self._file, offset, size, os.POSIX_FADV_WILLNEED)
+
+    def _runs(self, position: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], list[tuple[int, int]]]:
+        """The order in which they lie in the file; offset in bytes and number of images that follow one another."""
+        position = position.cpu()
+        order = position.argsort()
+        rising = position[order].numpy()
+        starts = np.flatnonzero(np.diff(rising, prepend=-2) != 1)
+        counts = np.diff(starts, append=len(rising))
+        offsets = rising[starts] * (self.box_size**2 * BYTES_PER_PIXEL)
+        return order, list(zip(offsets.tolist(), counts.tolist(), strict=True))
+
+
+class ImagesInStacks:
+    """Read from the stacks and preprocessed each time."""
+
+    def __init__(self, images: ParticleImages, frame: Frame, rows: np.ndarray, device: torch.device) -> None:
+        self._images, self._frame, self._rows = images, frame, rows
+        self.box_size, self.device = frame.box_size, device
+
+    def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        image = self._images.in_frame(self._rows[position.cpu().numpy()], self._frame)
+        return _as_16_bit(image).to(self.device).float()
+
+    def announce(self, position: Int[Tensor, " n"]) -> None:
+        """Nothing to do: stacks are read by whoever wants them."""
+
+
+@dataclass(frozen=True)
+class ImageCache:
+    """A folder of scratch files. What was used longest ago goes when there is no room for more.
+
+    A file that another run still reads goes for good only when that run has ended.
+    """
+
+    NAME = re.compile(r"cryofifa-[0-9a-f]{40}\.float16")
+
+    folder: Path
+    limit_gib: float
+
+    def file(self, images: ParticleImages, frame: Frame, rows: np.ndarray) -> Path | None:
+        """These images on disk, from an earlier run or written now; None if there is no room for them.
+
+        Raises:
+            InputError: if the folder cannot be written, or the disk is full.
+        """
+        size = image_bytes(frame, len(rows))
+        if size > self.limit_gib * GIB:
+            return None
+        path = self.folder / f"cryofifa-{_fingerprint(images, frame, rows)}.float16"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.stat().st_size == size:
+                os.utime(path)
+                return path
+            self._make_room(size)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be used as --cache ({error.strerror}); give another") from None
+        with atomic_path(path) as partial, partial.open("wb") as file:
+            for block in _blocks(images, frame, rows):
+                file.write(block.numpy().data)
+        return path
+
+    def _make_room(self, size: int) -> None:
+        found = [(path, path.stat()) for path in self.folder.iterdir() if self.NAME.fullmatch(path.name)]
+        used = sum(state.st_size for _, state in found)
+        for path, state in sorted(found, key=lambda one: one[1].st_mtime):
+            if used + size <= self.limit_gib * GIB:
+                break
+            path.unlink(missing_ok=True)
+            used -= state.st_size
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the user gives: memory of a process, a folder of scratch files."""
+
+    memory_gib: float | None = None
+    cache: ImageCache | None = None
+
+
+def keep_images(
+    images: ParticleImages,
+    frame: Frame,
+    rows: np.ndarray,
+    device: torch.device,
+    room: Room,
+    besides_bytes: int,
+    say: Callable[[str], None],
+) -> KeptImages:
+    """The rows' images in a frame, where there is room for them.
+
+    besides_bytes: memory that the run still needs for other things; say: is told where they are if not in memory.
+    """
+    size = image_bytes(frame, len(rows))
+    if device.type == "cuda" and size <= GPU_SHARE * allowed_gpu_bytes(device, room.memory_gib):
+        return ImagesInMemory(_all(images, frame, rows, device))
+    if size <= allowed_bytes(room.memory_gib) - besides_bytes:
+        return ImagesInMemory(_all(images, frame, rows, torch.device("cpu")), device)
+    too_many = f"{len(rows)} images of {frame.box_size} px ({size / GIB:.1f} GiB) have no room in memory"
+    path = None if room.cache is None else room.cache.file(images, frame, rows)
+    if path is not None:
+        say(f"{too_many}; kept in {path}")
+        return ImagesOnDisk(path, frame.box_size, device)
+    say(f"{too_many}; read from the stacks each time (--cache with --cache-gib over {size / GIB:.1f} is faster)")
+    return ImagesInStacks(images, frame, rows, device)
+
+
+def image_bytes(frame: Frame, count: int) -> int:
+    return count * frame.box_size**2 * BYTES_PER_PIXEL
+
+
+def _all(images: ParticleImages, frame: Frame, rows: np.ndarray, device: torch.device) -> Tensor:
+    held = torch.empty(len(rows), frame.box_size, frame.box_size, dtype=torch.float16, device=device)
+    filled = 0
+    for block in _blocks(images, frame, rows):
+        held[filled : filled + len(block)] = block
+        filled += len(block)
+    return held
+
+
+def _blocks(images: ParticleImages, frame: Frame, rows: np.ndarray) -> Iterator[Tensor]:
+    return (_as_16_bit(images.in_frame(block, frame)) for block in images.blocks(rows))
+
+
+def _as_16_bit(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
+    return image.clamp(-LARGEST, LARGEST).half()
+
+
+def _fingerprint(images: ParticleImages, frame: Frame, rows: np.ndarray) -> str:
+    """Of everything that the images depend on."""
+    known = [version("cryofifa"), images.stacks.marks(), images.sign, asdict(frame)]
+    digest = hashlib.sha256(json.dumps(known).encode())
+    digest.update(images.table.source_path.read_bytes())
+    digest.update(images.table.row[rows].tobytes())
+    return digest.hexdigest()[:40]
