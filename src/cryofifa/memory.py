@@ -1,4 +1,4 @@
-"""How much memory a run may take: what the user allows, or most of what is free."""
+"""How much memory a run may take: what the user allows, or most of what is free; and how to do with less."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def allowed_bytes(limit_gib: float | None) -> int:
     return min(free, max(0, int(limit_gib * GIB) - psutil.Process().memory_info().rss))
 
 
+def allowed_bytes_on(device: torch.device, limit_gib: float | None) -> int:
+    """What this process may still take where it computes."""
+    return allowed_gpu_bytes(device, limit_gib) if device.type == "cuda" else allowed_bytes(limit_gib)
+
+
 def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
     """What this process may still take of the GPU's memory."""
     free, _ = torch.cuda.mem_get_info(device)
@@ -36,6 +41,12 @@ def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
     if limit_gib is None:
         return allowed
     return min(allowed, max(0, int(limit_gib * GIB) - torch.cuda.memory_allocated(device)))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory was asked for in vain."""
+    # on a CPU torch says so in a plain RuntimeError
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def free_bytes(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:

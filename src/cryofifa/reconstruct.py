@@ -10,7 +10,7 @@ import io
 import json
 import warnings as python_warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cryofifa.config import Config
 from cryofifa.errors import InputError
+from cryofifa.memory import GIB, allowed_bytes_on, is_out_of_memory
 from cryofifa.mrc_map import read_mask
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
@@ -34,6 +35,11 @@ from cryofifa.run_folder import RunFolder, run_settings
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.run_log import Progress, RunLog
 
+LEAST_MEMORY_GIB = 0.25  # under which a run does not try to do with less; our choice
+TOO_LITTLE_MEMORY = (
+    "the memory is not enough; with a larger one the same command goes on where the run was, "
+    "or begin another with a smaller [curriculum] minibatch"
+)
 DARK_Z_SCORE = -5.0  # centre against ring, in standard errors, under which particles count as dark
 
 
@@ -61,6 +67,29 @@ def reconstruct(
     prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
     if processes.any(processes.is_first and folder.summary.exists()):
         return read_summary(folder)
+    allowed_gib = config.memory_gib or allowed_bytes_on(prepared.device, None) / GIB
+    while True:
+        try:
+            return _reconstructed(prepared, config, folder, stop, processes)
+        except Exception as error:
+            # others would wait for this process
+            if not is_out_of_memory(error) or not processes.alone:
+                raise
+            allowed_gib /= 2
+            if allowed_gib < LEAST_MEMORY_GIB:
+                raise InputError(f"{folder.path}: {TOO_LITTLE_MEMORY}") from None
+        # only now is the error gone, and all that it refers to
+        if prepared.device.type == "cuda":
+            torch.cuda.empty_cache()
+        config = config.changed(memory_gib=allowed_gib)
+        text = f"there was not enough memory; goes on from the last checkpoint with {allowed_gib:.2g} GiB"
+        prepared = replace(prepared, warnings=(*prepared.warnings, text))
+
+
+def _reconstructed(
+    prepared: Prepared, config: Config, folder: RunFolder, stop: Callable[[], bool] | None, processes: Processes
+) -> Reconstruction:
+    """The run, from its last checkpoint on."""
     path, stream = (folder.log, None) if processes.is_first else (None, io.StringIO())
     with RunLog(path, stream=stream) as log:
         for warning in prepared.warnings:

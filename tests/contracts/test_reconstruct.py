@@ -1,16 +1,19 @@
 """What a run promises: all its files, and one clear line for a mistake; `test_stops.py` has interruptions."""
 
+import itertools
 import json
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
 import starfile
+import torch
 
 from cryofifa import Config, InputError, reconstruct, simulate
 from cryofifa.cli import main
@@ -19,6 +22,7 @@ from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.junk import JunkSplit
+from cryofifa.train.training_loop import TrainingLoop
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -143,6 +147,37 @@ def test_a_run_does_not_depend_on_where_its_images_are_kept(
     assert rows_of(run / "particles.star").equals(rows_of(finished / "particles.star"))
     assert np.array_equal(mrcfile.read(run / "map.mrc"), mrcfile.read(finished / "map.mrc"))
     reconstruct(particles, run, config=SMALL)
+
+
+def out_of_memory_in_steps(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
+    """As a GPU is, from one step of training on."""
+    step, count = TrainingLoop._step, itertools.count()
+
+    def failing(*arguments: Any) -> Any:
+        if next(count) in steps:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+        return step(*arguments)
+
+    monkeypatch.setattr(TrainingLoop, "_step", failing)
+
+
+def test_a_run_without_enough_memory_goes_on_with_less_and_ends_the_same(
+    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out_of_memory_in_steps(monkeypatch, range(4, 6))  # within the last epoch of a start, twice
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(memory_gib=4.0))
+    log = (tmp_path / "run" / "log.txt").read_text()
+    for allowed in (2, 1):
+        assert f"goes on from the last checkpoint with {allowed} GiB" in log
+    assert rows_of(tmp_path / "run" / "particles.star").equals(rows_of(finished / "particles.star"))
+
+
+def test_a_run_that_never_has_enough_memory_says_so_in_one_line(
+    particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out_of_memory_in_steps(monkeypatch, range(1000))
+    with pytest.raises(InputError, match="run: the memory is not enough"):
+        reconstruct(particles, tmp_path / "run", config=SMALL.changed(memory_gib=1.0))
 
 
 @pytest.mark.parametrize("word", ["doubtful", "not converged"])

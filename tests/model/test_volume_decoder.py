@@ -118,3 +118,39 @@ def test_learns_a_value_at_a_coordinate(decoder):
         loss.backward()
         optimiser.step()
     assert float(loss) < 0.05  # 3 at the start
+
+
+def kept_bytes(decoder: FourierNet, points: int) -> int:
+    """What autograd keeps of a computation, its parameters aside."""
+    parameters, kept = {one.data_ptr() for one in decoder.parameters()}, {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in parameters:
+            kept[tensor.data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        decoder(torch.randn(points, 3))
+    return sum(tensor.nbytes for tensor in kept.values())
+
+
+def test_parts_take_the_memory_they_are_given(decoder):
+    given = 10_000_000
+    decoder.fit_into(given)
+    assert 0.4 * given < kept_bytes(decoder, decoder.points_at_once) < given
+
+
+def test_slices_in_parts_are_the_same_and_so_are_their_gradients(decoder):
+    plane = HalfPlane.of_box(16, 1.0, 6.0)
+    found = []
+    for memory in (10**9, 100_000):
+        decoder.fit_into(memory)
+        assert (decoder.points_at_once < 3 * 2 * len(plane)) == (memory < 10**9)
+        rotation = random_rotations(6).reshape(3, 2, 3, 3).requires_grad_()
+        decoder.zero_grad()
+        values = decoder.slices(rotation, plane)
+        (values.abs().square().mean() + values.real.mean()).backward()
+        found.append([values.detach(), rotation.grad, *(parameter.grad.clone() for parameter in decoder.parameters())])
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
+    assert all(float(one.abs().max()) > 0 for one in found[0])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from cryofifa.model.siren import siren
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
@@ -21,7 +22,7 @@ from cryofifa.physics.fourier import HalfPlane, centred_index, inverse_fourier_3
 # a function and what it is computed of -> its values; a computation may be spread over processes
 Spread = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 
-POINTS_AT_ONCE = 1 << 20  # of a grid; bounds the memory, changes nothing else
+POINTS_AT_ONCE = 1 << 20  # bounds the memory, changes nothing else
 
 
 def fold_to_half_space(
@@ -54,6 +55,14 @@ class FourierNet(nn.Module):
         self.modulant = siren(3, width, modulant_layers, 2, omega_modulant)
         self.envelope = siren(3, width, envelope_layers, 2, omega_envelope)
         self.coordinate_scale = coordinate_scale
+        self.points_at_once = POINTS_AT_ONCE
+
+    def fit_into(self, memory_bytes: int) -> None:
+        """Compute with gradients in parts that take no more than this."""
+        layers = [part for part in self.modules() if isinstance(part, nn.Linear)]
+        # forward keeps the input of every linear layer and that of its sine, backward needs two of the widest beside
+        numbers = sum(2 * layer.in_features for layer in layers) + 2 * max(layer.in_features for layer in layers)
+        self.points_at_once = min(POINTS_AT_ONCE, max(1, memory_bytes // (4 * numbers)))
 
     def forward(self, coordinate: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
         """Fourier values at coordinates (x, y, z)."""
@@ -67,8 +76,13 @@ class FourierNet(nn.Module):
     def slices(
         self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
     ) -> Complex[Tensor, "*batch points"]:
-        """Exact central slices: D(C R)."""
-        return self(slice_coordinates(rotation_volume_to_image, plane))
+        """Exact central slices: D(C R); in parts, each computed again on the way back, if they do not fit at once."""
+        coordinate = slice_coordinates(rotation_volume_to_image, plane)
+        if not torch.is_grad_enabled() or coordinate[..., 0].numel() <= self.points_at_once:
+            return self(coordinate)
+        parts = coordinate.reshape(-1, 3).split(self.points_at_once)
+        values = torch.cat([checkpoint(self, part, use_reentrant=False) for part in parts])
+        return values.reshape(coordinate.shape[:-1])
 
     def on_grid(
         self, size: int, spacing: float, radius: float, spread: Spread | None = None
@@ -89,7 +103,7 @@ class FourierNet(nn.Module):
         return grid
 
     def _in_parts(self, coordinate: Float[Tensor, "n 3"]) -> Complex[Tensor, " n"]:
-        return torch.cat([self(part) for part in coordinate.split(POINTS_AT_ONCE)])
+        return torch.cat([self(part) for part in coordinate.split(self.points_at_once)])
 
     @torch.no_grad()
     def sampled(self, radius: float, spread: Spread | None = None) -> FourierGrid:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from cryofifa.config import Config, DecoderSettings
+from cryofifa.memory import allowed_bytes_on
 from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.kept_images import KeptImages
@@ -40,6 +41,7 @@ from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
 SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
+DECODER_SHARE = 0.4  # of the memory that a run may still take, for the decoder's way back; our choice
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
             torch.manual_seed(config.seed)
             self.encoder = with_shared_statistics(self.new_encoder(), processes).to(device)
             self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
+        self.decoder.fit_into(int(DECODER_SHARE * allowed_bytes_on(device, config.memory_gib)))
         self.decoder_learning_rate = _decoder_rate(config)
         self.optimiser = torch.optim.Adam(
             [
