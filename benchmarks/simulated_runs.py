@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class SimulatedSet:
     junk: float = 0.0
     views: Views = "uniform"
     seed: int = 0
+    dtype: Literal["float32", "float16"] = "float32"
 
     @property
     def name(self) -> str:
@@ -50,6 +52,7 @@ class SimulatedSet:
                 select=self.select,
                 views=self.views,
                 seed=self.seed,
+                dtype=self.dtype,
             )
         return particles
 
