@@ -82,7 +82,7 @@ def reconstruct(
         if prepared.device.type == "cuda":
             torch.cuda.empty_cache()
         config = config.changed(memory_gib=allowed_gib)
-        text = f"there was not enough memory; goes on from the last checkpoint with {allowed_gib:.2g} GiB"
+        text = f"there was not enough memory; goes on from the last checkpoint with {allowed_gib:.3g} GiB"
         prepared = replace(prepared, warnings=(*prepared.warnings, text))
 
 

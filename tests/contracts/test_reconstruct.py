@@ -136,17 +136,18 @@ def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_run_does_not_depend_on_where_its_images_are_kept(
-    finished: Path, particles: Path, tmp_path: Path, cached: bool
+    finished: Path, particles: Path, tmp_path: Path, cached: bool, monkeypatch: pytest.MonkeyPatch
 ):
     """No memory is left for images; a run that began with it may go on without."""
-    short = SMALL.changed(memory_gib=0.01, cache_folder=str(tmp_path / "cache") if cached else None)
+    monkeypatch.setattr("cryofifa.particles.kept_images.allowed_bytes", lambda _: 0)
     run = tmp_path / "run"
-    reconstruct(particles, run, config=short)
+    config = SMALL.changed(cache_folder=str(tmp_path / "cache")) if cached else SMALL
+    reconstruct(particles, run, config=config)
     assert "have no room in memory" in (run / "log.txt").read_text()
     assert cached == any(tmp_path.glob("cache/*.float16"))
     assert rows_of(run / "particles.star").equals(rows_of(finished / "particles.star"))
     assert np.array_equal(mrcfile.read(run / "map.mrc"), mrcfile.read(finished / "map.mrc"))
-    reconstruct(particles, run, config=SMALL)
+    reconstruct(particles, run, config=SMALL.changed(memory_gib=100.0))  # the same run
 
 
 def out_of_memory_in_steps(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
@@ -165,9 +166,9 @@ def test_a_run_without_enough_memory_goes_on_with_less_and_ends_the_same(
     finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     out_of_memory_in_steps(monkeypatch, range(4, 6))  # within the last epoch of a start, twice
-    reconstruct(particles, tmp_path / "run", config=SMALL.changed(memory_gib=4.0))
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(memory_gib=400.0))
     log = (tmp_path / "run" / "log.txt").read_text()
-    for allowed in (2, 1):
+    for allowed in (200, 100):
         assert f"goes on from the last checkpoint with {allowed} GiB" in log
     assert rows_of(tmp_path / "run" / "particles.star").equals(rows_of(finished / "particles.star"))
 

@@ -23,6 +23,7 @@ from cryofifa.physics.fourier import HalfPlane, centred_index, inverse_fourier_3
 Spread = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 
 POINTS_AT_ONCE = 1 << 20  # bounds the memory, changes nothing else
+FEWEST_POINTS_AT_ONCE = 1 << 12  # fewer gain next to no memory and take longer
 
 
 def fold_to_half_space(
@@ -62,7 +63,7 @@ class FourierNet(nn.Module):
         layers = [part for part in self.modules() if isinstance(part, nn.Linear)]
         # forward keeps the input of every linear layer and that of its sine, backward needs two of the widest beside
         numbers = sum(2 * layer.in_features for layer in layers) + 2 * max(layer.in_features for layer in layers)
-        self.points_at_once = min(POINTS_AT_ONCE, max(1, memory_bytes // (4 * numbers)))
+        self.points_at_once = min(POINTS_AT_ONCE, max(FEWEST_POINTS_AT_ONCE, memory_bytes // (4 * numbers)))
 
     def forward(self, coordinate: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
         """Fourier values at coordinates (x, y, z)."""
