@@ -26,7 +26,7 @@ import torch.distributed as distributed
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from cryofifa.errors import InputError
+from cryofifa.errors import InputError, Stopped
 
 PATIENCE = timedelta(hours=2)  # for the first process, which looks at the particles and writes the report by itself
 QUIET_SECONDS = 3.0  # see `joined`
@@ -188,7 +188,11 @@ def joined() -> Iterator[Processes]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it no longer asks for a checkpoint, but to end
         time.sleep(QUIET_SECONDS)
         raise
-    # not after an error: it would wait for processes that may wait for this one
+    except (InputError, Stopped):
+        # left to the end of the process, its threads would abort it now and then
+        distributed.destroy_process_group()
+        raise
+    # not after another error: it would wait for processes that may wait for this one
     distributed.destroy_process_group()
 
 
