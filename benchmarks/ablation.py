@@ -172,7 +172,7 @@ def measured(run: Run, folder: Path) -> Outcome:
     return result
 
 
-HEAD = ("part", "mode", "setting", "set", "rotation error (deg)", "FSC 0.5 (A)", "minutes")
+HEAD = ("part", "mode", "setting", "set", "rotation error (deg)", "FSC 0.5 (A)", "CPU minutes")
 
 
 def as_cells(row: Row, seeds: list[int]) -> Iterator[list[str]]:
@@ -184,7 +184,7 @@ def as_cells(row: Row, seeds: list[int]) -> Iterator[list[str]]:
             *head,
             ", ".join(f"{one.median_rotation_error_degree:.1f}" for one in ended),
             ", ".join("-" if (fsc := one.resolution_fsc05_angstrom) is None else f"{fsc:.1f}" for one in ended),
-            ", ".join(f"{one.cost.wall_seconds / 60:.1f}" for one in ended),
+            ", ".join(f"{one.cost.cpu_seconds / 60:.1f}" for one in ended),
         ]
     for seed, outcome in zip(seeds, row.outcomes, strict=True):
         if isinstance(outcome, Failed):
@@ -202,7 +202,7 @@ def as_lines(options: argparse.Namespace, size: Size, rows: list[Row]) -> list[s
         f"Particles: {'all' if size.particles is None else f'the first {size.particles}'} of each set. Default settings"
         + (f" but for `{json.dumps(size.settings)}`." if size.settings else "."),
         "The first setting of a part is with it, the others are without. Median rotation error (junk does not count)",
-        "and FSC 0.5 against the truth; wall time of the whole process.",
+        "and FSC 0.5 against the truth; CPU time of the whole process.",
         f"Numbers are those of seeds {', '.join(map(str, options.seeds))}, in this order.",
         made_by("ablation.py"),
         "",

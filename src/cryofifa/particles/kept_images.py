@@ -12,6 +12,7 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -158,7 +159,11 @@ class ImageCache:
         return path
 
     def _make_room(self, size: int) -> None:
-        found = [(path, path.stat()) for path in self.folder.iterdir() if self.NAME.fullmatch(path.name)]
+        found = []
+        for path in self.folder.iterdir():
+            if self.NAME.fullmatch(path.name):
+                with suppress(FileNotFoundError):  # another process makes room too
+                    found.append((path, path.stat()))
         used = sum(state.st_size for _, state in found)
         for path, state in sorted(found, key=lambda one: one[1].st_mtime):
             if used + size <= self.limit_gib * GIB:
