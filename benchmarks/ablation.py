@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ablation_parts import FULL, GPU, PARTS, SMALL, WHAT_MATTERS_MOST, Overlay, Part, Size
+from ablation_parts import DATA_SETS, FULL, GPU, PARTS, SMALL, WHAT_MATTERS_MOST, Overlay, Part, Size
 from ablation_sets import AblationSet, made_set
 from main_path import CORES, REPOSITORY, SETS, Cost, next_free, processor, run_on_two_cores
 from result_page import made_by, table, title, versions, write_page
@@ -32,7 +32,7 @@ from cryofifa.atomic_file import atomic_path
 from cryofifa.config import Config, config_as_toml
 from cryofifa.evaluate import evaluate
 
-DATA_SETS, MADE_SETS = ("ribosome", "gpcr"), ("junk", "neighbours")
+MADE_SETS = ("junk", "neighbours")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 from cryofifa.train.curriculum import PoseMode
 
 Overlay = Mapping[str, Any]
-COMMON_SETS = ("ribosome", "gpcr", "junk")
+DATA_SETS = ("ribosome", "gpcr")
+COMMON_SETS = (*DATA_SETS, "junk")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Part:
 PARTS = (
     Part("disturbance", "amortized", {"poses disturbed": {"amortized": {"disturbance_degree": 10.0}}, "off": {}}),
     Part("heads", "amortized", {"4 heads": {}, "1 head": {"encoder": {"heads": 1}}}),
+    Part(
+        "precision",
+        "amortized",
+        {"16-bit convolutions": {"encoder": {"half_precision": True}}, "32 bits": {}},
+        sets=DATA_SETS,
+    ),
     Part("imagined", "amortized", {"imagined particles": {}, "off": {"encoder": {"imagined": 0}}}),
     Part(
         "augmentation",

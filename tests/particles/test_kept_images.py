@@ -111,6 +111,26 @@ def test_what_was_used_longest_ago_goes_and_what_is_read_stays_readable(images: 
     torch.testing.assert_close(again.read(torch.arange(5)), images.in_frame(sets[0], FRAME), rtol=1e-3, atol=1e-7)
 
 
+def test_what_a_killed_process_left_half_written_goes_and_what_another_writes_stays(
+    images: ParticleImages, tmp_path: Path
+):
+    cache = ImageCache(tmp_path / "cache", 1.0)
+    cache.folder.mkdir()
+    known = f".cryofifa-{'0' * 40}.float16"
+    left, written, foreign = (
+        cache.folder / name
+        for name in (f"{known}.01234567.part.float16", f"{known}.89abcdef.part.float16", ".mine.01234567.part")
+    )
+    for path in (left, written, foreign):
+        path.write_text("half")
+    for path in (left, foreign):
+        os.utime(path, (0, 0))
+    kept(images, cache, NO_MEMORY)
+    assert not left.exists()
+    assert written.exists()
+    assert foreign.exists()
+
+
 def test_without_room_on_disk_the_stacks_are_read(images: ParticleImages, tmp_path: Path):
     cache = ImageCache(tmp_path / "cache", image_bytes(FRAME, 9) / GIB)
     assert isinstance(kept(images, cache, NO_MEMORY), ImagesInStacks)

@@ -33,12 +33,24 @@ class ResidualBlock(nn.Module):
 
 
 class ImageFeatures(nn.Module):
-    """ResNet features of an image, then two sine layers."""
+    """ResNet features of an image, then two sine layers.
+
+    half_precision: convolutions multiply 16-bit numbers (bfloat16); parameters and all that follows keep 32 bits.
+    """
 
     def __init__(
-        self, *, inputs: int, box_size: int, channels: int, stages: int, feature_width: int, omega: float
+        self,
+        *,
+        inputs: int,
+        box_size: int,
+        channels: int,
+        stages: int,
+        feature_width: int,
+        omega: float,
+        half_precision: bool = False,
     ) -> None:
         super().__init__()
+        self.half_precision = half_precision
         widths = [channels * 2**stage for stage in range(stages)]
         blocks = [
             ResidualBlock(before, after, 1 if before == after else 2)
@@ -63,7 +75,9 @@ class ImageFeatures(nn.Module):
         )
 
     def forward(self, image: Float[Tensor, "n inputs y x"]) -> Float[Tensor, "n features"]:
-        return self.sine_layers(self.residual_network(image))
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.half_precision):
+            features = self.residual_network(image)
+        return self.sine_layers(features.float())
 
 
 def sine_head(feature_width: int, outputs: int, omega: float, *, starts_at_zero: bool) -> nn.Sequential:
@@ -91,10 +105,17 @@ class PoseEncoder(nn.Module):
         omega: float,
         heads: int,
         shift_scale_angstrom: float,
+        half_precision: bool = False,
     ) -> None:
         super().__init__()
         self.features = ImageFeatures(
-            inputs=2, box_size=box_size, channels=channels, stages=stages, feature_width=feature_width, omega=omega
+            inputs=2,
+            box_size=box_size,
+            channels=channels,
+            stages=stages,
+            feature_width=feature_width,
+            omega=omega,
+            half_precision=half_precision,
         )
         self.rotation_head = sine_head(feature_width, 6 * heads, omega, starts_at_zero=False)
         # a fresh network believes that particles are centred

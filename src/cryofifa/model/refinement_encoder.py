@@ -20,7 +20,16 @@ class RefinementEncoder(nn.Module):
     A fresh network corrects nothing.
     """
 
-    def __init__(self, *, box_size: int, channels: int, stages: int, feature_width: int, omega: float) -> None:
+    def __init__(
+        self,
+        *,
+        box_size: int,
+        channels: int,
+        stages: int,
+        feature_width: int,
+        omega: float,
+        half_precision: bool = False,
+    ) -> None:
         super().__init__()
         self.features = ImageFeatures(
             inputs=INPUTS,
@@ -29,6 +38,7 @@ class RefinementEncoder(nn.Module):
             stages=stages,
             feature_width=feature_width,
             omega=omega,
+            half_precision=half_precision,
         )
         self.rotation_head = sine_head(feature_width, 3, omega, starts_at_zero=True)
         self.translation_head = sine_head(feature_width, 2, omega, starts_at_zero=True)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,6 +31,7 @@ from cryofifa.particles.preprocess import Frame, ParticleImages
 
 BYTES_PER_PIXEL = 2
 LARGEST = 65504.0  # of 16 bits; bright junk beyond it is cut off
+ABANDONED_SECONDS = 3600.0  # since a scratch file half written last grew: its process was killed
 GPU_SHARE = 0.5  # of what is allowed there, for the images; the rest is for the networks at work; our choice
 
 
@@ -131,6 +133,7 @@ class ImageCache:
     """
 
     NAME = re.compile(r"cryofifa-[0-9a-f]{40}\.float16")
+    PART = re.compile(rf"\.{NAME.pattern}\..+")  # half written
 
     folder: Path
     limit_gib: float
@@ -161,9 +164,11 @@ class ImageCache:
     def _make_room(self, size: int) -> None:
         found = []
         for path in self.folder.iterdir():
-            if self.NAME.fullmatch(path.name):
-                with suppress(FileNotFoundError):  # another process makes room too
+            with suppress(FileNotFoundError):  # another process makes room too
+                if self.NAME.fullmatch(path.name):
                     found.append((path, path.stat()))
+                elif self.PART.fullmatch(path.name) and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                    path.unlink()
         used = sum(state.st_size for _, state in found)
         for path, state in sorted(found, key=lambda one: one[1].st_mtime):
             if used + size <= self.limit_gib * GIB:

@@ -89,4 +89,5 @@ def encoder_of(settings: EncoderSettings, box_size: int, shift_range_angstrom: f
         omega=settings.omega,
         heads=settings.heads,
         shift_scale_angstrom=shift_range_angstrom / 3,
+        half_precision=settings.half_precision,
     )

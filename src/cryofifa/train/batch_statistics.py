@@ -38,6 +38,9 @@ class SharedBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
+        return self._with_batch_statistics(input.float()).to(input.dtype)  # sums of 16 bits would lose digits
+
+    def _with_batch_statistics(self, input: Tensor) -> Tensor:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

@@ -76,6 +76,7 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
             stages=settings.stages,
             feature_width=settings.feature_width,
             omega=settings.omega,
+            half_precision=settings.half_precision,
         )
 
     def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
