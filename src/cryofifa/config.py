@@ -25,6 +25,7 @@ from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.setting_ranges import LARGEST_INTEGER, out_of_range
 from cryofifa.train.curriculum import PoseMode
 
+DecoderKind = Literal["FourierNet", "voxels"]
 Augmentation = Literal["4x90", "8x45", "random"]
 
 
@@ -67,8 +68,12 @@ class EncoderSettings:
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """FourierNet."""
+    """What learns the volume."""
 
+    kind: Literal["auto", DecoderKind] = "auto"  # guided: voxels, see MEASURE; amortized: FourierNet, the paper
+    # of voxels, in units of their density. MEASURE
+    voxel_learning_rate: float = 0.4
+    voxel_last_rate: float = 0.2  # share of it that is left in the end
     width: int = 128  # prototype; cryoAI has 256
     modulant_layers: int = 3  # cryoAI
     envelope_layers: int = 2  # cryoAI
@@ -206,6 +211,13 @@ class Config:
     def symmetry_members(self, device: torch.device) -> Float[Tensor, "members 3 3"]:
         """The point group's rotations."""
         return torch.from_numpy(symmetry_rotations(self.symmetry)).float().to(device)
+
+    @property
+    def decoder_kind(self) -> DecoderKind:
+        """What was asked for, or what suits the way poses are found."""
+        if self.decoder.kind != "auto":
+            return self.decoder.kind
+        return "voxels" if self.pose_mode == "guided" else "FourierNet"
 
     @property
     def bank_search(self) -> SearchSettings:

@@ -27,6 +27,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "omega": POSITIVE,
     "learning_rate": SHARE,
     "decoder_learning_rate": SHARE,
+    "voxel_learning_rate": POSITIVE,
+    "voxel_last_rate": (1e-6, 1),
     "heads": (1, 64),
     "random_turns": (1, 360),
     "imagined": (0, 64),

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from cryofifa.config import Config
 from cryofifa.errors import InputError
-from cryofifa.model.volume_decoder import FourierNet
+from cryofifa.model.volume_decoder import VolumeDecoder
 from cryofifa.plan import RunPlan
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import read_run_state
 from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.decoder_choice import decoder_of
 from cryofifa.train.local_refinement import LocalRefinement
-from cryofifa.train.training_loop import WorkingSet, decoder_of, tensors_under
+from cryofifa.train.training_loop import WorkingSet, tensors_under
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class TrainedRun:
     mask_radius: float
     particle_radius_angstrom: float
 
-    def decoder(self) -> FourierNet:
+    def decoder(self) -> VolumeDecoder:
         frame = self.plan.ab_initio_frame
-        decoder = decoder_of(self.config.decoder, frame.extent_angstrom, self.plan.particle_radius_angstrom)
+        decoder = decoder_of(self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_radius_angstrom)
         decoder.load_state_dict(self.latest_decoder)
         return decoder
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.errors import InputError
-from cryofifa.model.volume_decoder import FourierNet
+from cryofifa.model.volume_decoder import VolumeDecoder
 from cryofifa.mrc_map import map_to_write, write_map
 from cryofifa.particles.preprocess import even_at_least
 from cryofifa.physics.fourier import window_centre
@@ -62,7 +62,7 @@ def volume(
 
 
 def decoder_density(
-    decoder: FourierNet, plan: RunPlan, radius: float, box_size: int, pixel_size_angstrom: float
+    decoder: VolumeDecoder, plan: RunPlan, radius: float, box_size: int, pixel_size_angstrom: float
 ) -> Float[Tensor, "z y x"]:
     """The network's density on a grid, in the scale of the run's maps.
 

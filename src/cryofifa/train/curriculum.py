@@ -31,6 +31,8 @@ class Curriculum:
     disturbance_start_degree: float
     disturbance_share: float
     fade_in_share: float = 0.0  # local refinement: the decoder is frozen and the mask waits for this first share
+    decoder_rate_start: float = 1.0  # share of the decoder's learning rate; falls over the second half of the run
+    decoder_rate_end: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
     mask_radius = c.end_radius - (c.end_radius - c.start_radius) * (c.mask_steps - 1 - step) / max(1, c.mask_steps - 1)
     filtering = min(1.0, progress / c.keep_growth_share) if c.keep_growth_share > 0 else 1.0
     keep = c.keep_fraction_start + (c.keep_fraction_end - c.keep_fraction_start) * filtering
+    settling = max(0.0, 2 * progress - 1)
+    fall = c.decoder_rate_end / c.decoder_rate_start
     fading = max(0.0, 1 - progress / c.disturbance_share) if c.disturbance_share > 0 else 0.0
     return Stage(
         mask_radius=mask_radius,
@@ -69,6 +73,6 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
         keep_fraction=keep,
         temperature=c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0,
         disturbance_degree=c.disturbance_start_degree * fading,
-        encoder_rate=1 - (1 - LAST_ENCODER_RATE) * max(0.0, 2 * progress - 1),
-        decoder_rate=0.0 if progress < c.fade_in_share else 1.0,
+        encoder_rate=1 - (1 - LAST_ENCODER_RATE) * settling,
+        decoder_rate=0.0 if progress < c.fade_in_share else c.decoder_rate_start * fall**settling,
     )

@@ -63,7 +63,7 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
 
         A decoder's coordinates and values are the same in both frames, whose fields of view are.
         """
-        self.decoder.load_state_dict(ab_initio.decoder.state_dict())
+        self.decoder.start_from(ab_initio.decoder, ab_initio.curriculum.end_radius)
         self.poses = ab_initio.poses.copy()
         self.particle_radius_angstrom = ab_initio.particle_radius_angstrom
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom

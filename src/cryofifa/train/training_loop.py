@@ -17,9 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from cryofifa.config import Config, DecoderSettings
+from cryofifa.config import Config
 from cryofifa.memory import allowed_bytes_on
-from cryofifa.model.volume_decoder import FourierNet
 from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.kept_images import KeptImages
 from cryofifa.particles.particle_radius import radius_of_volume
@@ -32,6 +31,7 @@ from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.train.batch_statistics import with_shared_statistics
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
+from cryofifa.train.decoder_choice import decoder_learning_rate, decoder_of
 from cryofifa.train.junk_filter import gradient_weight
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.pose_change import median_pose_change
@@ -146,9 +146,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.encoder = with_shared_statistics(self.new_encoder(), processes).to(device)
-            self.decoder = decoder_of(config.decoder, self.plane.extent_angstrom, particle_radius_angstrom).to(device)
+            decoder = decoder_of(config, self.plane.box_size, self.plane.pixel_size_angstrom, particle_radius_angstrom)
+        self.decoder = decoder.to(device)
         self.decoder.fit_into(int(DECODER_SHARE * allowed_bytes_on(device, config.memory_gib)))
-        self.decoder_learning_rate = _decoder_rate(config)
+        self.decoder_learning_rate = decoder_learning_rate(config)
         self.optimiser = torch.optim.Adam(
             [
                 {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
@@ -350,22 +351,6 @@ class TrainingLoop(ABC, Generic[Encoder]):
         volume = self.decoder.volume(self.plane.box_size, stage.mask_radius)
         seen = radius_of_volume(volume) * self.plane.pixel_size_angstrom
         return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
-
-
-def _decoder_rate(config: Config) -> float:
-    return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
-
-
-def decoder_of(settings: DecoderSettings, extent_angstrom: float, particle_radius_angstrom: float) -> FourierNet:
-    """A new network; the radius is the one the run begins with, before the map tightens it."""
-    return FourierNet(
-        width=settings.width,
-        modulant_layers=settings.modulant_layers,
-        envelope_layers=settings.envelope_layers,
-        omega_modulant=settings.omega_modulant,
-        omega_envelope=settings.omega_envelope,
-        coordinate_scale=settings.coordinate_scale * particle_radius_angstrom / extent_angstrom,
-    )
 
 
 def tensors_under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

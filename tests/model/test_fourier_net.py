@@ -4,7 +4,7 @@ import pytest
 import torch
 from known_volumes import random_rotations
 
-from cryofifa.model.volume_decoder import FourierNet, fold_to_half_space
+from cryofifa.model.fourier_net import FourierNet, fold_to_half_space
 from cryofifa.physics.central_slice import slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, fourier_3d
 
