@@ -63,6 +63,16 @@ def test_shares_of_zero_mean_from_the_start():
     assert not stage.search_bank
 
 
+def test_the_decoders_rate_holds_until_starts_are_compared_and_falls_evenly_in_its_logarithm_then():
+    falling = replace(CURRICULUM, decoder_rate_start=0.8, decoder_rate_end=0.2)
+    rates = [stage_at(falling, progress).decoder_rate for progress in PROGRESS]
+    assert set(rates[:501]) == {0.8}
+    assert rates[750] == pytest.approx(0.4)
+    assert rates[1000] == pytest.approx(0.2)
+    assert stage_at(replace(falling, fade_in_share=0.3), 0.2).decoder_rate == 0
+    assert stage_at(CURRICULUM, 1.0).decoder_rate == 1
+
+
 @pytest.mark.parametrize("progress", [-0.01, 1.01, float("nan")])
 def test_progress_outside_the_run_is_refused(progress):
     with pytest.raises(ValueError, match="progress"):

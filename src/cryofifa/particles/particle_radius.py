@@ -91,9 +91,13 @@ def _radial_mean(image: Tensor) -> np.ndarray:
     return (total / torch.bincount(ring)).cpu().numpy()[:-1]
 
 
-def radius_of_volume(volume: Tensor, share: float = SIGNAL_SHARE) -> float:
-    """Radius in voxels that holds `share` of a map's power above its floor (its mean power in the outermost shells)."""
-    power, count = _shell_sums(volume.square())
+def radius_of_volume(volume: Tensor, reach: float | None = None, share: float = SIGNAL_SHARE) -> float:
+    """Radius in voxels that holds `share` of a map's power above its floor.
+
+    reach: in voxels, the map beyond is zero, or not to be believed; the floor is the mean power of the shells next to
+    it, by default of the outermost ones.
+    """
+    power, count = (sums[: None if reach is None else int(reach) + 2] for sums in _shell_sums(volume.square()))
     mean = power / count
     floor = mean[-max(2, volume.shape[-1] // 16) :].mean()
     return _radius_holding(np.maximum(mean - floor, 0) * count, share, 0.35 * volume.shape[-1])

@@ -141,6 +141,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         device = particles.image.device
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
+        # of the decoder's map: before it tightens the radius, images are masked to this, and voxels too
+        self.reach_angstrom = config.image.mask_margin * particle_radius_angstrom
         self.shift_sd_angstrom = shift_range_angstrom / 3
         self.plane = HalfPlane.of_box(particles.image.box_size, particles.pixel_size_angstrom, device=device)
         with torch.random.fork_rng(devices=[]):
@@ -349,7 +351,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
         if self.config.diameter_angstrom is not None:
             return self.particle_radius_angstrom
         volume = self.decoder.volume(self.plane.box_size, stage.mask_radius)
-        seen = radius_of_volume(volume) * self.plane.pixel_size_angstrom
+        pixel_size_angstrom = self.plane.pixel_size_angstrom
+        seen = radius_of_volume(volume, self.reach_angstrom / pixel_size_angstrom) * pixel_size_angstrom
         return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
 
 
