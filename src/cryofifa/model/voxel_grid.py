@@ -77,5 +77,5 @@ class VoxelGrid(VolumeDecoder):
         # axis by axis; each product moves its axis to the front: z y x -> kx z y -> ky kx z -> kz ky kx
         values = density.to(torch.complex64)
         for _ in range(3):
-            values = torch.tensordot(basis, values, dims=([1], [-1]))
+            values = torch.einsum("kx,zyx->kzy", basis, values)
         return values
