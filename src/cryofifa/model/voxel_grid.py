@@ -72,8 +72,8 @@ class VoxelGrid(VolumeDecoder):
         box = density.shape[-1]
         frequency = centred_index(size, density.device).double() * spacing
         position = centred_index(box, density.device).double() / box
-        basis = torch.polar(torch.ones((), dtype=torch.float64), -2 * math.pi * frequency[:, None] * position)
-        basis = basis.to(torch.complex64)
+        phase = -2 * math.pi * frequency[:, None] * position
+        basis = torch.polar(torch.ones_like(phase), phase).to(torch.complex64)
         # axis by axis; each product moves its axis to the front: z y x -> kx z y -> ky kx z -> kz ky kx
         values = density.to(torch.complex64)
         for _ in range(3):
