@@ -11,6 +11,7 @@ from torch import Tensor
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import VolumeDecoder
+from cryofifa.particles.preprocess import Frame
 from cryofifa.plan import RunPlan
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import read_run_state
@@ -25,7 +26,7 @@ class TrainedRun:
     """A run as its last checkpoint has it.
 
     networks: state of the first encoder and its decoder by name, as `AbInitio.load_networks` takes it.
-    latest_decoder: the decoder's state, after local refinement where there was one.
+    latest_decoder: the decoder's state, after local refinement where there was one; decoder_frame: the box it works in.
     mask_radius: Fourier radius it was trained to, in Fourier pixels of the plan's frames.
     particle_radius_angstrom: as the run has tightened it.
     """
@@ -35,11 +36,12 @@ class TrainedRun:
     plan: RunPlan
     networks: dict[str, Tensor]
     latest_decoder: dict[str, Tensor]
+    decoder_frame: Frame
     mask_radius: float
     particle_radius_angstrom: float
 
     def decoder(self) -> VolumeDecoder:
-        frame = self.plan.ab_initio_frame
+        frame = self.decoder_frame
         decoder = decoder_of(self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_radius_angstrom)
         decoder.load_state_dict(self.latest_decoder)
         return decoder
@@ -80,6 +82,7 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
         plan=plan,
         networks=tensors_under(tensors, "ab_initio."),
         latest_decoder=tensors_under(tensors, "refinement.decoder." if refined else "ab_initio.decoder."),
+        decoder_frame=plan.polish_frame if refined else plan.ab_initio_frame,
         mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1].mask_radius_pixel),
         particle_radius_angstrom=learned[-1].particle_radius_angstrom,
     )

@@ -103,9 +103,10 @@ def test_two_processes_learn_what_one_learns_from_the_same_minibatches(name: str
     learned = 0
     for key, value in wanted.items():
         assert torch.equal(found[key], second[key]), key
-        if key.startswith("optimiser."):
-            # sums over images that nearly cancel: as a whole, not element by element
-            assert float((found[key] - value).norm()) <= 0.02 * float(value.norm()), key
+        if key.startswith(("optimiser.", "decoder.density")):
+            # sums over images that nearly cancel, of which Adam makes steps: as a whole, not element by element
+            allowed = 0.02 if key.startswith("optimiser.") else 1e-3
+            assert float((found[key] - value).norm()) <= allowed * float(value.norm()), key
             continue
         tolerance = 2e-3 if key.startswith(("poses.", "records")) else 2e-4
         torch.testing.assert_close(

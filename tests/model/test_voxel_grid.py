@@ -67,11 +67,11 @@ def test_candidates_are_scored_with_the_slices_that_learn(decoder):
 def test_values_on_any_grid_are_the_densitys_transform(decoder, size, spacing):
     with torch.no_grad():
         grid = decoder.on_grid(size, spacing, 6.0)
-    line = centred_index(size) * spacing
-    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
-    coordinate = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
-    exact = summed(held(decoder), coordinate).reshape(grid.shape) * (coordinate.norm(dim=-1) <= 6.0).view(grid.shape)
-    torch.testing.assert_close(grid, exact.to(torch.complex64), atol=1e-4, rtol=1e-4)
+    place = torch.randint(size, (200, 3), generator=torch.Generator().manual_seed(0))
+    coordinate = (place.flip(1) - size // 2) * spacing
+    exact = summed(held(decoder), coordinate) * (coordinate.norm(dim=-1) <= 6.0)
+    assert 0 < int((exact != 0).sum()) < 200
+    torch.testing.assert_close(grid[tuple(place.T)], exact.to(torch.complex64), atol=1e-4, rtol=1e-4)
 
 
 def test_its_unit_makes_fourier_values_of_order_one_whatever_the_box():
@@ -79,7 +79,7 @@ def test_its_unit_makes_fourier_values_of_order_one_whatever_the_box():
         made = voxels(box, box / 4, 3.0)
         made.density.data = torch.randn(box, box, box, generator=torch.Generator().manual_seed(0))
         power = fourier_3d(held(made)).abs().square().mean()
-        assert 0.7 < float(power) < 1.1
+        assert 0.5 < float(power) < 1.1  # the soft edge holds less
 
 
 def test_another_box_takes_the_volume_over(decoder):

@@ -22,7 +22,7 @@ class VoxelGrid(VolumeDecoder):
     """Density on the working box, zero outside a soft ball.
 
     Parameters are of order one whatever the box: a density whose Fourier values have magnitude one at all of the
-    box's frequencies is one in their unit.
+    box's frequencies is about one in their unit.
     """
 
     support: Tensor
