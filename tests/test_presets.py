@@ -102,7 +102,7 @@ def test_the_run_has_the_papers_mask_series(name, particles):
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_are_the_columns_and_else_the_defaults(name):
     wanted, config, default = column(name), PRESETS[name].config(), Config()
-    assert config.pose_mode == "amortized"
+    assert (config.pose_mode, config.decoder_kind) == ("amortized", "FourierNet")
     assert config.curriculum.minibatch == int(wanted["Batch size"])
     copies = CopyChoice.of_settings(config.encoder, 0, torch.device("cpu")).copies(torch.arange(2), 0)
     assert len(copies) == AUGMENTATION[wanted["Augmentation"]][1]

@@ -45,7 +45,6 @@ class Preset:
             pose_mode="amortized",
             start_resolution_angstrom=masks.start_resolution_angstrom,
             end_resolution_angstrom=masks.end_resolution_angstrom,
-            decoder={"kind": "FourierNet"},
             encoder={"augmentation": self.augmentation, "random_turns": 8, "heads": 1},
             amortized={"disturbance_degree": 10.0},  # how much, the paper does not say
             curriculum={
