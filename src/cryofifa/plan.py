@@ -45,7 +45,7 @@ class RunPlan:
 
     @property
     def shared_resolution_angstrom(self) -> float:
-        """Down to it both halves of the particles have one network in common."""
+        """Down to it both halves of the particles have one decoder in common."""
         curriculum = self.refinement or self.curriculum
         return self.ab_initio_frame.extent_angstrom / curriculum.end_radius
 

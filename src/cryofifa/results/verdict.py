@@ -118,7 +118,7 @@ def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
             f"corrected FSC 0.143 at {evidence.resolution_angstrom:.1f} A, one model in common down to "
             f"{evidence.shared_resolution_angstrom:.1f} A",
             evidence.confirmed_by_halves,
-            "Both halves saw the same network down to that resolution and were refined apart from there. What they "
+            "Both halves saw the same model down to that resolution and were refined apart from there. What they "
             "agree on beyond it, neither has from the other.",
         ),
         HealthSign(
