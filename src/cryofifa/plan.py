@@ -13,12 +13,16 @@ from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.particles.table import ParticleTable
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.train.curriculum import Curriculum, stage_at
+from cryofifa.train.curriculum import Curriculum, PoseMode, stage_at
 
 SMALLEST_BOX = 16
 LEAST_GROWTH = 1.5  # of the Fourier mask, for particles so large that the usual start is near the end; our choice
-# seconds per particle visit and Fourier point of the mask; measured on two cores of a 2023 server, order of magnitude
-SECONDS_PER_POINT = 2.5e-5
+# seconds per particle visit, and more per Fourier point of the mask, on two cores of a 2023 server, order of magnitude:
+# 100,000 guided visits take 47 s (gpcr) and 45 s (ribosome), for the search hardly knows the mask; 30,000 amortized
+# ones of gpcr 150 s of CPU time, 20,000 of the refinement at 64 px 240 to 300 s
+SECONDS_PER_VISIT = 4e-4
+SECONDS_PER_POINT: dict[PoseMode, float] = {"guided": 1e-6, "amortized": 2.5e-5}
+REFINEMENT_SECONDS_PER_POINT = 1e-5
 SECONDS_PER_POLISH_POINT = 2.5e-6
 
 
@@ -26,6 +30,7 @@ SECONDS_PER_POLISH_POINT = 2.5e-6
 class RunPlan:
     """The resolved plan of one run; stored with the run and used again when it is resumed."""
 
+    pose_mode: PoseMode
     particles: int
     box_size: int
     pixel_size_angstrom: float
@@ -67,17 +72,19 @@ class RunPlan:
     def cpu_minutes(self) -> float:
         """Rough time on two CPU cores; a GPU takes a small fraction of it."""
         learning = self._learning_seconds(
-            self.curriculum, self.curriculum.epochs + (self.starts - 1) * self.start_epochs
+            self.curriculum,
+            self.curriculum.epochs + (self.starts - 1) * self.start_epochs,
+            SECONDS_PER_POINT[self.pose_mode],
         )
         if self.refinement is not None:
-            learning += self._learning_seconds(self.refinement, self.refinement.epochs)
+            learning += self._learning_seconds(self.refinement, self.refinement.epochs, REFINEMENT_SECONDS_PER_POINT)
         polish_points = math.pi / 8 * self.polish_frame.box_size**2
         polish = self.particles * self.polish_iterations * polish_points * SECONDS_PER_POLISH_POINT
         return (20 + learning + polish) / 60
 
-    def _learning_seconds(self, curriculum: Curriculum, epochs: int) -> float:
+    def _learning_seconds(self, curriculum: Curriculum, epochs: int, seconds_per_point: float) -> float:
         points = [math.pi / 2 * stage_at(curriculum, step / 50).mask_radius ** 2 for step in range(50)]
-        return self.ab_initio_particles * epochs * sum(points) / 50 * SECONDS_PER_POINT
+        return self.ab_initio_particles * epochs * (SECONDS_PER_VISIT + sum(points) / 50 * seconds_per_point)
 
     def describe(self) -> str:
         """The plan in a few lines, for --dry-run and the log."""
@@ -187,6 +194,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
     starts = config.curriculum.starts if guided else 1
     plan = RunPlan(
+        pose_mode=config.pose_mode,
         particles=len(table),
         box_size=box_size,
         pixel_size_angstrom=pixel_size,
