@@ -36,7 +36,7 @@ def main(folder: Path) -> int:
     if not (particles / "particles.star").exists():  # the last file of a complete set
         print(f"simulating {PARTICLES} particles of {BOX} x {BOX} pixels, SNR {SNR}", flush=True)
         simulate(structure, particles, particles=PARTICLES, box=BOX, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM, snr=SNR)
-    print("reconstructing; two or three minutes on two cores", flush=True)
+    print("reconstructing; about a minute on two cores", flush=True)
     reconstruction = reconstruct(particles / "particles.star", run, config=Config(seed=1))
 
     truth = particles / "truth"
