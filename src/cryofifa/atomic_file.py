@@ -1,15 +1,16 @@
 """Files that appear whole or not at all."""
 
+import math
 import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryofifa.errors import InputError
 
-PART = re.compile(r"\..+\.[0-9a-f]{8}\.part(\..+)?")  # names of temporary files
+PART = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.part(\..+)?")  # names of temporary files
 
 
 @contextmanager
@@ -44,8 +45,15 @@ def unwritable(path: Path, error: Exception) -> InputError:
     )
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote."""
+def remove_parts(folder: Path, of: re.Pattern[str] | None = None, written_before: float = math.inf) -> None:
+    """Remove the temporary files of a process that was killed while it wrote.
+
+    of: names of the files that they were to become, by default any.
+    written_before: time in seconds since 1970; another process may still be at work on what is younger.
+    """
     for path in folder.iterdir():
-        if PART.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+        part = PART.fullmatch(path.name)
+        if part and (of is None or of.fullmatch(part["of"])):
+            with suppress(FileNotFoundError):  # another process removes them too
+                if path.stat().st_mtime < written_before:
+                    path.unlink()

@@ -14,6 +14,7 @@ from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.particles.table import ParticleTable
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.train.curriculum import Curriculum, PoseMode, stage_at
+from cryofifa.train.decoder_choice import last_decoder_rate
 
 SMALLEST_BOX = 16
 LEAST_GROWTH = 1.5  # of the Fourier mask, for particles so large that the usual start is near the end; our choice
@@ -188,7 +189,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         temperature_start=config.search.temperature,
         disturbance_start_degree=0.0 if guided else config.amortized.disturbance_degree,
         disturbance_share=config.amortized.disturbance_share,
-        decoder_rate_end=_last_decoder_rate(config),
+        decoder_rate_end=last_decoder_rate(config),
     )
     if curriculum.start_radius >= curriculum.end_radius:
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
@@ -248,14 +249,9 @@ def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:
         disturbance_start_degree=0.0,
         disturbance_share=0.0,
         fade_in_share=settings.fade_in_share,
-        decoder_rate_start=_last_decoder_rate(config),
-        decoder_rate_end=_last_decoder_rate(config),
+        decoder_rate_start=last_decoder_rate(config),
+        decoder_rate_end=last_decoder_rate(config),
     )
-
-
-def _last_decoder_rate(config: Config) -> float:
-    """Share of its learning rate at which a decoder leaves ab initio."""
-    return config.decoder.voxel_last_rate if config.decoder_kind == "voxels" else 1.0
 
 
 def plan_from_json(values: dict) -> RunPlan:

@@ -3,21 +3,21 @@
 import pytest
 import torch
 
-from cryofifa.model.pose_encoder import PoseEncoder, ResidualBlock
+from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder, ResidualBlock
 
 
 def encoder(box_size: int, stages: int = 3, heads: int = 1, *, half_precision: bool = False) -> PoseEncoder:
     torch.manual_seed(0)
-    return PoseEncoder(
+    features = ImageFeatures(
+        inputs=INPUTS,
         box_size=box_size,
         channels=4,
         stages=stages,
         feature_width=16,
         omega=5.0,
-        heads=heads,
-        shift_scale_angstrom=6.0,
         half_precision=half_precision,
     )
+    return PoseEncoder(features, heads=heads, shift_scale_angstrom=6.0)
 
 
 def images(count: int, box: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 from cryofifa.config import SearchSettings
-from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder
 from cryofifa.particles.augment import Copies
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.particles.pseudo_protein import pseudo_protein
@@ -55,15 +55,11 @@ def world() -> tuple[torch.Tensor, FourierGrid]:
 
 
 COPIES = Copies.fixed(4)
-ENCODER = {
-    "box_size": SIZE,
-    "channels": 4,
-    "stages": 2,
-    "feature_width": 16,
-    "omega": 5.0,
-    "heads": 1,
-    "shift_scale_angstrom": SHIFT_RANGE_ANGSTROM / 3,
-}
+SHIFT_SCALE_ANGSTROM = SHIFT_RANGE_ANGSTROM / 3
+
+
+def features() -> ImageFeatures:
+    return ImageFeatures(inputs=INPUTS, box_size=SIZE, channels=4, stages=2, feature_width=16, omega=5.0)
 
 
 def encoder_input(masked: torch.Tensor) -> torch.Tensor:
@@ -73,7 +69,7 @@ def encoder_input(masked: torch.Tensor) -> torch.Tensor:
 def inference(imagined: int = 1, **settings) -> GuidedInference:
     torch.manual_seed(0)
     return GuidedInference(
-        PoseEncoder(**ENCODER),
+        PoseEncoder(features(), heads=1, shift_scale_angstrom=SHIFT_SCALE_ANGSTROM),
         encoder_input,
         imagined,
         PoseSearch(replace(SearchSettings(), **settings), 0, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM),
@@ -185,7 +181,7 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
             return rotation.flatten(0, 1)[:, None], shift.flatten(0, 1)
 
     perfect = replace(search, search=replace(search.search, shift_range_angstrom=100.0))
-    object.__setattr__(perfect, "encoder", Oracle(**ENCODER | {"shift_scale_angstrom": 1.0}))
+    object.__setattr__(perfect, "encoder", Oracle(features(), heads=1, shift_scale_angstrom=1.0))
     plane = HalfPlane.of_box(SIZE, PIXEL, 10.0)
     clean = grid.slices(ROTATION, plane) * batch.ctf
     clean = clean * displacement_phase(SHIFT, plane.frequency_per_angstrom)
@@ -220,7 +216,7 @@ def test_amortized_takes_the_copy_and_the_head_whose_prediction_fits_best(world)
             shift[:, right] = COPIES.shift_of_copy(SHIFT, torch.full((COUNT,), right))
             return rotation.flatten(0, 1), shift.flatten(0, 1)
 
-    two_heads = OneCopyOnly(**ENCODER | {"heads": 2})
+    two_heads = OneCopyOnly(features(), heads=2, shift_scale_angstrom=SHIFT_SCALE_ANGSTROM)
     search = AmortizedInference(encoder=two_heads, encoder_input=encoder_input, imagined=0, seed=0)
     batch = minibatch(image, ROTATION, SHIFT)
     found = infer(search, batch, grid)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from known_volumes import angles_degree, microscope_ctf, random_rotations
 
-from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder
 from cryofifa.particles.augment import Copies
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.particles.pseudo_protein import pseudo_protein
@@ -127,7 +127,8 @@ def test_the_best_head_is_taught_and_the_others_are_drawn_along_a_little():
             other = torch.where(first[:, None, None], wrong, ROTATION)
             return torch.stack([one, other], dim=1), torch.zeros(len(images), 2)
 
-    encoder = TwoHeads(box_size=8, channels=2, stages=1, feature_width=4, omega=2.0, heads=2, shift_scale_angstrom=1.0)
+    features = ImageFeatures(inputs=INPUTS, box_size=8, channels=2, stages=1, feature_width=4, omega=2.0)
+    encoder = TwoHeads(features, heads=2, shift_scale_angstrom=1.0)
     loss = Lesson(torch.zeros(COUNT, 2, 8, 8), ROTATION, torch.zeros(COUNT, 2)).loss(encoder)
     alone = (wrong - ROTATION).square().sum((-1, -2)).mean()
     assert 0 < float(loss.detach()) < 0.05 * float(alone.detach())

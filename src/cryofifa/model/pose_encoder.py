@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from cryofifa.model.siren import SineLayer
 from cryofifa.physics.rotations import rotation_from_six_numbers
 
+INPUTS = 2  # particle, low-passed particle
+
 
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions with a shortcut (He et al. 2016)."""
@@ -50,7 +52,7 @@ class ImageFeatures(nn.Module):
         half_precision: bool = False,
     ) -> None:
         super().__init__()
-        self.half_precision = half_precision
+        self.feature_width, self.omega, self.half_precision = feature_width, omega, half_precision
         widths = [channels * 2**stage for stage in range(stages)]
         blocks = [
             ResidualBlock(before, after, 1 if before == after else 2)
@@ -80,9 +82,10 @@ class ImageFeatures(nn.Module):
         return self.sine_layers(features.float())
 
 
-def sine_head(feature_width: int, outputs: int, omega: float, *, starts_at_zero: bool) -> nn.Sequential:
+def sine_head(features: ImageFeatures, outputs: int, *, starts_at_zero: bool) -> nn.Sequential:
     """A sine layer and a linear output, which may be zero until something is learned."""
-    sine, final = SineLayer(feature_width, feature_width, omega), nn.Linear(feature_width, outputs)
+    width = features.feature_width
+    sine, final = SineLayer(width, width, features.omega), nn.Linear(width, outputs)
     if starts_at_zero:
         nn.init.zeros_(final.weight)
         nn.init.zeros_(final.bias)
@@ -92,34 +95,16 @@ def sine_head(feature_width: int, outputs: int, omega: float, *, starts_at_zero:
 class PoseEncoder(nn.Module):
     """Two-channel image (particle, low-passed particle) -> rotation_volume_to_image and shift in angstrom.
 
+    features: of INPUTS channels.
     heads: rotations predicted from one image, of which the best counts; the paper has one.
     """
 
-    def __init__(
-        self,
-        *,
-        box_size: int,
-        channels: int,
-        stages: int,
-        feature_width: int,
-        omega: float,
-        heads: int,
-        shift_scale_angstrom: float,
-        half_precision: bool = False,
-    ) -> None:
+    def __init__(self, features: ImageFeatures, *, heads: int, shift_scale_angstrom: float) -> None:
         super().__init__()
-        self.features = ImageFeatures(
-            inputs=2,
-            box_size=box_size,
-            channels=channels,
-            stages=stages,
-            feature_width=feature_width,
-            omega=omega,
-            half_precision=half_precision,
-        )
-        self.rotation_head = sine_head(feature_width, 6 * heads, omega, starts_at_zero=False)
+        self.features = features
+        self.rotation_head = sine_head(features, 6 * heads, starts_at_zero=False)
         # a fresh network believes that particles are centred
-        self.translation_head = sine_head(feature_width, 2, omega, starts_at_zero=True)
+        self.translation_head = sine_head(features, 2, starts_at_zero=True)
         self.shift_scale_angstrom = shift_scale_angstrom
 
     def forward(

@@ -18,30 +18,15 @@ class RefinementEncoder(nn.Module):
     """Image and prediction -> rotation vector of the image frame and shift, both in units of the present stage.
 
     A fresh network corrects nothing.
+
+    features: of INPUTS channels.
     """
 
-    def __init__(
-        self,
-        *,
-        box_size: int,
-        channels: int,
-        stages: int,
-        feature_width: int,
-        omega: float,
-        half_precision: bool = False,
-    ) -> None:
+    def __init__(self, features: ImageFeatures) -> None:
         super().__init__()
-        self.features = ImageFeatures(
-            inputs=INPUTS,
-            box_size=box_size,
-            channels=channels,
-            stages=stages,
-            feature_width=feature_width,
-            omega=omega,
-            half_precision=half_precision,
-        )
-        self.rotation_head = sine_head(feature_width, 3, omega, starts_at_zero=True)
-        self.translation_head = sine_head(feature_width, 2, omega, starts_at_zero=True)
+        self.features = features
+        self.rotation_head = sine_head(features, 3, starts_at_zero=True)
+        self.translation_head = sine_head(features, 2, starts_at_zero=True)
 
     def forward(self, image: Float[Tensor, "n 3 y x"]) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 2"]]:
         features = self.features(image)

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryofifa.atomic_file import atomic_path
+from cryofifa.atomic_file import atomic_path, remove_parts
 from cryofifa.errors import InputError
 from cryofifa.memory import GIB, allowed_bytes, allowed_gpu_bytes
 from cryofifa.particles.preprocess import Frame, ParticleImages
@@ -133,7 +133,6 @@ class ImageCache:
     """
 
     NAME = re.compile(r"cryofifa-[0-9a-f]{40}\.float16")
-    PART = re.compile(rf"\.{NAME.pattern}\..+")  # half written
 
     folder: Path
     limit_gib: float
@@ -162,13 +161,12 @@ class ImageCache:
         return path
 
     def _make_room(self, size: int) -> None:
+        remove_parts(self.folder, self.NAME, time.time() - ABANDONED_SECONDS)
         found = []
         for path in self.folder.iterdir():
-            with suppress(FileNotFoundError):  # another process makes room too
-                if self.NAME.fullmatch(path.name):
+            if self.NAME.fullmatch(path.name):
+                with suppress(FileNotFoundError):  # another process makes room too
                     found.append((path, path.stat()))
-                elif self.PART.fullmatch(path.name) and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
-                    path.unlink()
         used = sum(state.st_size for _, state in found)
         for path, state in sorted(found, key=lambda one: one[1].st_mtime):
             if used + size <= self.limit_gib * GIB:

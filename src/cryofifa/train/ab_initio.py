@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import torch
 
-from cryofifa.config import Config, EncoderSettings
-from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.config import Config
+from cryofifa.model.pose_encoder import INPUTS, PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.augmentation import CopiedImages, CopyChoice
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
+from cryofifa.train.encoder_features import features_of
 from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.minibatch import InferredPoses, Minibatch
@@ -49,7 +50,12 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         return self.config.decoder.raster_every
 
     def new_encoder(self) -> PoseEncoder:
-        return encoder_of(self.config.encoder, self.plane.box_size, self.shift_range_angstrom)
+        settings = self.config.encoder
+        return PoseEncoder(
+            features_of(settings, INPUTS, self.plane.box_size),
+            heads=settings.heads,
+            shift_scale_angstrom=self.shift_range_angstrom / 3,
+        )
 
     def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
         seen = self._seen(batch, epoch) if stage.use_encoder else None
@@ -77,17 +83,3 @@ class AbInitio(TrainingLoop[PoseEncoder]):
     def _seen(self, batch: Minibatch, epoch: int) -> CopiedImages:
         copies = self.copy_choice.copies(batch.particle, epoch)
         return CopiedImages.of_channels(copies, self.encoder_input(batch.image * batch.mask))
-
-
-def encoder_of(settings: EncoderSettings, box_size: int, shift_range_angstrom: float) -> PoseEncoder:
-    """A new network for images of the working box."""
-    return PoseEncoder(
-        box_size=box_size,
-        channels=settings.channels,
-        stages=settings.stages,
-        feature_width=settings.feature_width,
-        omega=settings.omega,
-        heads=settings.heads,
-        shift_scale_angstrom=shift_range_angstrom / 3,
-        half_precision=settings.half_precision,
-    )

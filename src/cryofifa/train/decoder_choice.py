@@ -31,3 +31,8 @@ def decoder_learning_rate(config: Config) -> float:
     if config.decoder_kind == "voxels":
         return config.decoder.voxel_learning_rate
     return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
+
+
+def last_decoder_rate(config: Config) -> float:
+    """Share of its learning rate at which a decoder leaves ab initio."""
+    return config.decoder.voxel_last_rate if config.decoder_kind == "voxels" else 1.0

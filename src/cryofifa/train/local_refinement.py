@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.model.refinement_encoder import RefinementEncoder
+from cryofifa.model.refinement_encoder import INPUTS, RefinementEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
@@ -27,6 +27,7 @@ from cryofifa.physics.rotations import perturb_rotation, rotation_from_uniform
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
+from cryofifa.train.encoder_features import features_of
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS
@@ -69,15 +70,7 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom
 
     def new_encoder(self) -> RefinementEncoder:
-        settings = self.config.encoder
-        return RefinementEncoder(
-            box_size=self.plane.box_size,
-            channels=settings.channels,
-            stages=settings.stages,
-            feature_width=settings.feature_width,
-            omega=settings.omega,
-            half_precision=settings.half_precision,
-        )
+        return RefinementEncoder(features_of(self.config.encoder, INPUTS, self.plane.box_size))
 
     def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
         unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.particle_radius_angstrom)

@@ -142,7 +142,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
         # of the decoder's map: before it tightens the radius, images are masked to this, and voxels too
-        self.reach_angstrom = config.image.mask_margin * particle_radius_angstrom
+        self.reach_angstrom = self.mask_radius_angstrom
         self.shift_sd_angstrom = shift_range_angstrom / 3
         self.plane = HalfPlane.of_box(particles.image.box_size, particles.pixel_size_angstrom, device=device)
         with torch.random.fork_rng(devices=[]):
