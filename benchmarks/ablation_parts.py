@@ -40,7 +40,11 @@ PARTS = (
         "amortized",
         {name: {"encoder": {"augmentation": name}} for name in ("8x45", "4x90", "random")},
     ),
-    Part("decoder", "guided", {"voxels": {}, "FourierNet": {"decoder": {"kind": "FourierNet"}}}),
+    Part(
+        "decoder",
+        "guided",
+        {"voxels": {}, **{kind: {"decoder": {"kind": kind}} for kind in ("FourierNet", "hash grid")}},
+    ),
     Part("masks", "guided", {"growing masks": {}, "last mask at once": {"curriculum": {"mask_steps": 1}}}),
     Part("filter", "guided", {"junk filter": {}, "off": {"curriculum": {"keep_fraction": 1.0}}}),
     # the temperature falls over the bank's share of the run, so it goes with the bank

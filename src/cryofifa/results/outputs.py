@@ -241,6 +241,7 @@ def _report(
         facts=[
             ("Particles", f"{found.particles}"),
             ("Kept", f"{found.kept_particles} ({found.kept_particles / found.particles:.0%})"),
+            ("The map is made of", "the kept particles" if config.junk.map_of_kept else "all particles"),
             ("Box", f"{table.box_size} px of {found.pixel_size_angstrom:.4g} A"),
             ("Particle radius", f"{found.particle_radius_angstrom:.0f} A (99 % of the map's power)"),
             ("Pose inference", config.pose_mode),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cryofifa.config import Config
 from cryofifa.model.fourier_net import FourierNet
+from cryofifa.model.hash_grid import HashGrid
 from cryofifa.model.volume_decoder import VolumeDecoder
 from cryofifa.model.voxel_grid import VoxelGrid
 
@@ -16,6 +17,11 @@ def decoder_of(
     if config.decoder_kind == "voxels":
         radius, edge = config.image.volume_mask_pixel(particle_radius_angstrom, pixel_size_angstrom)
         return VoxelGrid(box_size=box_size, support_radius_pixel=radius, edge_width_pixel=edge)
+    if config.decoder_kind == "hash grid":
+        return HashGrid(
+            finest=settings.hash_spacing * box_size * pixel_size_angstrom / particle_radius_angstrom,
+            levels=settings.hash_levels,
+        )
     return FourierNet(
         width=settings.width,
         modulant_layers=settings.modulant_layers,
@@ -30,6 +36,8 @@ def decoder_learning_rate(config: Config) -> float:
     """What the curriculum's decoder rate multiplies."""
     if config.decoder_kind == "voxels":
         return config.decoder.voxel_learning_rate
+    if config.decoder_kind == "hash grid":
+        return config.decoder.hash_learning_rate
     return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
 
 

@@ -1,0 +1,76 @@
+"""Features in hashed grids of several spacings, and a small network (after Mueller et al. 2022, instant-ngp).
+
+    D(k) = network(features_1(k), features_2(k), ...)        each read by trilinear interpolation from its own table
+
+Each grid is twice as coarse as the one before. Points near the origin have rows of their own in their grid's table,
+others share them by a hash of their indices; the same points have the same rows whatever the box.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cryofifa.model.coordinate_decoder import CoordinateDecoder
+
+PRIMES = (1, 2_654_435_761, 805_459_861)  # of the published hash
+CORNERS = tuple(itertools.product((0, 1), repeat=3))
+
+
+def corners_and_weights(position: Float[Tensor, "n 3"]) -> tuple[Int[Tensor, "n 8 3"], Float[Tensor, "n 8"]]:
+    """The eight grid points around a position, and what each counts in trilinear interpolation."""
+    corner = torch.tensor(CORNERS, device=position.device)
+    base = position.floor()
+    upper = (position - base)[:, None]
+    return base.long()[:, None] + corner, torch.where(corner.bool(), upper, 1 - upper).prod(-1)
+
+
+def row_of(point: Int[Tensor, "*batch 3"], reach: int) -> Int[Tensor, "*batch"]:
+    """Row of a grid point in a table of rows_for(reach): its own if nearer than that along every axis, else hashed."""
+    x, y, z = point.unbind(-1)
+    own = (x * 2 * reach + y + reach) * 2 * reach + z + reach
+    near = (x < reach) & (y.abs() < reach) & (z.abs() < reach)
+    return torch.where(near, own, (x * PRIMES[0] ^ y * PRIMES[1] ^ z * PRIMES[2]) % rows_for(reach))
+
+
+def rows_for(reach: int) -> int:
+    """Grid points of half a cube."""
+    return reach * (2 * reach) ** 2
+
+
+class HashGrid(CoordinateDecoder):
+    """Learned features around a coordinate.
+
+    finest: spacing of the finest grid, in Fourier pixels. As the only thing that limits how large the volume can be,
+        it decides how much noise is learned.
+    reach: grid points along half an axis that share no row; ours.
+    features, width: of each table, and of the network; instant-ngp's.
+    """
+
+    def __init__(self, *, finest: float, levels: int, reach: int = 32, features: int = 2, width: int = 64) -> None:
+        super().__init__()
+        self.reach = reach
+        self.spacing = [finest * 2**level for level in range(levels)]
+        self.tables = nn.ParameterList(
+            nn.init.uniform_(torch.empty(rows_for(reach), features), -1e-2, 1e-2) for _ in self.spacing
+        )
+        self.network = nn.Sequential(
+            nn.Linear(levels * features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2)
+        )
+
+    def values_at(self, folded: Float[Tensor, "n 3"]) -> Float[Tensor, "n 2"]:
+        features = []
+        for table, spacing in zip(self.tables, self.spacing, strict=True):
+            point, weight = corners_and_weights(folded / spacing)
+            row = row_of(point, self.reach)
+            features.append(nn.functional.embedding_bag(row, table, per_sample_weights=weight, mode="sum"))
+        return self.network(torch.cat(features, dim=-1))
+
+    @property
+    def numbers_per_point(self) -> int:
+        # of each level 8 rows (64 bits), weights and what they are products of; of the network each layer's two inputs
+        network = sum(2 * layer.in_features for layer in self.network if isinstance(layer, nn.Linear))
+        return 8 * 6 * len(self.spacing) + network
