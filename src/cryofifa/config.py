@@ -72,15 +72,15 @@ class DecoderSettings:
     """What learns the volume."""
 
     # auto: voxels in guided mode, FourierNet (the paper) in amortized mode. Measured, single starts of 2,000 particles
-    # that end right: gpcr 14 of 14 with voxels, 5 of 6 with FourierNet, 3 of 4 with the hash grid; with 30 % junk 9 of
-    # 14 with voxels and 2 of 6 with FourierNet, in half of the time
+    # that end right: gpcr 14 of 14 with voxels, 5 of 6 with FourierNet, 6 of 9 with the hash grid; with 30 % junk 9 of
+    # 14, 2 of 6 and 1 of 5; in half of FourierNet's time
     kind: Literal["auto", DecoderKind] = "auto"
     # of voxels, in units of their density. Measured, starts of gpcr that end right: 0 of 3 at 0.02, 3 of 6 at 0.1,
     # 14 of 14 at 0.4, 6 of 6 at 1 (but farther off); falling from the beginning on: 10 of 14
     voxel_learning_rate: float = 0.4
     voxel_last_rate: float = 0.2  # share of it that is left in the end
-    # measured, starts of gpcr that end right: 3 of 4 at spacing 0.4, rate 0.04 and 4 levels; 0 of 2 at rate 0.01, at
-    # spacings of 0.14 and 0.5, or with the raster as new as the minibatch
+    # measured, starts of gpcr that end right: 6 of 9 at spacing 0.4, rate 0.04 and 4 levels; none at rate 0.01, nor at
+    # spacings of 0.14 and 0.5 (LOG.md)
     hash_learning_rate: float = 0.04
     hash_spacing: float = 0.4  # of the finest grid: of frequency times particle radius
     hash_levels: int = 4

@@ -7,7 +7,6 @@ from cryofifa.physics.image_formation import (
     form_image,
     mask_transform,
     squared_distance_over_shifts,
-    squared_distance_to_bank,
 )
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
@@ -38,18 +37,6 @@ def test_distance_over_shifts_is_the_squared_difference_less_the_images_power():
             for s in range(3):
                 naive = (image[n] - model[n, c] * PHASE[s]).abs().square().sum() - image[n].abs().square().sum()
                 torch.testing.assert_close(found[n, c, s], naive, atol=1e-3, rtol=1e-4)
-
-
-def test_distance_to_a_bank_is_the_same_with_shared_slices():
-    image, bank = values(4, len(PLANE)), values(5, len(PLANE), seed=1)
-    ctf = values(4, len(PLANE), seed=2).real
-    found = squared_distance_to_bank(image, ctf, bank, PHASE)
-    assert found.shape == (4, 3, 5)
-    model = ctf[:, None, None] * bank * PHASE[:, None]
-    naive = (image[:, None, None] - model).abs().square().sum(-1) - image.abs().square().sum(-1)[:, None, None]
-    torch.testing.assert_close(found, naive, atol=1e-3, rtol=1e-4)
-    same = squared_distance_over_shifts(image, ctf[:, None] * bank, PHASE)
-    torch.testing.assert_close(found, same.mT, atol=1e-3, rtol=1e-4)
 
 
 def test_mask_is_linear_and_acts_in_real_space():

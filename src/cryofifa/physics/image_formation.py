@@ -47,21 +47,3 @@ def squared_distance_over_shifts(
     moved_pairs = torch.view_as_real(moved).reshape(n, shifts, -1)
     cross = torch.bmm(model_pairs, moved_pairs.mT)
     return model_pairs.square().sum(-1, keepdim=True) - 2 * cross
-
-
-def squared_distance_to_bank(
-    image: Complex[Tensor, "n points"],
-    ctf: Float[Tensor, "n points"],
-    bank: Complex[Tensor, "rotations points"],
-    shift_phase: Complex[Tensor, "shifts points"],
-) -> Float[Tensor, "n shifts rotations"]:
-    """The same for a bank of slices shared by all images: two real matrix products for the whole minibatch.
-
-    <CTF s, y> = <s, CTF y>, and |CTF s|^2 = CTF^2 . |s|^2
-    """
-    n, points = image.shape
-    rows = ((image * ctf)[:, None] * shift_phase.conj()).reshape(-1, points)
-    bank_pairs = torch.view_as_real(bank).reshape(len(bank), -1)
-    cross = torch.view_as_real(rows).reshape(len(rows), -1) @ bank_pairs.mT
-    power = ctf.square() @ bank.abs().square().mT
-    return power[:, None] - 2 * cross.reshape(n, -1, len(bank))

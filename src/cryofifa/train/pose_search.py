@@ -12,9 +12,9 @@ from cryofifa.config import SearchSettings
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.train.bank import Bank
 from cryofifa.train.candidates import (
     SHIFT_STEP_CYCLES,
-    best_of_bank,
     clamp_length,
     rotations_around,
     shift_penalty,
@@ -59,17 +59,12 @@ class PoseSearch:
         if proposed is not None:
             groups["encoder"] = proposed
         if stage.search_bank:
-            groups["bank"] = best_of_bank(
-                self._centred(batch),
-                batch.ctf,
-                grid,
-                batch.plane,
-                self.draws("bank", epoch),
-                step,
-                settings,
-                self.particle_radius_angstrom,
-                batch.shift_angstrom,
-                batch.shift_sd_angstrom,
+            # a new one for every minibatch: one shared by the six that share a raster leads starts astray
+            bank = Bank.drawn(
+                self.draws("bank", epoch), step, grid, batch.plane, settings, self.particle_radius_angstrom
+            )
+            groups["bank"] = bank.best(
+                self._centred(batch), batch.ctf, batch.shift_angstrom, batch.shift_sd_angstrom, settings.bank_best
             )
         origin = [torch.full((group.shape[1],), WINNER_ORIGINS.index(name)) for name, group in groups.items()]
         return torch.cat(list(groups.values()), dim=1), torch.cat(origin).to(batch.particle.device)

@@ -29,7 +29,8 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, squared_distance_over_shifts
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.shift import displacement_phase, shift_grid
-from cryofifa.train.candidates import SHIFT_STEP_CYCLES, best_of_bank, clamp_length, rotations_around
+from cryofifa.train.bank import Bank
+from cryofifa.train.candidates import SHIFT_STEP_CYCLES, clamp_length, rotations_around
 from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
 from cryofifa.train.newton_step import fit_at, newton_step
 from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score, ring_sums
@@ -310,9 +311,11 @@ class ProjectionMatching:
         origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
         limits = [reference.grid.radius]
         if bank:
-            rotation, shift, origin = self._best_of_candidates(measured, ctf, reference, rotation, shift, members)
-            # they may be too far off for the highest frequencies to say where to go
+            # candidates may be too far off for the highest frequencies to say which is best, and where to go from it
             limits = [(self._coarse_radius(reference) * reference.grid.radius) ** 0.5, *limits]
+            within = plane.within(limits[0])
+            seen = measured[:, : len(within)], ctf[:, : len(within)], within
+            rotation, shift, origin = self._best_of_candidates(*seen, reference, rotation, shift, members)
         for limit in limits:
             within = plane.within(limit)
             image, transfer = measured[:, : len(within)], ctf[:, : len(within)]
@@ -334,24 +337,21 @@ class ProjectionMatching:
         self,
         measured: Complex[Tensor, "n points"],
         ctf: Float[Tensor, "n points"],
+        plane: HalfPlane,
         reference: _Reference,
         rotation: Float[Tensor, "n 3 3"],
         shift: Float[Tensor, "n 2"],
         members: Int[Tensor, " n"],
     ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
         """The best of memory, a bank, and random turns as wide as the bank is coarse, each over a grid of shifts."""
-        plane, grid, settings, radius = (
-            reference.plane,
-            reference.grid,
-            self.config.bank_search,
-            self.particle_radius_angstrom,
-        )
+        grid, settings, radius = reference.grid, self.config.bank_search, self.particle_radius_angstrom
         device, seed = members.device, self.config.seed
         cycles = self._coarse_radius(reference) / self.extent_angstrom * radius
         centred = measured * displacement_phase(shift, plane.frequency_per_angstrom).conj()
         around = rotations_around(rotation, members, RandomDraws(seed, "polish", 0), settings, cycles)
         draws, reach = RandomDraws(seed, "polish bank", 0), self.shift_range_angstrom
-        of_bank = best_of_bank(centred, ctf, grid, plane, draws, 0, settings, radius, shift, reach)
+        bank = Bank.drawn(draws, 0, grid, plane, settings, radius)
+        of_bank = bank.best(centred, ctf, shift, reach, settings.bank_best)
         groups = {"memory": rotation[:, None], "perturbation": around, "bank": of_bank}
         candidates = torch.cat(list(groups.values()), dim=1)
         sizes = torch.tensor([group.shape[1] for group in groups.values()])

@@ -156,7 +156,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
             [
                 {"params": self.encoder.parameters(), "lr": config.encoder.learning_rate},
                 {"params": self.decoder.parameters(), "lr": self.decoder_learning_rate},
-            ]
+            ],
+            fused=True,
         )
         self.symmetry = config.symmetry_members(device)
         self.search = PoseSearch(config.bank_search, config.seed, particle_radius_angstrom, shift_range_angstrom)
@@ -246,8 +247,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors_under(tensors, "optimiser.").items():
             index, slot = name.split(".")
-            # Adam counts its steps on the CPU: a counter on the GPU would be waited for in every step
-            slots.setdefault(int(index), {})[slot] = value.cpu() if slot == "step" else value
+            slots.setdefault(int(index), {})[slot] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.particle_radius_angstrom, self.shift_sd_angstrom = tensors["known"].tolist()
         epoch = tensors_under(tensors, "epoch.")
