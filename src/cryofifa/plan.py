@@ -56,6 +56,11 @@ class RunPlan:
         return self.ab_initio_frame.extent_angstrom / curriculum.end_radius
 
     @property
+    def shared_shell(self) -> int:
+        """The same as a shell of the final map's FSC."""
+        return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
+
+    @property
     def least_bytes(self) -> int:
         """Rough memory without any images: the program, and grids of the final map (sums, transforms, two halves)."""
         return GIB // 2 + 12 * 4 * (2 * self.box_size) ** 3

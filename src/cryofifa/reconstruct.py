@@ -115,7 +115,7 @@ def _reconstructed(
             plan=phases.plan,
             maps=maps,
             mask=mask,
-            curves=masked_fsc(*maps.unfiltered, mask, config.seed),
+            curves=masked_fsc(*maps.unfiltered, mask, phases.plan.shared_shell, config.seed),
             decoder_map=phases.decoder_map(trained),
             poses=poses,
             kept=kept,

@@ -8,7 +8,7 @@ from cryofifa.physics.fourier import fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import fourier_shell_correlation
-from cryofifa.results.gold_standard import masked_fsc, with_random_phases
+from cryofifa.results.gold_standard import CHANCE_SD, chance_level, masked_fsc, with_random_phases
 
 SIZE = 48
 
@@ -60,3 +60,38 @@ def test_random_phases_keep_amplitudes_low_shells_and_a_real_map(size):
     curve = fourier_shell_correlation(found, volume)
     torch.testing.assert_close(curve[:4], torch.ones(4), atol=1e-4, rtol=0)
     assert float(curve[5:].abs().max()) < 0.5
+
+
+BOX_ANGSTROM = 160.0
+
+
+@pytest.mark.parametrize("radius", [4.0, 8.0, 14.0])
+def test_what_was_shared_does_not_leak_beyond_through_the_mask(radius):
+    """Halves alike to shell 8, nothing but noise of their own beyond: as runs on pure noise end."""
+    leaked = []
+    for seed in range(5):
+        kept = (torch.arange(SIZE // 2 + 1) <= 8).float()
+        shared = scale_shells(noise(seed), kept)
+        pair = [shared + scale_shells(noise(10 * seed + one), 1 - kept) for one in (100, 101)]
+        found = masked_fsc(*pair, spherical_mask(SIZE, radius, 3.0), shared_shell=8)
+        assert found.resolution_angstrom(0.143, BOX_ANGSTROM) > BOX_ANGSTROM / 9
+        leaked.append(float(found.masked[9]))
+    assert sum(leaked) / len(leaked) > 0.15  # the test can fail
+
+
+def test_true_agreement_beyond_what_was_shared_is_found():
+    found = masked_fsc(*halves(16, noise_sd=0.02), spherical_mask(SIZE, 12.0, 4.0), shared_shell=8)
+    assert BOX_ANGSTROM / 19 < found.resolution_angstrom(0.143, BOX_ANGSTROM) < BOX_ANGSTROM / 15
+
+
+@pytest.mark.parametrize("radius", [7.0, 15.0])
+def test_chance_is_three_standard_deviations_of_unrelated_maps(radius):
+    mask = spherical_mask(SIZE, radius, 4.0)
+    level = chance_level(mask, 5)
+    assert bool((level[:6] == 0).all())
+    curves = torch.stack(
+        [fourier_shell_correlation(mask * noise(2 * one), mask * noise(2 * one + 1)) for one in range(40)]
+    )
+    seen = curves[:, 8:].square().mean().sqrt()
+    expected = (level[8:] / CHANCE_SD).square().mean().sqrt()
+    assert 0.85 < float(seen / expected) < 1.15

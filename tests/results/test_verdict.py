@@ -12,6 +12,7 @@ GOOD = Evidence(
     agreeing_starts=2,
     resolution_angstrom=8.0,
     shared_resolution_angstrom=20.0,
+    unshared_resolution_angstrom=17.8,
     fourier_sampling=0.95,
 )
 
@@ -29,6 +30,8 @@ def test_all_good_signs_are_convergence():
         ({"agreeing_starts": 1}, "second start"),
         ({"starts": 1, "agreeing_starts": 1}, "one start only"),
         ({"resolution_angstrom": 19.5}, "beyond the 20 A"),
+        ({"resolution_angstrom": 17.9}, "beyond the 20 A"),  # not a whole shell
+        ({"resolution_angstrom": 18.5, "unshared_resolution_angstrom": 19.5}, "beyond the 20 A"),
         ({"fourier_sampling": 0.2}, "directions"),
     ],
 )

@@ -6,6 +6,12 @@ correlates there inside the mask all the same is the mask's doing:
     FSC_corrected = (FSC_masked - FSC_randomised) / (1 - FSC_randomised)
 
 used from two shells beyond that point on (RELION's post-processing); before, the masked curve stands.
+
+Halves that had one model in common down to a shell agree there whatever they show, and through the mask some shells
+beyond it. Phases are drawn beyond that shell at the earliest, and then the correction holds from the next one on.
+
+Few points correlate by chance. Unrelated maps stay under three over the square root of a shell's independent points
+(after van Heel and Schatz 2005): the resolution ends where the curve falls under 0.143 or under that.
 """
 
 from __future__ import annotations
@@ -18,39 +24,73 @@ from torch import Tensor
 
 from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
 from cryofifa.physics.mask import distance_from_centre
-from cryofifa.results.fsc import fourier_shell_correlation, in_mask
+from cryofifa.results.fsc import first_crossing_angstrom, fourier_shell_correlation, in_mask
 
 RANDOMISED_FROM_FSC = 0.8  # Chen et al. 2013; RELION's default
+CHANCE_SD = 3.0  # van Heel & Schatz 2005
 SHELLS_AFTER = 2  # the first randomised shells still share their neighbours' phases through the mask; RELION
 
 
 @dataclass(frozen=True)
 class MaskedFsc:
-    """Curves over shells 0 .. N//2 of the box."""
+    """Curves over shells 0 .. N//2 of the box.
+
+    chance: what unrelated maps stay under; 0 in the shells that the halves shared.
+    """
 
     unmasked: Float[Tensor, " shells"]
     masked: Float[Tensor, " shells"]
     randomised: Float[Tensor, " shells"]
     corrected: Float[Tensor, " shells"]
+    chance: Float[Tensor, " shells"]
+
+    def resolution_angstrom(self, threshold: float, box_angstrom: float) -> float:
+        """Where the corrected curve falls under the threshold, or under what chance can do."""
+        return first_crossing_angstrom(self.corrected - self.chance.clamp_min(threshold), 0.0, box_angstrom)
 
 
 def masked_fsc(
-    half_1: Float[Tensor, "z y x"], half_2: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"], seed: int = 0
+    half_1: Float[Tensor, "z y x"],
+    half_2: Float[Tensor, "z y x"],
+    mask: Float[Tensor, "z y x"],
+    shared_shell: int = 0,
+    seed: int = 0,
 ) -> MaskedFsc:
-    """The four curves of two half maps; a mask that is 1 everywhere leaves nothing to correct."""
+    """The curves of two half maps; a mask that is 1 everywhere leaves nothing to correct.
+
+    shared_shell: the last one in which the halves had one model in common.
+    """
     unmasked = fourier_shell_correlation(half_1, half_2)
     masked = fourier_shell_correlation(in_mask(half_1, mask), in_mask(half_2, mask))
+    chance = chance_level(mask, shared_shell)
     under = (unmasked[1:] < RANDOMISED_FROM_FSC).nonzero()
     if len(under) == 0:
-        return MaskedFsc(unmasked, masked, torch.zeros_like(masked), masked)
-    first = 1 + int(under[0])
+        return MaskedFsc(unmasked, masked, torch.zeros_like(masked), masked, chance)
+    fallen, unshared = 1 + int(under[0]), shared_shell + 1
+    first = max(fallen, unshared)
+    corrected_from = fallen + SHELLS_AFTER if fallen > unshared else unshared
     generator = torch.Generator().manual_seed(seed)
     without = [in_mask(with_random_phases(half, first, generator), mask) for half in (half_1, half_2)]
     randomised = fourier_shell_correlation(*without)
     share = randomised.clamp(0, 0.999)
     corrected = (masked - share) / (1 - share)
     shell = torch.arange(len(masked), device=masked.device)
-    return MaskedFsc(unmasked, masked, randomised, torch.where(shell < first + SHELLS_AFTER, masked, corrected))
+    corrected = torch.where(shell < corrected_from, masked, corrected)
+    return MaskedFsc(unmasked, masked, randomised, corrected, chance)
+
+
+def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int) -> Float[Tensor, " shells"]:
+    """CHANCE_SD / sqrt(independent points) of every shell beyond the shared ones.
+
+    White noise under a mask m has the share mean(m^2)^2 / mean(m^4) of the box's points left; of a shell, as thick as
+    one point, the two dimensions that it has.
+    """
+    size = mask.shape[-1]
+    shell = distance_from_centre(size, 3, mask.device).round().long().flatten()
+    points = torch.bincount(shell)[: size // 2 + 1]
+    share = mask.square().mean().square() / mask.pow(4).mean().clamp_min(1e-20)
+    level = CHANCE_SD / (points * share ** (2 / 3)).clamp_min(1e-20).sqrt()
+    return torch.where(torch.arange(len(level), device=level.device) > shared_shell, level, 0)
 
 
 def with_random_phases(

@@ -28,7 +28,7 @@ from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.plan import RunPlan
-from cryofifa.results.fsc import first_crossing_angstrom, write_fsc_csv
+from cryofifa.results.fsc import write_fsc_csv
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.local_resolution import INSIDE, local_resolution, quartiles_inside
 from cryofifa.results.report import ReportContents, write_report
@@ -100,9 +100,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     write_map(folder.mask, results.mask.cpu(), pixel_size)
     write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom, {name: curve.cpu() for name, curve in vars(curves).items()})
     poses = state.pose_table()
-    resolution_0143, resolution_05 = (
-        first_crossing_angstrom(curves.corrected, level, box_angstrom) for level in (0.143, 0.5)
-    )
+    resolution_0143, resolution_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
     change = results.history[-1].pose_change_median_degree if results.history else None
     verdict = verdict_of(
         Evidence(
@@ -111,6 +109,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
             agreeing_starts=results.agreeing_starts,
             resolution_angstrom=resolution_0143,
             shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
+            unshared_resolution_angstrom=box_angstrom / (results.plan.shared_shell + 1),
             fourier_sampling=fourier_sampling(poses.rotation_volume_to_image),
         )
     )

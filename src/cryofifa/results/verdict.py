@@ -16,7 +16,7 @@ from cryofifa.results.report_contents import HealthSign
 
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
 EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
-FINER_SHARE = 0.9  # of the shared resolution, under which the halves agree beyond it: noise ends a shell after it
+FINER_SHARE = 0.9  # of the shared resolution, and a whole shell beyond it: noise ends before the first one
 
 Word = Literal["converged", "doubtful", "not converged"]
 
@@ -29,6 +29,7 @@ class Evidence:
     agreeing_starts: of all starts, the one that went on included.
     resolution_angstrom: where the corrected half-map FSC falls under 0.143.
     shared_resolution_angstrom: down to it, both halves had one model in common.
+    unshared_resolution_angstrom: of the first shell in which they had none.
     fourier_sampling: 1 if all directions are sampled evenly.
     """
 
@@ -37,6 +38,7 @@ class Evidence:
     agreeing_starts: int
     resolution_angstrom: float
     shared_resolution_angstrom: float
+    unshared_resolution_angstrom: float
     fourier_sampling: float
 
     @property
@@ -50,7 +52,8 @@ class Evidence:
 
     @property
     def confirmed_by_halves(self) -> bool:
-        return self.resolution_angstrom < FINER_SHARE * self.shared_resolution_angstrom
+        finer = min(FINER_SHARE * self.shared_resolution_angstrom, self.unshared_resolution_angstrom)
+        return self.resolution_angstrom < finer
 
 
 @dataclass(frozen=True)
