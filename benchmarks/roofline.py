@@ -103,7 +103,7 @@ def rows_of(name: str, options: argparse.Namespace, device: torch.device, machin
                     grid = loop.raster(stage)
                 loop._step(members, stage, grid, 0, step)
         whole = now(device) - started
-        parts["all else: gradients, optimisers, lessons"] = Part(1, whole - sum(one.seconds for one in parts.values()))
+        parts["all else"] = Part(1, whole - sum(one.seconds for one in parts.values()))
         for label, part in parts.items():
             known = part.operations > 0 or part.bytes > 0
             yield [
