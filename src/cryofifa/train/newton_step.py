@@ -54,7 +54,6 @@ def pose_derivatives(
     x, y = plane.index_xy.to(ctf.dtype).unbind(1)
     radius = plane.radius.clamp_min(1.0)
     on_slice = slice_coordinates(fit.rotation, plane)
-
     along_view = fit.rotation[:, 2:].expand(on_slice.shape)
     along_circle = torch.stack([y, -x], dim=1) / radius[:, None] @ fit.rotation[:, :2]
     # all of a particle in one read: they lie so close that memory is fetched once
