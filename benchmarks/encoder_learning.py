@@ -20,18 +20,17 @@ from time import monotonic
 from typing import Any
 
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
-import numpy as np
 import torch
 from jaxtyping import Float
 from main_path import processor
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 from torch import Tensor
+from working_set import working_set
 
 from cryofifa import Config, InputError, evaluate, infer
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.augment import Copies
-from cryofifa.particles.kept_images import keep_images
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image, mask_transform
@@ -39,7 +38,6 @@ from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.resample import resample_volume
 from cryofifa.physics.rotations import rotation_distance_radian
 from cryofifa.plan import RunPlan
-from cryofifa.reconstruct import prepare
 from cryofifa.run_folder import RunFolder, read_json, write_json
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.augmentation import CopiedImages
@@ -123,11 +121,9 @@ def kept(path: Path, about: dict[str, Any], measure: Callable[[], dict[str, Any]
 def known_set(star: Path) -> KnownSet:
     """Read and plan as a default run does; the truth lies beside the particle file, its rows in the same order."""
     config = Config(device="cpu")
-    prepared = prepare(star, None, None, config)
-    images, plan = prepared.images, prepared.plan
-    rows, frame, pixel_size = np.arange(len(images.table)), plan.ab_initio_frame, plan.pixel_size_angstrom
-    image = keep_images(images, frame, rows, prepared.device, config.room, 0, print)
-    particles = WorkingSet(torch.from_numpy(rows), image, images.ctf_parameters(), frame.pixel_size_angstrom)
+    prepared, particles = working_set(star, config)
+    plan = prepared.plan
+    frame, pixel_size = plan.ab_initio_frame, plan.pixel_size_angstrom
     poses = read_poses_star(star.parent / "truth" / "poses.star")
     rotation = torch.from_numpy(poses.rotation_volume_to_image).float()
     shift = torch.from_numpy(poses.shift_angstrom).float()
@@ -139,7 +135,7 @@ def known_set(star: Path) -> KnownSet:
     )
     grid = FourierGrid.from_volume(volume * mask, plan.curriculum.end_radius)
     known = KnownSet(plan, particles, rotation, shift, grid)
-    some = torch.arange(min(SCALED_ON, len(rows)))
+    some = torch.arange(min(SCALED_ON, len(particles)))
     batch = known.ab_initio(config).minibatch(some, stage_at(plan.curriculum, 1.0))
     predicted = form_image(grid.slices(rotation[some], batch.plane), batch.ctf, shift[some], batch.plane)
     predicted = mask_transform(predicted, batch.mask, batch.plane)

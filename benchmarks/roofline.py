@@ -22,23 +22,20 @@ from typing import Any
 from unittest.mock import patch
 
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
-import numpy as np
 import torch
 from main_path import REPOSITORY, processor
 from result_page import made_by, table, title, versions, write_page
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from working_set import working_set
 
 from cryofifa import Config
 from cryofifa.model.pose_encoder import PoseEncoder
-from cryofifa.particles.kept_images import keep_images
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.reconstruct import prepare
 from cryofifa.train import pose_search
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.bank import Bank
 from cryofifa.train.curriculum import stage_at
-from cryofifa.train.training_loop import WorkingSet
 
 STEPS = 30
 MOMENTS = {"bank, first mask": 0.02, "bank, encoder": 0.6, "last mask": 0.95}
@@ -49,7 +46,6 @@ NUMBER = 4  # bytes
 class Part:
     """What one part of the step took in all steps of a moment."""
 
-    calls: int = 0
     seconds: float = 0.0
     operations: float = 0.0
     bytes: float = 0.0
@@ -103,7 +99,7 @@ def rows_of(name: str, options: argparse.Namespace, device: torch.device, machin
                     grid = loop.raster(stage)
                 loop._step(members, stage, grid, 0, step)
         whole = now(device) - started
-        parts["all else"] = Part(1, whole - sum(one.seconds for one in parts.values()))
+        parts["all else"] = Part(whole - sum(one.seconds for one in parts.values()))
         for label, part in parts.items():
             known = part.operations > 0 or part.bytes > 0
             yield [
@@ -122,11 +118,7 @@ def rows_of(name: str, options: argparse.Namespace, device: torch.device, machin
 def new_loop(particles: Path, device: torch.device) -> AbInitio:
     """Ab initio as a default run begins it."""
     config = Config(device="cuda" if device.type == "cuda" else "cpu")
-    prepared = prepare(particles, None, None, config)
-    rows, frame = np.arange(min(2000, len(prepared.images.table))), prepared.plan.ab_initio_frame
-    image = keep_images(prepared.images, frame, rows, prepared.device, config.room, 0, print)
-    ctf = prepared.images.ctf_parameters()[torch.from_numpy(rows)]
-    known = WorkingSet(torch.from_numpy(rows), image, ctf.to(prepared.device), frame.pixel_size_angstrom)
+    prepared, known = working_set(particles, config, most=2000)
     plan = prepared.plan
     return AbInitio(config, plan.curriculum, known, plan.particle_radius_angstrom, plan.shift_range_angstrom)
 
@@ -147,7 +139,6 @@ def counted(parts: dict[str, Part], device: torch.device) -> Iterator[None]:
             if running:
                 running[-1].append(taken)
             part, (operations, read) = parts[label], cost(found, *values)
-            part.calls += 1
             part.seconds += taken - inside
             part.operations += operations or counter.get_total_flops()
             part.bytes += read

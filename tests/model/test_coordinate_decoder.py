@@ -116,6 +116,14 @@ def test_volume_is_real_and_has_the_networks_transform(decoder):
     torch.testing.assert_close(found / found.abs().max(), grid / grid.abs().max(), atol=1e-4, rtol=1e-4)
 
 
+def test_value_of_a_fourier_net_is_envelope_times_modulant():
+    decoder = fourier_net()
+    point = torch.tensor([[1.0, -2.0, 0.5]])
+    scaled = point * 0.02
+    real, imaginary = (torch.exp(decoder.envelope(scaled)) * decoder.modulant(scaled))[0]
+    torch.testing.assert_close(decoder(point)[0], torch.complex(real, imaginary))
+
+
 def test_learns_a_value_at_a_coordinate(decoder):
     optimiser = torch.optim.Adam(decoder.parameters(), 1e-3)
     point, wish = torch.tensor([[1.0, 2.0, -1.0], [-1.0, 0.0, 3.0]]), torch.tensor([1 + 2j, -0.5 + 0.3j])

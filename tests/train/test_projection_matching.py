@@ -165,7 +165,7 @@ def test_noise_is_what_the_right_map_leaves_of_the_images():
     noisy = clean * scale + 2 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
     polish = matching(noisy)
     mask = polish._image_mask(SHIFT)
-    reference = polish._reference(volume * scale, 12.0, state_at(ROTATION, SHIFT), torch.arange(COUNT))
+    reference = polish._reference(volume * scale, 12.0, state_at(ROTATION, SHIFT), torch.arange(COUNT), with_bank=False)
     expected = 4 * float(mask.square().mean())
     np.testing.assert_allclose(1 / reference.weight, expected, rtol=0.1)
     power = (fourier_2d(noisy * mask) / SIZE).abs().square().mean(dim=0)
@@ -186,6 +186,6 @@ def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(images):
 def test_the_noise_of_no_particle_is_finite():
     """A half may have nobody who is posed yet."""
     reference = matching(torch.zeros(COUNT, SIZE, SIZE))._reference(
-        pseudo_protein(SIZE, PIXEL), 12.0, state_at(ROTATION, SHIFT), torch.arange(0)
+        pseudo_protein(SIZE, PIXEL), 12.0, state_at(ROTATION, SHIFT), torch.arange(0), with_bank=False
     )
     assert bool(torch.isfinite(reference.weight).all())

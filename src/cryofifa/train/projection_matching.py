@@ -116,6 +116,7 @@ class _Reference:
     grid: FourierGrid
     plane: HalfPlane
     weight: Float[Tensor, " points"]  # 1 / noise power
+    bank: Bank | None  # where poses are looked for anew, and not only improved
 
 
 class ProjectionMatching:
@@ -175,10 +176,11 @@ class ProjectionMatching:
             left, done = blocks[done:], max(0, done - len(blocks))
             if not left:
                 continue
-            reference = self._reference(volume, limit, before, (mine & before.posed).nonzero()[:, 0])
+            posed = (mine & before.posed).nonzero()[:, 0]
+            reference = self._reference(volume, limit, before, posed, with_bank=iteration == 0)
             for members in left:
                 own = self.processes.own(members, members)
-                so_far.origins += self._search(state, own, reference, bank=iteration == 0)
+                so_far.origins += self._search(state, own, reference)
                 so_far.blocks += 1
                 if on_block is not None:
                     on_block(len(members))
@@ -218,9 +220,9 @@ class ProjectionMatching:
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
         everyone = torch.arange(len(state.half), device=state.half.device)
         for iteration in range(2):
-            reference = self._reference(volume, limit, state, everyone)
+            reference = self._reference(volume, limit, state, everyone, with_bank=iteration == 0)
             for members in in_blocks(everyone, BLOCK):
-                self._search(state, members, reference, bank=iteration == 0)
+                self._search(state, members, reference)
                 if on_block is not None:
                     on_block(len(members))
         self._score(state, everyone, volume, limit)
@@ -253,12 +255,20 @@ class ProjectionMatching:
             state.score[members] = ring_score(measured, predicted, noise, ring)
 
     def _reference(
-        self, volume: Float[Tensor, "z y x"], limit: float, state: PolishState, posed: Int[Tensor, " m"]
+        self,
+        volume: Float[Tensor, "z y x"],
+        limit: float,
+        state: PolishState,
+        posed: Int[Tensor, " m"],
+        *,
+        with_bank: bool,
     ) -> _Reference:
         mask = spherical_mask(self.plane.box_size, *self._mask_pixel, volume.device)
         grid, plane = FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit)
         noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
-        return _Reference(grid, plane, 1 / noise)
+        draws, radius = RandomDraws(self.config.seed, "polish bank", 0), self.particle_radius_angstrom
+        bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if with_bank else None
+        return _Reference(grid, plane, 1 / noise, bank)
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
@@ -301,21 +311,20 @@ class ProjectionMatching:
         centre_pixel = centre / self.plane.pixel_size_angstrom
         return circular_mask(self.plane.box_size, *self._mask_pixel, centre_pixel, shift_angstrom.device)
 
-    def _search(
-        self, state: PolishState, members: Tensor, reference: _Reference, *, bank: bool
-    ) -> Int[Tensor, " origins"]:
+    def _search(self, state: PolishState, members: Tensor, reference: _Reference) -> Int[Tensor, " origins"]:
         plane = reference.plane
         rotation, shift = state.rotation[members], state.shift_angstrom[members]
         root_weight = reference.weight.sqrt()
         measured, ctf = (values * root_weight for values in self._measured(members, shift, plane))
         origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
         limits = [reference.grid.radius]
-        if bank:
+        if reference.bank is not None:
             # candidates may be too far off for the highest frequencies to say which is best, and where to go from it
             limits = [(self._coarse_radius(reference) * reference.grid.radius) ** 0.5, *limits]
             within = plane.within(limits[0])
             seen = measured[:, : len(within)], ctf[:, : len(within)], within
-            rotation, shift, origin = self._best_of_candidates(*seen, reference, rotation, shift, members)
+            bank = reference.bank
+            rotation, shift, origin = self._best_of_candidates(*seen, reference, bank, rotation, shift, members)
         for limit in limits:
             within = plane.within(limit)
             image, transfer = measured[:, : len(within)], ctf[:, : len(within)]
@@ -339,6 +348,7 @@ class ProjectionMatching:
         ctf: Float[Tensor, "n points"],
         plane: HalfPlane,
         reference: _Reference,
+        bank: Bank,
         rotation: Float[Tensor, "n 3 3"],
         shift: Float[Tensor, "n 2"],
         members: Int[Tensor, " n"],
@@ -349,8 +359,7 @@ class ProjectionMatching:
         cycles = self._coarse_radius(reference) / self.extent_angstrom * radius
         centred = measured * displacement_phase(shift, plane.frequency_per_angstrom).conj()
         around = rotations_around(rotation, members, RandomDraws(seed, "polish", 0), settings, cycles)
-        draws, reach = RandomDraws(seed, "polish bank", 0), self.shift_range_angstrom
-        bank = Bank.drawn(draws, 0, grid, plane, settings, radius)
+        reach = self.shift_range_angstrom
         of_bank = bank.best(centred, ctf, shift, reach, settings.bank_best)
         groups = {"memory": rotation[:, None], "perturbation": around, "bank": of_bank}
         candidates = torch.cat(list(groups.values()), dim=1)
