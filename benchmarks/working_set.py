@@ -18,4 +18,4 @@ def working_set(particles: Path, config: Config, most: int | None = None) -> tup
     image = keep_images(prepared.images, frame, rows, prepared.device, config.room, 0, print)
     row = torch.from_numpy(rows)
     ctf = prepared.images.ctf_parameters()[row].to(prepared.device)
-    return prepared, WorkingSet(row, image, ctf, frame.pixel_size_angstrom)
+    return prepared, WorkingSet(row, image, ctf, frame.pixel_size_angstrom, prepared.plan.noise)

@@ -120,7 +120,8 @@ def _pose_by_encoder(
     everyone = torch.arange(len(images.table))
     kept_images = _kept_images(trained, images, frame, device, log)
     ctf = images.ctf_parameters().to(device)
-    ab_initio = trained.ab_initio(WorkingSet(everyone, kept_images, ctf, frame.pixel_size_angstrom))
+    particles = WorkingSet(everyone, kept_images, ctf, frame.pixel_size_angstrom, trained.plan.noise)
+    ab_initio = trained.ab_initio(particles)
     ab_initio.pose_by_encoder(progress.advance)
     state.rotation, state.shift_angstrom = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
     state.posed[:] = True

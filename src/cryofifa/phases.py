@@ -288,7 +288,8 @@ class Phases:
     def _working_set(self, frame: Frame) -> WorkingSet:
         chosen = self._ab_initio_rows()
         ctf = self.images.ctf_parameters()[self._own(chosen)].to(self.device)
-        return WorkingSet(chosen, self._kept_images(frame, chosen), ctf, frame.pixel_size_angstrom)
+        images = self._kept_images(frame, chosen)
+        return WorkingSet(chosen, images, ctf, frame.pixel_size_angstrom, self.plan.noise)
 
     def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"]) -> KeptImages:
         """Of these rows, this process's own."""

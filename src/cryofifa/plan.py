@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
+
 from cryofifa.config import Config
 from cryofifa.errors import InputError
 from cryofifa.memory import GIB
 from cryofifa.particles.kept_images import image_bytes
+from cryofifa.particles.noise_spectrum import NoiseSpectrum
 from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.particles.table import ParticleTable
@@ -37,6 +40,7 @@ class RunPlan:
     pixel_size_angstrom: float
     particle_radius_angstrom: float
     shift_range_angstrom: float
+    noise: NoiseSpectrum
     ab_initio_particles: int
     ab_initio_frame: Frame
     polish_frame: Frame
@@ -99,6 +103,7 @@ class RunPlan:
             ("particles", f"{self.particles}, box {self.box_size} px, {self.pixel_size_angstrom:.4g} A/px"),
             ("particle radius", f"{self.particle_radius_angstrom:.0f} A"),
             ("shifts", f"up to {self.shift_range_angstrom:.0f} A"),
+            ("noise", self._describe_noise()),
             (
                 "ab initio",
                 f"{self.ab_initio_particles} particles, window {frame.window_pixel} px sampled to "
@@ -116,6 +121,11 @@ class RunPlan:
             ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
         ]
         return "\n".join(f"{name:<16} {text}" for name, text in rows)
+
+    def _describe_noise(self) -> str:
+        ends = (self.resolution_at(0), self.resolution_at(1))
+        power = self.noise.at(1 / torch.tensor(ends)).tolist()
+        return ", ".join(f"{n:.2g} at {end:.1f} A" for n, end in zip(power, ends, strict=True)) + " (white: 1)"
 
     def _describe_refinement(self) -> str:
         r, extent = self.refinement, self.polish_frame.extent_angstrom
@@ -206,6 +216,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         pixel_size_angstrom=pixel_size,
         particle_radius_angstrom=radius,
         shift_range_angstrom=config.search.shift_range_share * radius,
+        noise=survey.noise,
         ab_initio_particles=subset,
         ab_initio_frame=Frame(window, box, pixel_size),
         polish_frame=Frame(window, window, pixel_size),
@@ -262,6 +273,7 @@ def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:
 def plan_from_json(values: dict) -> RunPlan:
     """A stored plan."""
     nested = {
+        "noise": NoiseSpectrum(values["noise"]["extent_angstrom"], tuple(values["noise"]["power"])),
         "ab_initio_frame": Frame(**values["ab_initio_frame"]),
         "polish_frame": Frame(**values["polish_frame"]),
         "curriculum": Curriculum(**values["curriculum"]),

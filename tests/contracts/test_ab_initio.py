@@ -10,8 +10,11 @@ from known_volumes import microscope_ctf, random_rotations
 
 from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.particles.kept_images import ImagesInMemory
+from cryofifa.particles.noise_spectrum import NoiseSpectrum
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.training_loop import WorkingSet
@@ -52,6 +55,23 @@ def particles(count: int) -> WorkingSet:
 @pytest.fixture(scope="module")
 def working_set() -> WorkingSet:
     return particles(600)
+
+
+def test_whitened_images_are_what_the_whitened_ctf_predicts():
+    """In coloured noise too, the true volume at the true poses leaves nothing of noiseless images."""
+    count, ice = 20, NoiseSpectrum(SIZE * PIXEL, tuple(np.linspace(9, 1, SIZE // 2)))
+    volume, rotation, ctf = pseudo_protein(SIZE, PIXEL), random_rotations(count), microscope_ctf(count)
+    shift = torch.from_numpy(np.random.default_rng(0).normal(0, 5.0, (count, 2))).float()
+    image = ImagesInMemory(simulate_images(volume, PIXEL, rotation, shift, ctf))
+    training = AbInitio(
+        CONFIG, CURRICULUM, WorkingSet(torch.arange(count), image, ctf, PIXEL, ice), 75.0, SHIFT_RANGE_ANGSTROM
+    )
+    training.poses.shift_angstrom = shift
+    batch = training.minibatch(torch.arange(count), stage_at(CURRICULUM, 1.0))
+    slices = FourierGrid.from_volume(volume, SIZE // 2).slices(rotation, batch.plane) / SIZE
+    predicted = mask_transform(form_image(slices, batch.ctf, shift, batch.plane), batch.mask, batch.plane)
+    left = (batch.measured - predicted).abs().square().sum() / batch.measured.abs().square().sum()
+    assert float(left) < 0.01
 
 
 def run(working_set: WorkingSet, config: Config = CONFIG, epochs: int = 2) -> tuple[AbInitio, list]:

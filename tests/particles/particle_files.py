@@ -5,6 +5,10 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 
+from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.particles.star import read_star
+
 OPTICS = {
     "rlnOpticsGroup": [1],
     "rlnOpticsGroupName": ["opticsGroup1"],
@@ -64,6 +68,26 @@ def write_stack(path: Path, images: np.ndarray | None = None) -> Path:
         mrc.set_data(ramp() if images is None else images)
         mrc.set_image_stack()
     return path
+
+
+def particle_images(folder: Path, image: np.ndarray, pixel_sizes: list[float]) -> ParticleImages:
+    """A RELION set whose particles have these pixel sizes, one optics group per size."""
+    groups = list(dict.fromkeys(pixel_sizes))
+    optics = {label: column * len(groups) for label, column in OPTICS.items()}
+    optics |= {
+        "rlnOpticsGroup": list(range(1, len(groups) + 1)),
+        "rlnImagePixelSize": groups,
+        "rlnImageSize": [image.shape[-1]] * len(groups),
+    }
+    count = len(image)
+    particles = {label: [column[0]] * count for label, column in PARTICLES.items()} | {
+        "rlnImageName": [f"{number + 1:06d}@stack.mrcs" for number in range(count)],
+        "rlnOpticsGroup": [groups.index(size) + 1 for size in pixel_sizes],
+    }
+    (folder / "set.star").write_text(star_text(optics=optics, particles=particles))
+    write_stack(folder / "stack.mrcs", image.astype(np.float32))
+    table = read_star(folder / "set.star")
+    return ParticleImages(table, ImageStacks(table), 1.0)
 
 
 def cs_records(n: int = 3, box: int = 8, without: tuple[str, ...] = (), **extra: np.ndarray) -> np.ndarray:

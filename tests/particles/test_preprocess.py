@@ -1,13 +1,11 @@
 """Normalisation, windows, resampling and filters, each against what it does to a known image."""
 
 import math
-from pathlib import Path
 
-import mrcfile
 import numpy as np
 import pytest
 import torch
-from particle_files import OPTICS, PARTICLES, star_text
+from particle_files import particle_images
 
 from cryofifa.particles.preprocess import (
     Frame,
@@ -32,28 +30,6 @@ def gaussian(size: int, width: float, at: tuple[float, float] = (0.0, 0.0)) -> t
     line = torch.arange(size) - size // 2
     square = (line - at[0]).square() + (line[:, None] - at[1]).square()
     return torch.exp(-square / (2 * width**2))
-
-
-def particle_images(folder: Path, image: np.ndarray, pixel_sizes: list[float]) -> ParticleImages:
-    """A RELION set whose particles have these pixel sizes, one optics group per size."""
-    groups = list(dict.fromkeys(pixel_sizes))
-    optics = {label: column * len(groups) for label, column in OPTICS.items()}
-    optics |= {
-        "rlnOpticsGroup": list(range(1, len(groups) + 1)),
-        "rlnImagePixelSize": groups,
-        "rlnImageSize": [image.shape[-1]] * len(groups),
-    }
-    count = len(image)
-    particles = {label: [column[0]] * count for label, column in PARTICLES.items()} | {
-        "rlnImageName": [f"{number + 1:06d}@stack.mrcs" for number in range(count)],
-        "rlnOpticsGroup": [groups.index(size) + 1 for size in pixel_sizes],
-    }
-    (folder / "set.star").write_text(star_text(optics=optics, particles=particles))
-    with mrcfile.new(folder / "stack.mrcs") as file:
-        file.set_data(image.astype(np.float32))
-        file.set_image_stack()
-    table = read_star(folder / "set.star")
-    return ParticleImages(table, ImageStacks(table), 1.0)
 
 
 def test_background_has_mean_zero_and_sd_one_whatever_the_particle_is():

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cryofifa.particles.bright_junk import bounded_influence
+from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum, measure_noise
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d, inverse_fourier_2d
@@ -33,10 +34,11 @@ class ImageSurvey:
     particle_radius_angstrom: float
     contrast_z_score: float  # mean of the central disc over the ring, in standard errors; negative: dark, or hollow
     contrast_skew: float  # highest plus lowest value of the deconvolved mean's profile over their span; negative: dark
+    noise: NoiseSpectrum = WHITE
 
 
 def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
-    """Estimate the particle's radius and check the sign of the contrast, from at most 3,000 particles."""
+    """The particle's radius, the sign of the contrast and the noise's spectrum, from at most 3,000 particles."""
     table = images.table
     rows = np.unique(np.linspace(0, len(table) - 1, min(len(table), MOST_PARTICLES)).astype(np.int64))
     size, pixel_size = table.box_size, images.pixel_size_angstrom
@@ -47,13 +49,14 @@ def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
     centre = distance_from_centre(size, 2, device)
     power = torch.zeros(size, size, device=device)
     total = torch.zeros(size, size, device=device)
-    disc_means = []
+    disc_means, ordinary = [], []
     for block in images.blocks(rows):
         image = images.normalised(block).to(device)
         ctf = contrast_transfer(ctf_parameters[torch.from_numpy(block).to(device)], frequency)
         restored = plane.gather(fourier_2d(image)) * ctf / (ctf.square() + WIENER_CONSTANT) * low_pass
         picture = inverse_fourier_2d(plane.fill(restored))
         particles = bounded_influence(picture.square().mean(dim=(1, 2))) == 1
+        ordinary.append(block[particles.cpu().numpy()])
         disc_means.append(image[particles][:, centre < 0.15 * size].mean(dim=1))
         power += picture[particles].square().sum(dim=0)
         total += picture[particles].sum(dim=0)
@@ -61,7 +64,9 @@ def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
     z_score = float(means.mean() / (means.std() / max(1, len(means)) ** 0.5 + 1e-12)) if len(means) > 1 else 0.0
     profile = _radial_mean(total)
     skew = float((profile.max() + profile.min()) / (profile.max() - profile.min() + 1e-30))
-    return ImageSurvey(radius_of_power(power, SIGNAL_SHARE) * pixel_size, z_score, skew)
+    radius_angstrom = radius_of_power(power, SIGNAL_SHARE) * pixel_size
+    noise = measure_noise(images, np.concatenate(ordinary), radius_angstrom, device)
+    return ImageSurvey(radius_angstrom, z_score, skew, noise)
 
 
 def radius_of_power(power: Tensor, share: float) -> float:

@@ -21,6 +21,7 @@ from cryofifa.config import Config
 from cryofifa.memory import allowed_bytes_on
 from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.kept_images import KeptImages
+from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
@@ -55,6 +56,7 @@ class WorkingSet:
     image: KeptImages
     ctf: CtfParameters
     pixel_size_angstrom: float
+    noise: NoiseSpectrum = WHITE
 
     def __len__(self) -> int:
         return len(self.particle)
@@ -312,7 +314,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     def minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
         plane, held = self.plane.within(stage.mask_radius), self.processes.local(members)
-        image = self.particles.image.read(held)
+        noise = self.particles.noise
+        image = noise.whitened(self.particles.image.read(held), plane.pixel_size_angstrom)
         shift = self.poses.shift_angstrom[members]
         # the particle sits at minus its shift from the centre, and the mask goes with it
         mask_centre = -shift if self.config.image.mask_follows_shift else torch.zeros_like(shift)
@@ -325,6 +328,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
         measured = plane.gather(fourier_2d(image * mask)) / plane.box_size
         ctf = contrast_transfer(self.particles.ctf[held], plane.frequency_per_angstrom)
+        ctf = ctf * noise.whitening_gain(plane.frequency_per_angstrom.norm(dim=-1))
         return Minibatch(
             particle=members,
             image=image,
