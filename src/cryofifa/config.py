@@ -103,9 +103,11 @@ class CurriculumSettings:
     mask_steps: int = 32  # Extended Data Table 2
     minibatch: int = 64  # prototype; Extended Data Table 2 has 16 to 128 per GPU
     # guided: independent starts, of which the likeliest goes on. Measured with 30 % junk, 9 of 14 single starts are
-    # right: of sets of three 5 % have none, of sets of four 2 %; each costs some 5 of 80 s
-    starts: int = 4
-    start_share: float = 0.5  # of the run, after which the starts are compared
+    # right: of sets of three 5 % have none, of sets of four 2 %; each costs some 5 of 80 s. None is 4, or as plan.py
+    # says for cubic point groups
+    starts: int | None = None
+    # of the run, after which the starts are compared, and before which no encoder learns; None is 0.5, or as plan.py
+    start_share: float | None = None
     visits: int = 50_000  # particles seen in all: measured, poses settle by 40,000; RELION's initial model 100,000
     fewest_epochs: int = 6
     epochs: int | None = None  # instead of visits; Extended Data Table 2 has steps x epochs of about 100
@@ -113,7 +115,8 @@ class CurriculumSettings:
     # first mask. Measured on beta2AR-Gs, 2,000 particles of which 30 % are junk, seeds 1, 2: from 75 A 12 and 42
     # degrees, from 45 A 2.0 and 2.1, in little more time. From 140 A ribosome fails: the CTF lets nothing through
     start_resolution_angstrom: float = 45.0
-    start_cycles: float = 0.8  # but at least this frequency times the particle radius, for small particles
+    # but at least this frequency times the particle radius, for small particles; None is 0.8, or as plan.py
+    start_cycles: float | None = None
     end_cycles: float = 4.0  # last mask of ab initio: frequency times particle radius; the polish goes on from there
     growth_share: float = 0.9  # prototype: 0.7 to 0.95
     keep_fraction: float = 0.9  # share of each minibatch that updates the network in the end
@@ -175,6 +178,10 @@ class PolishSettings:
 
     iterations: int = 3  # measured on gpcr: 2.99 degrees before, then 1.64, 1.50, 1.48, 1.48
     newton_steps: int = 2  # Gauss-Newton steps of every pose per iteration
+    # the first iteration looks for all poses anew, in a bank, and so does the next while the last bank gave more than
+    # this share of them. Measured on gpcr, ribosome: 0.00 to 0.01 where ab initio was right, 0.6 to 0.84 where wrong
+    search_again_share: float = 0.1
+    most_searches: int = 6  # our choice
     # ab initio ends here: finer, each half has a map of its own. 20 A is where poses of gpcr have settled: measured,
     # 1.51 degrees after it and 1.48 when both share the network down to 15 A
     split_resolution_angstrom: float = 20.0

@@ -33,7 +33,7 @@ from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_m
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.process_group import ALONE, Processes
-from cryofifa.train.projection_matching import IterationSoFar, PolishState, ProjectionMatching
+from cryofifa.train.projection_matching import IterationSoFar, PolishState, ProjectionMatching, searches_due
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import EpochRecord, Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet, tensors_under
@@ -87,7 +87,7 @@ class Phases:
         plan = self.plan
         epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
         epochs += plan.refinement.epochs if plan.refinement else 0
-        return plan.ab_initio_particles * epochs + plan.particles * plan.polish_iterations
+        return plan.ab_initio_particles * epochs + plan.particles * self._polish_iterations
 
     @property
     def visits_done(self) -> int:
@@ -132,6 +132,17 @@ class Phases:
             self.history.append(replace(record, epoch=len(self.history)))
             self._keep(refinement=refinement.state())
         return refinement
+
+    @property
+    def _polish_searches(self) -> int:
+        shares = [record.winner_shares["bank"] for record in self.history if record.phase == "polish"]
+        return searches_due(shares, self.config.polish)
+
+    @property
+    def _polish_iterations(self) -> int:
+        """The plan's; every search after the first one is one more."""
+        planned = self.plan.polish_iterations
+        return planned and planned + self._polish_searches - 1
 
     def _epochs_done(self, phase: str) -> int:
         return sum(record.phase == phase for record in self.history)
@@ -233,10 +244,13 @@ class Phases:
             progress.advance(particles)
             self._after_step(kept_of_iteration)
 
-        for iteration in range(self._epochs_done("polish"), self.plan.polish_iterations):
+        while (iteration := self._epochs_done("polish")) < self._polish_iterations:
+            search = iteration < self._polish_searches
             with self._timed("polish"):
+                progress.expect(self.visits_in_all)
                 progress.stage("polish", self.history[-1].resolution_angstrom, self._last_change)
-                record = replace(matching.iterate(state, iteration, after_block), epoch=len(self.history))
+                record = matching.iterate(state, iteration, search=search, on_block=after_block)
+                record = replace(record, epoch=len(self.history))
             self.log.epoch(record)
             self.history.append(record)
             self._keep(polish=dict(vars(state)), polish_iteration={})

@@ -72,6 +72,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "fade_in_share": (0, 0.99),
     "fsc_limit": SHARE,
     "newton_steps": (0, 100),
+    "search_again_share": SHARE,
+    "most_searches": (1, 1000),
 }
 
 

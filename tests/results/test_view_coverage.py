@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryofifa.results.view_coverage import SphereBins, fourier_sampling, view_directions, view_evenness
+from cryofifa.results.view_coverage import (
+    SphereBins,
+    fourier_sampling,
+    view_directions,
+    view_evenness,
+    with_equal_poses,
+)
 
 EVEN = Rotation.random(20_000, np.random.default_rng(0)).as_matrix()
 SINGLE = np.broadcast_to(EVEN[0], (5000, 3, 3))
@@ -82,3 +88,15 @@ def test_no_views_and_nan_rows() -> None:
     broken = EVEN.copy()
     broken[::2] = np.nan
     assert view_evenness(broken) == pytest.approx(1, abs=0.03)
+
+
+def test_a_symmetric_particle_is_seen_from_all_equal_views() -> None:
+    """One view of an octahedron are 24; written into one asymmetric unit, even views are still even."""
+    octahedral = Rotation.create_group("O").as_matrix()
+    in_one_unit = looking_along(np.abs(view_directions(EVEN)))  # an eighth of the sphere
+    assert view_evenness(in_one_unit) < 0.2
+    equal = with_equal_poses(in_one_unit, octahedral)
+    assert view_evenness(equal) == pytest.approx(1, abs=0.02)
+    assert fourier_sampling(equal) == pytest.approx(1, abs=0.02)
+    assert len(with_equal_poses(EVEN[:1], octahedral)) == 24
+    assert len(with_equal_poses(np.repeat(EVEN, 2, axis=0), octahedral)) <= 500_000

@@ -7,11 +7,11 @@ import pytest
 import torch
 from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
-from cryofifa.config import Config, SearchSettings
+from cryofifa.config import Config, PolishSettings, SearchSettings
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
-from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.projection_matching import PolishState, ProjectionMatching, searches_due
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
 ROTATION = random_rotations(COUNT, seed=21)
@@ -55,14 +55,14 @@ def test_poses_six_degrees_off_come_back_and_lost_ones_are_found(images):
     state, polish = state_at(start, shift), matching(images)
     assert np.median(angles_degree(start, ROTATION)[lost]) > 90
 
-    first = polish.iterate(state, 0)
+    first = polish.iterate(state, 0, search=True)
     # 1,000 random rotations: the nearest is about 14 degrees off in the median; by chance 1 in 130 is within 30
     rescued = lost.numpy() & (angles_degree(state.rotation, ROTATION) < 30)
     assert rescued.sum() > 0.4 * lost.sum()
     assert first.winner_shares["bank"] > 0.05
     assert sum(first.winner_shares.values()) == pytest.approx(1)
     for iteration in (1, 2, 3):
-        record = polish.iterate(state, iteration)
+        record = polish.iterate(state, iteration, search=False)
         assert record.winner_shares["bank"] == 0
     error = angles_degree(state.rotation, ROTATION)
     assert np.median(error[~lost]) < 3
@@ -105,8 +105,8 @@ def test_particles_without_a_pose_get_one_from_the_others_map(images):
     state.posed[unposed] = False
     state.rotation[unposed], state.shift_angstrom[unposed] = torch.eye(3), 0.0
     polish = matching(images)
-    polish.iterate(state, 0)
-    polish.iterate(state, 1)
+    polish.iterate(state, 0, search=True)
+    polish.iterate(state, 1, search=False)
     assert bool(state.posed.all())
     assert np.median(angles_degree(state.rotation, ROTATION)[unposed.numpy()]) < 10
 
@@ -139,8 +139,8 @@ def test_halves_never_meet(images):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "solve_half_maps", solve_apart)
-        polish.iterate(first, 0)
-        other.iterate(second, 0)
+        polish.iterate(first, 0, search=True)
+        other.iterate(second, 0, search=True)
     mine = first.half == 1
     assert torch.equal(first.rotation[mine], second.rotation[mine])
     assert torch.equal(first.shift_angstrom[mine], second.shift_angstrom[mine])
@@ -165,7 +165,7 @@ def test_noise_is_what_the_right_map_leaves_of_the_images():
     noisy = clean * scale + 2 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
     polish = matching(noisy)
     mask = polish._image_mask(SHIFT)
-    reference = polish._reference(volume * scale, 12.0, state_at(ROTATION, SHIFT), torch.arange(COUNT), with_bank=False)
+    reference = polish._reference(volume * scale, 12.0, state_at(ROTATION, SHIFT), torch.arange(COUNT), 0, search=False)
     expected = 4 * float(mask.square().mean())
     np.testing.assert_allclose(1 / reference.weight, expected, rtol=0.1)
     power = (fourier_2d(noisy * mask) / SIZE).abs().square().mean(dim=0)
@@ -186,6 +186,24 @@ def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(images):
 def test_the_noise_of_no_particle_is_finite():
     """A half may have nobody who is posed yet."""
     reference = matching(torch.zeros(COUNT, SIZE, SIZE))._reference(
-        pseudo_protein(SIZE, PIXEL), 12.0, state_at(ROTATION, SHIFT), torch.arange(0), with_bank=False
+        pseudo_protein(SIZE, PIXEL), 12.0, state_at(ROTATION, SHIFT), torch.arange(0), 0, search=False
     )
     assert bool(torch.isfinite(reference.weight).all())
+
+
+def test_the_search_is_repeated_while_its_bank_gives_many_poses_and_not_forever():
+    settings = PolishSettings(search_again_share=0.1, most_searches=3)
+    due = [searches_due(shares, settings) for shares in ([], [0.02], [0.5], [0.5, 0.04], [0.5, 0.5], [0.5, 0.5, 0.5])]
+    assert due == [1, 1, 2, 2, 3, 3]
+    assert searches_due([0.02, 0.0, 0.5], settings) == 1
+
+
+def test_particles_that_had_no_pose_do_not_call_for_another_search(images):
+    """In a large set, most are posed by the first iteration's bank; that says nothing about ab initio."""
+    state = state_at(ROTATION, SHIFT)
+    state.posed[torch.arange(COUNT) % 3 > 0] = False
+    state.rotation[~state.posed] = torch.eye(3)
+    record = matching(images).iterate(state, 0, search=True)
+    assert bool(state.posed.all())
+    assert record.winner_shares["bank"] < 0.05
+    assert sum(record.winner_shares.values()) == pytest.approx(1)

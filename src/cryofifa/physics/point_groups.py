@@ -42,6 +42,11 @@ def symmetry_rotations(name: str) -> Float64[np.ndarray, "members 3 3"]:
     return _closure(list(_GENERATORS[group]), limit=_LARGEST_ORDER)
 
 
+def is_cubic(name: str) -> bool:
+    """Whether particles of this group are all but spheres: T, O and I."""
+    return name.strip().upper()[0] in "TOI"
+
+
 def _closure(generators: list, limit: int) -> np.ndarray:
     """Multiply by the generators until nothing new comes."""
     steps = []

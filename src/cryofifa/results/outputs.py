@@ -27,13 +27,14 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.plan import RunPlan
 from cryofifa.results.fsc import write_fsc_csv
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.local_resolution import INSIDE, local_resolution, quartiles_inside
 from cryofifa.results.report import ReportContents, write_report
 from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
-from cryofifa.results.view_coverage import fourier_sampling
+from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
 from cryofifa.run_folder import RunFolder, read_json, write_json
 from cryofifa.train.half_maps import HalfMaps
 from cryofifa.train.projection_matching import PolishState
@@ -101,6 +102,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom, {name: curve.cpu() for name, curve in vars(curves).items()})
     poses = state.pose_table()
     resolution_0143, resolution_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
+    views = with_equal_poses(poses.rotation_volume_to_image, symmetry_rotations(config.symmetry))
     change = results.history[-1].pose_change_median_degree if results.history else None
     verdict = verdict_of(
         Evidence(
@@ -110,7 +112,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
             resolution_angstrom=resolution_0143,
             shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
             unshared_resolution_angstrom=box_angstrom / (results.plan.shared_shell + 1),
-            fourier_sampling=fourier_sampling(poses.rotation_volume_to_image),
+            fourier_sampling=fourier_sampling(views),
         )
     )
     local = None
@@ -141,7 +143,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         pose_change_median_degree=change,
         seconds=sum(results.timings.values()),
     )
-    write_report(folder.report, _report(config, images, results, found, verdict, local))
+    write_report(folder.report, _report(config, images, results, found, verdict, local, views))
     write_json(folder.summary, _summary(found, results, verdict))
     return found
 
@@ -205,6 +207,7 @@ def _report(
     found: Reconstruction,
     verdict: Verdict,
     local: Float[Tensor, "z y x"] | None,
+    views: Float[np.ndarray, "views 3 3"],
 ) -> ReportContents:
     table, maps = images.table, results.maps
     example_particles, example_projections = _examples(images, results)
@@ -226,7 +229,7 @@ def _report(
         ),
         local_resolution_quartiles_angstrom=found.local_resolution_quartiles_angstrom,
         history=results.history,
-        rotation_volume_to_image=results.poses.rotation.cpu().numpy(),
+        rotation_volume_to_image=views,
         score=results.poses.score.cpu().numpy(),
         example_particles=example_particles,
         example_projections=example_projections,

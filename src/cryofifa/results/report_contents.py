@@ -56,7 +56,7 @@ class ReportContents:
     local_resolution_angstrom: Float[np.ndarray, "z y x"] | None
     local_resolution_quartiles_angstrom: tuple[float, float, float] | None
     history: Sequence[EpochRecord]
-    rotation_volume_to_image: Float[np.ndarray, "particles 3 3"]
+    rotation_volume_to_image: Float[np.ndarray, "views 3 3"]  # with those that symmetry makes equal
     score: Float[np.ndarray, " particles"]
     example_particles: Float[np.ndarray, "examples rows columns"]
     example_projections: Float[np.ndarray, "examples rows columns"]

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 VIEW_BINS = 192  # about 15 degrees wide
 SLICE_BINS = 3072  # about 4 degrees wide, finer than the band below
+MOST_VIEWS = 500_000
 SLICE_BAND = math.sin(math.radians(7.5))
 
 
@@ -24,6 +25,18 @@ def view_directions(
     """Third rows, unit vectors (x, y, z); rows that are not finite are left out."""
     direction = np.asarray(rotation_volume_to_image, dtype=np.float64)[:, 2, :]
     return direction[np.isfinite(direction).all(axis=1)]
+
+
+def with_equal_poses(
+    rotations: Float[np.ndarray, "particles 3 3"], group: Float[np.ndarray, "members 3 3"]
+) -> Float[np.ndarray, "views 3 3"]:
+    """Every pose and those that equal it under a point group, A S: a symmetric particle is seen from all of them.
+
+    Of more particles than can be told apart in a plot, as many, evenly chosen.
+    """
+    most = max(1, MOST_VIEWS // len(group))
+    some = np.linspace(0, len(rotations) - 1, min(len(rotations), most)).astype(np.int64)
+    return (rotations[some, None] @ group).reshape(-1, 3, 3)
 
 
 @dataclass(frozen=True)

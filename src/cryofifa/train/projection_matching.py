@@ -7,11 +7,13 @@ halves shared one network down to where ab initio ended: their FSC says somethin
 Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> search each particle's pose around
 where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The first iteration tries random
 turns and a bank of random rotations, which poses particles that ab initio has not seen and frees those that were stuck;
-then, and in all that follow, Gauss-Newton steps go down to the minimum.
+then, and in all that follow, Gauss-Newton steps go down to the minimum. Where the bank gave many poses the search is
+repeated: ab initio was not at its end, and the next map may be better.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from cryofifa.config import Config
+from cryofifa.config import Config, PolishSettings
 from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
@@ -116,6 +118,7 @@ class _Reference:
     grid: FourierGrid
     plane: HalfPlane
     weight: Float[Tensor, " points"]  # 1 / noise power
+    iteration: int  # other random turns, and another bank, in each
     bank: Bank | None  # where poses are looked for anew, and not only improved
 
 
@@ -158,9 +161,12 @@ class ProjectionMatching:
         )
         return solve_half_maps(sums, *self._mask_pixel)
 
-    def iterate(self, state: PolishState, iteration: int, on_block: Callable[[int], None] | None = None) -> EpochRecord:
+    def iterate(
+        self, state: PolishState, iteration: int, *, search: bool, on_block: Callable[[int], None] | None = None
+    ) -> EpochRecord:
         """One iteration, or what is left of one; changes `state` and returns what happened.
 
+        search: look for every pose anew, from what it is, and in a bank; else only improve it.
         on_block: called after every block with the number of its particles; what is in `state` and `so_far` may be
             kept there.
         """
@@ -177,7 +183,7 @@ class ProjectionMatching:
             if not left:
                 continue
             posed = (mine & before.posed).nonzero()[:, 0]
-            reference = self._reference(volume, limit, before, posed, with_bank=iteration == 0)
+            reference = self._reference(volume, limit, before, posed, iteration, search=search)
             for members in left:
                 own = self.processes.own(members, members)
                 so_far.origins += self._search(state, own, reference)
@@ -186,7 +192,7 @@ class ProjectionMatching:
                     on_block(len(members))
         self.so_far = None
         state.merge(self.processes)
-        origins = self.processes.summed(so_far.origins)
+        origins = self.processes.summed(so_far.origins) / before.posed.sum().clamp_min(1)
         turned, moved = median_pose_change(
             before.rotation, state.rotation, before.shift_angstrom, state.shift_angstrom, before.posed
         )
@@ -199,7 +205,7 @@ class ProjectionMatching:
             encoder_loss=float("nan"),
             pose_change_median_degree=turned,
             shift_change_median_angstrom=moved,
-            winner_shares=dict(zip(WINNER_ORIGINS, (origins / len(state.half)).tolist(), strict=True)),
+            winner_shares=dict(zip(WINNER_ORIGINS, origins.tolist(), strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,
             phase="polish",
@@ -220,7 +226,7 @@ class ProjectionMatching:
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
         everyone = torch.arange(len(state.half), device=state.half.device)
         for iteration in range(2):
-            reference = self._reference(volume, limit, state, everyone, with_bank=iteration == 0)
+            reference = self._reference(volume, limit, state, everyone, iteration, search=iteration == 0)
             for members in in_blocks(everyone, BLOCK):
                 self._search(state, members, reference)
                 if on_block is not None:
@@ -260,15 +266,16 @@ class ProjectionMatching:
         limit: float,
         state: PolishState,
         posed: Int[Tensor, " m"],
+        iteration: int,
         *,
-        with_bank: bool,
+        search: bool,
     ) -> _Reference:
         mask = spherical_mask(self.plane.box_size, *self._mask_pixel, volume.device)
         grid, plane = FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit)
         noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
-        draws, radius = RandomDraws(self.config.seed, "polish bank", 0), self.particle_radius_angstrom
-        bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if with_bank else None
-        return _Reference(grid, plane, 1 / noise, bank)
+        draws, radius = RandomDraws(self.config.seed, "polish bank", iteration), self.particle_radius_angstrom
+        bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
+        return _Reference(grid, plane, 1 / noise, iteration, bank)
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
@@ -312,11 +319,12 @@ class ProjectionMatching:
         return circular_mask(self.plane.box_size, *self._mask_pixel, centre_pixel, shift_angstrom.device)
 
     def _search(self, state: PolishState, members: Tensor, reference: _Reference) -> Int[Tensor, " origins"]:
+        """Pose these particles; returns where the poses of those that had one came from."""
         plane = reference.plane
         rotation, shift = state.rotation[members], state.shift_angstrom[members]
         root_weight = reference.weight.sqrt()
         measured, ctf = (values * root_weight for values in self._measured(members, shift, plane))
-        origin = torch.full_like(members, WINNER_ORIGINS.index("memory"))
+        origin, known = torch.full_like(members, WINNER_ORIGINS.index("memory")), state.posed[members]
         limits = [reference.grid.radius]
         if reference.bank is not None:
             # candidates may be too far off for the highest frequencies to say which is best, and where to go from it
@@ -335,7 +343,7 @@ class ProjectionMatching:
         state.rotation[members] = rotation
         state.shift_angstrom[members] = clamp_length(shift, self.shift_range_angstrom)
         state.posed[members] = True
-        return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
+        return torch.bincount(origin[known], minlength=len(WINNER_ORIGINS))
 
     def _coarse_radius(self, reference: _Reference) -> float:
         """In Fourier pixels; as fine as the bank's rotations, which lie some 14 degrees apart, can be told apart."""
@@ -358,7 +366,7 @@ class ProjectionMatching:
         device, seed = members.device, self.config.seed
         cycles = self._coarse_radius(reference) / self.extent_angstrom * radius
         centred = measured * displacement_phase(shift, plane.frequency_per_angstrom).conj()
-        around = rotations_around(rotation, members, RandomDraws(seed, "polish", 0), settings, cycles)
+        around = rotations_around(rotation, members, RandomDraws(seed, "polish", reference.iteration), settings, cycles)
         reach = self.shift_range_angstrom
         of_bank = bank.best(centred, ctf, shift, reach, settings.bank_best)
         groups = {"memory": rotation[:, None], "perturbation": around, "bank": of_bank}
@@ -373,6 +381,15 @@ class ProjectionMatching:
         winner = best // len(offsets)
         everyone = torch.arange(len(members), device=device)
         return candidates[everyone, winner], shift + offsets[best % len(offsets)], origin[winner]
+
+
+def searches_due(bank_shares: list[float], settings: PolishSettings) -> int:
+    """How many of the first iterations look for all poses anew, as far as is known.
+
+    bank_shares: of the iterations made, the share of the poses that came from the bank instead of those known before.
+    """
+    again = (share > settings.search_again_share for share in bank_shares)
+    return min(1 + sum(itertools.takewhile(bool, again)), settings.most_searches)
 
 
 def _evenly(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:

@@ -204,6 +204,10 @@ class Progress:
             parts.append(f"poses move {pose_change_median_degree:.1f}°")
         self._bar.set_description_str(", ".join(parts))
 
+    def expect(self, total: int) -> None:
+        """The run turned out to be longer."""
+        self._bar.total = total
+
     def advance(self, particles: int) -> None:
         self._bar.update(particles)
 
