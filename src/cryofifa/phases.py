@@ -22,9 +22,10 @@ from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.plan import RunPlan
 from cryofifa.results.compare_poses import compare_poses
-from cryofifa.results.fsc import first_crossing_angstrom
+from cryofifa.results.fsc import first_crossing_angstrom, fourier_shell_correlation
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import RunProgress, read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
@@ -58,8 +59,9 @@ class Phases:
     history: list[EpochRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    starts: list[float] = field(default_factory=list)  # power that each finished start explains
+    starts: list[float] = field(default_factory=list)  # what speaks for each finished start, as the plan judges
     start_history: list[EpochRecord] = field(default_factory=list)  # of the start that is being made
+    _polish_images: KeptImages | None = None  # all particles, once one of the phases needs them
     _kept_at: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
     _clock: tuple[str, float] | None = None  # the phase that is being timed, and since when
 
@@ -148,11 +150,7 @@ class Phases:
         return sum(record.phase == phase for record in self.history)
 
     def _make_start(self, which: int, particles: WorkingSet, progress: Progress) -> None:
-        """One independent start; it is kept if it explains the particles better than those before it.
-
-        All starts see the same particles through the same Fourier masks, so what they explain of them can be
-        compared; the loss cannot, since its noise grows with the real-space mask.
-        """
+        """One independent start; it is kept if more speaks for it than for those before it."""
         name = f"start {which + 1} of {self.plan.starts}"
         start = self._new_ab_initio(which, particles)
         if kept := tensors_under(self.tensors, "start."):
@@ -162,15 +160,39 @@ class Phases:
             self.start_history.append(self._train_epoch(start, epoch, name, progress, "start"))
             if epoch < last:
                 self._keep(start=start.state())
-        explained = start.explained_power
-        self.log.line(f"{name}: explains {explained:.4f} per Fourier point")
+        found_good = self._judge(start)
+        self.log.line(f"{name}: {self.plan.start_judge} {found_good:.4f}")
         found = {f"start{which}": {"rotation": start.poses.rotation.clone()}}
-        if not self.starts or explained > max(self.starts):
+        if not self.starts or found_good > max(self.starts):
             self.history = self.start_history
             found["ab_initio"] = start.state()
-        self.starts.append(explained)
+        self.starts.append(found_good)
         self.start_history = []
         self._keep(start={}, **found)
+
+    def _judge(self, start: AbInitio) -> float:
+        """What speaks for a start.
+
+        All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
+        be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: after every particle
+        of the search was matched once to its half's map, the FSC of what these maps are beside their spherical means,
+        summed over the shells beyond those that the halves shared.
+        """
+        if self.plan.start_judge == "explained power":
+            return start.explained_power
+        state, matching = self._first_polish_state(start), self._matching(start)
+        state.half[~state.posed] = 0  # particles that no start has seen say nothing about it
+
+        def after_block(_: int) -> None:
+            if self.processes.any(self._is_asked_to_stop):
+                raise Stopped
+
+        with self._timed("judge starts"):
+            matching.iterate(state, 0, search=True, on_block=after_block)
+            maps = matching.half_maps(state)
+            fsc = fourier_shell_correlation(*(without_spherical_mean(half) for half in (maps.half_1, maps.half_2)))
+            shared = round(matching.extent_angstrom / self.plan.shared_resolution_angstrom)
+            return float(fsc[shared + 1 :].sum())
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
         plan = self.plan
@@ -218,18 +240,7 @@ class Phases:
     def polish_poses(self, trained: AbInitio | LocalRefinement, progress: Progress) -> PolishState:
         """Projection matching of all particles, each half against its own map, and their scores against the other's."""
         state = self._first_polish_state(trained)
-        frame = self.plan.polish_frame
-        with self._timed("read particles"):
-            kept_images = self._kept_images(frame, torch.arange(len(self.images.table)))
-        matching = ProjectionMatching(
-            self.config,
-            lambda rows: kept_images.read(self.processes.local(torch.from_numpy(rows))),
-            self.images.ctf_parameters().to(self.device),
-            HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=self.device),
-            trained.particle_radius_angstrom,
-            self.plan.shift_range_angstrom,
-            self.processes,
-        )
+        matching = self._matching(trained)
         if kept := tensors_under(self.tensors, "polish."):
             state = PolishState(**kept)
         if kept := tensors_under(self.tensors, "polish_iteration."):
@@ -317,6 +328,22 @@ class Phases:
         """The random subset that takes part in ab initio."""
         everyone = torch.arange(len(self.images.table))
         return RandomDraws(self.config.seed, "subset").order(everyone)[: self.plan.ab_initio_particles].sort().values
+
+    def _matching(self, trained: AbInitio | LocalRefinement) -> ProjectionMatching:
+        frame = self.plan.polish_frame
+        if self._polish_images is None:
+            with self._timed("read particles"):
+                self._polish_images = self._kept_images(frame, torch.arange(len(self.images.table)))
+        kept_images = self._polish_images
+        return ProjectionMatching(
+            self.config,
+            lambda rows: kept_images.read(self.processes.local(torch.from_numpy(rows))),
+            self.images.ctf_parameters().to(self.device),
+            HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=self.device),
+            trained.particle_radius_angstrom,
+            self.plan.shift_range_angstrom,
+            self.processes,
+        )
 
     def _first_polish_state(self, trained: AbInitio | LocalRefinement) -> PolishState:
         half = half_sets(self.images.table, self.config.seed, self.log.warning)

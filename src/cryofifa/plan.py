@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -31,20 +32,26 @@ REFINEMENT_SECONDS_PER_POINT = 1e-5
 SECONDS_PER_POLISH_POINT = 2.5e-6
 
 
+# what speaks for a start: the power of the particles that it explains, or what the half maps that one iteration of the
+# polish makes of it agree on beyond what they shared
+StartJudge = Literal["explained power", "half maps"]
+
+
 @dataclass(frozen=True)
 class StartChoice:
-    """How many starts, from which frequency times the particle radius on, compared after which share of the run."""
+    """How many starts, from which frequency times the particle radius on, and when and by what they are compared."""
 
     starts: int
     cycles: float
     share: float
+    judge: StartJudge
 
 
-USUAL_STARTS = StartChoice(starts=4, cycles=0.8, share=0.5)
+USUAL_STARTS = StartChoice(starts=4, cycles=0.8, share=0.5, judge="explained power")
 # T, O and I: all but spheres, which show their views late. Measured on apoferritin, single starts right at 26 A: from
-# 45 A 1 of 12, from 36 A (1.5 cycles) 4 of 14, from 30 A 0 of 8; the power that they explain tells right from wrong
-# at 20 A, in the last fifth of the run, and not before
-CUBIC_STARTS = StartChoice(starts=16, cycles=1.5, share=0.85)
+# 45 A 1 of 12, from 36 A (1.5 cycles) 4 of 14, from 30 A 0 of 8; what they explain hardly tells them apart (0.175
+# and 0.176 of right ones, the best of 14 wrong ones 0.179), what their half maps agree on does (LOG.md)
+CUBIC_STARTS = StartChoice(starts=16, cycles=1.5, share=0.85, judge="half maps")
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class RunPlan:
     curriculum: Curriculum
     starts: int
     start_epochs: int
+    start_judge: StartJudge
     refinement: Curriculum | None  # in Fourier pixels of the polish frame, which are those of the ab-initio frame too
 
     def resolution_at(self, progress: float) -> float:
@@ -131,7 +139,7 @@ class RunPlan:
                 f"{c.mask_steps} masks over {c.epochs} epochs, {self.resolution_at(0):.0f} A to "
                 f"{self.resolution_at(1):.1f} A",
             ),
-            ("starts", f"{self.starts} of {self.start_epochs} epochs, the likeliest goes on"),
+            ("starts", f"{self.starts} of {self.start_epochs} epochs, compared by {self.start_judge}"),
             ("refinement", self._describe_refinement()),
             ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
             ("memory", f"about {self.least_bytes / GIB:.1f} GiB, and {self.images_bytes / GIB:.1f} GiB for images"),
@@ -243,6 +251,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         starts=starts.starts,
         # a single start has nobody to be compared with
         start_epochs=max(1, round(starts.share * epochs)) if starts.starts > 1 else 0,
+        start_judge=starts.judge,
         refinement=plan_refinement(config, Frame(window, window, pixel_size)),
     )
     first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
@@ -260,7 +269,7 @@ def start_choice(config: Config) -> StartChoice:
         starts = 1
     cycles = usual.cycles if asked.start_cycles is None else asked.start_cycles
     share = usual.share if asked.start_share is None else asked.start_share
-    return StartChoice(starts, cycles, share if starts > 1 else 0.0)
+    return StartChoice(starts, cycles, share if starts > 1 else 0.0, usual.judge)
 
 
 def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:

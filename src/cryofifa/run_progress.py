@@ -17,8 +17,9 @@ from cryofifa.train.run_log import EpochRecord, epoch_record_from_json, epoch_re
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Settings, plan and what has been done; timings are seconds by phase, starts the power each one explains.
+    """Settings, plan and what has been done; timings are seconds by phase.
 
+    starts: what speaks for each finished one, by the plan's judge.
     start_history: of the start that is being made.
     """
 

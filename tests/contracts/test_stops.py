@@ -305,3 +305,23 @@ def test_an_image_of_nan_ends_a_run_before_it_begins(
     assert main(command(own_particles, tmp_path / "run")) == 2
     assert_one_line(capsys, "particles.mrcs: image 41", "NaN", "--ind")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, tmp_path: Path):
+    """Of cubic groups; stopped again and again, within starts, between them and while they are judged."""
+    cubic = SMALL.changed(symmetry="T", refinement={"epochs": 0})
+    reconstruct(particles, tmp_path / "undisturbed", config=cubic)
+    told = (tmp_path / "undisturbed" / "log.txt").read_text()
+    assert "start 1 of 2: half maps" in told
+    assert "start 2 of 2: half maps" in told
+    for patience in count(5):
+        asked = count()
+        try:
+            reconstruct(
+                particles, tmp_path / "run", config=cubic, stop=lambda asked=asked, n=patience: next(asked) >= n
+            )
+            break
+        except Stopped:
+            continue
+    assert patience > 8
+    assert_as_undisturbed(tmp_path / "run", tmp_path / "undisturbed")
