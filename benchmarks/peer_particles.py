@@ -42,6 +42,7 @@ class ComparedSet:
 COMPARED_SETS = {
     "ribosome": ComparedSet("ribosome", 290.0, (30.0, 20.0, 16.0)),
     "gpcr": ComparedSet("gpcr", 140.0, (15.0, 10.0, 7.5)),
+    "apoferritin": ComparedSet("apoferritin", 150.0, (20.0, 15.0, 12.0)),
 }
 
 

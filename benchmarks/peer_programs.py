@@ -25,6 +25,7 @@ class Job:
     folder: of all runs on the set.
     day: of this call; runs that are ended in it bear it.
     mask_diameter_angstrom: for programs that must be told; ours finds it.
+    symmetry: imposed.
     short: a few iterations, to prove the chain.
     """
 
@@ -33,6 +34,7 @@ class Job:
     day: str
     copy: ParticleCopy
     mask_diameter_angstrom: float
+    symmetry: str
     threads: int
     gpu: bool
     short: bool
@@ -99,7 +101,8 @@ class Ours(Program):
             "--seed",
             "1",
         ]
-        return [*command, "--config", str(settings), "--device", "cuda" if job.gpu else "cpu", *self.options]
+        symmetry = [] if job.symmetry == "C1" else ["--symmetry", job.symmetry]
+        return [*command, "--config", str(settings), "--device", "cuda" if job.gpu else "cpu", *symmetry, *self.options]
 
     def left(self, folder: Path) -> list[Path]:
         """Copies, for the run itself keeps its last checkpoint only."""
@@ -179,8 +182,8 @@ class RelionInitialModel(_RelionRefine):
         options = (
             f"--sgd_ini_iter {initial} --sgd_inbetween_iter {between} --sgd_fin_iter {final} --sgd_write_iter {every} "
             f"--sgd_ini_resol {coarse} --sgd_fin_resol {fine} --sgd_ini_subset {first_subset} "
-            f"--sgd_fin_subset {last_subset} --sgd --denovo_3dref --ctf --K 1 --sym C1 --flatten_solvent --zero_mask "
-            "--oversampling 1 --healpix_order 1 --offset_range 6 --offset_step 4 "
+            f"--sgd_fin_subset {last_subset} --sgd --denovo_3dref --ctf --K 1 --sym {job.symmetry} "
+            "--flatten_solvent --zero_mask --oversampling 1 --healpix_order 1 --offset_range 6 --offset_step 4 "
             f"--particle_diameter {job.mask_diameter_angstrom:g} --random_seed 1"
         )
         return ["--i", str(job.copy.star), *options.split()]
@@ -204,9 +207,10 @@ class RelionRefinement(_RelionRefine):
         before = RelionInitialModel()
         reference = job.folder / before.name / f"run_it{before.iterations(job):03d}_class001.mrc"
         options = (
-            f"--ini_high 60 --ctf --ctf_corrected_ref --iter {self.iterations(job)} --tau2_fudge 1 --K 1 --sym C1 "
-            f"--flatten_solvent --zero_mask --oversampling 1 --healpix_order {1 if job.short else 2} --offset_range 5 "
-            f"--offset_step 2 --norm --scale --particle_diameter {job.mask_diameter_angstrom:g} --random_seed 1"
+            f"--ini_high 60 --ctf --ctf_corrected_ref --iter {self.iterations(job)} --tau2_fudge 1 --K 1 "
+            f"--sym {job.symmetry} --flatten_solvent --zero_mask --oversampling 1 "
+            f"--healpix_order {1 if job.short else 2} --offset_range 5 --offset_step 2 --norm --scale "
+            f"--particle_diameter {job.mask_diameter_angstrom:g} --random_seed 1"
         )
         return ["--i", str(job.copy.star), "--ref", str(reference), *options.split()]
 

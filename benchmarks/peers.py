@@ -101,6 +101,7 @@ def _job(set_name: str, options: argparse.Namespace, day: str) -> Job:
         day=day,
         copy=copied_particles(star, most, folder / "particles"),
         mask_diameter_angstrom=COMPARED_SETS[set_name].mask_diameter_angstrom,
+        symmetry=COMPARED_SETS[set_name].symmetry,
         threads=min(CORES, len(os.sched_getaffinity(0))),
         gpu=options.gpu,
         short=options.check,

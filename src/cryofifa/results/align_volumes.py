@@ -114,7 +114,8 @@ def align_volumes(
     best_score = max(placement.score for placement in finalists)
     finished = []
     for placement in finalists:
-        if placement.score < _FINALIST_SHARE * best_score:
+        # maps that have nothing in common may correlate negatively everywhere
+        if placement.score < best_score - (1 - _FINALIST_SHARE) * abs(best_score):
             continue
         comparison = FourierFit(moving[placement.mirrored], target, size, last_radius)
         # Twice, for the second time weighs the shells by what the first time made of them.
