@@ -1,6 +1,6 @@
 """Real apoferritin with its point group, beside the same images with phases drawn at random beyond 15 A.
 
-    python benchmarks/apoferritin.py                 # seeds 1, 2, 3, some ten minutes each on one core; run again to go on
+    python benchmarks/apoferritin.py                 # seeds 1, 2, 3, some ten minutes each on a core; run again to go on
     python benchmarks/apoferritin.py --seeds 1 --only null
 
 What a run agrees with the model on is counted twice: as maps are, and without the spherical mean of both, which knows
@@ -14,17 +14,13 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import starfile
 import torch
 from main_path import REPOSITORY, SETS, processor, run_on_two_cores
+from peer_particles import copied_particles
 from result_page import made_by, table, title, versions, write_page
 
 from cryofifa.atomic_file import atomic_path
 from cryofifa.mrc_map import read_map
-from cryofifa.particles.simulated_set import write_stack
-from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.star import read_star
 from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.spherical_mean import without_spherical_mean
@@ -32,6 +28,7 @@ from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
 
 SET = SETS["apoferritin"]
+PIXEL_SIZE_ANGSTROM = 3.0
 RANDOM_BEYOND_ANGSTROM = 15.0
 SHOWN_ANGSTROM = (30.0, 24.0, 20.0, 17.0, 15.0, 13.3, 12.0, 10.9, 10.0, 9.0)
 
@@ -59,29 +56,20 @@ def main() -> None:
         sys.exit(f"{particles}: no such particle file; give the folder of the sets with --data")
     found = []
     for kind in options.only:
-        star = particles if kind == "real" else null_particles(particles, options.runs / "null")
+        star = particles
+        if kind == "null":
+            star = copied_particles(particles, None, options.runs / "null", without_fine_detail).star
         found += [measured(kind, star, seed, options) for seed in options.seeds]
     write_page(options.results, "apoferritin", as_lines(found))
 
 
-def null_particles(original: Path, folder: Path) -> Path:
-    """The same images and optics, but no phase beyond 15 A is what it was."""
-    star, table_ = folder / original.name, read_star(original)
-    if star.exists():
-        return star
-    folder.mkdir(parents=True, exist_ok=True)
-    image = torch.from_numpy(ImageStacks(table_).read(np.arange(len(table_))))
-    size, pixel_size = table_.box_size, table_.reference_pixel_size_angstrom
-    beyond = distance_from_centre(size, 2) * RANDOM_BEYOND_ANGSTROM > size * pixel_size
-    # the phases of white noise are those of a real image
+def without_fine_detail(image: torch.Tensor) -> torch.Tensor:
+    """Images of whose phases beyond 15 A none is what it was: they are those of white noise."""
+    size = image.shape[-1]
+    beyond = distance_from_centre(size, 2) * RANDOM_BEYOND_ANGSTROM > size * PIXEL_SIZE_ANGSTROM
     noise = fourier_2d(torch.randn(image.shape, generator=torch.Generator().manual_seed(0)))
     transform = fourier_2d(image)
-    image = inverse_fourier_2d(torch.where(beyond, transform.abs() * noise / noise.abs(), transform)).float()
-    write_stack(folder / "null.mrcs", iter([image.numpy()]), len(image), size, pixel_size, "float32")
-    blocks = starfile.read(original, always_dict=True)
-    blocks["particles"]["rlnImageName"] = [f"{row + 1:06d}@null.mrcs" for row in range(len(image))]
-    starfile.write(blocks, star)
-    return star
+    return inverse_fourier_2d(torch.where(beyond, transform.abs() * noise / noise.abs(), transform)).float()
 
 
 def measured(kind: str, star: Path, seed: int, options: argparse.Namespace) -> Measured:

@@ -1,6 +1,6 @@
 """The particles that all programs are given: a float32 copy of a set, or of its first particles, without poses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +57,17 @@ class ParticleCopy:
     pixel_size_angstrom: float
 
 
-def copied_particles(original: Path, most: int | None, folder: Path) -> ParticleCopy:
+def copied_particles(
+    original: Path,
+    most: int | None,
+    folder: Path,
+    prepared: Callable[[torch.Tensor], torch.Tensor] = normalise_background,
+) -> ParticleCopy:
     """The first `most` particles of a STAR file (None: all) with one stack; made where it is not there yet.
 
     RELION 3.1 knows no float16, takes 8-bit integers as unsigned, and wants a background of mean 0 and sd 1.
+
+    prepared: what is made of a block of images.
     """
     table = read_star(original)
     rows = np.arange(len(table))[:most]
@@ -74,7 +81,7 @@ def copied_particles(original: Path, most: int | None, folder: Path) -> Particle
     def blocks() -> Iterator[tuple[int, np.ndarray]]:
         for first in range(0, len(rows), BLOCK):
             image = torch.from_numpy(images.read(rows[first : first + BLOCK]))
-            yield first, normalise_background(image).numpy()
+            yield first, prepared(image).numpy()
 
     write_stack(stack, blocks(), copy.particles, copy.box, copy.pixel_size_angstrom, "float32")
     source = read_star_blocks(original)
