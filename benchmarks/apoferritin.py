@@ -1,6 +1,6 @@
 """Real apoferritin with its point group, beside the same images with phases drawn at random beyond 15 A.
 
-    python benchmarks/apoferritin.py                 # seeds 1, 2, 3, some ten minutes each on a core; run again to go on
+    python benchmarks/apoferritin.py                 # seeds 1, 2, 3, ten minutes each on a core; run again to go on
     python benchmarks/apoferritin.py --seeds 1 --only null
 
 What a run agrees with the model on is counted twice: as maps are, and without the spherical mean of both, which knows
