@@ -51,6 +51,8 @@ class NoiseSpectrum:
 
     def whitened(self, image: Float[Tensor, "n y x"], pixel_size_angstrom: float) -> Float[Tensor, "n y x"]:
         """The images with noise of sd 1 and no colour."""
+        if self == WHITE:
+            return image
         size = image.shape[-1]
         frequency = distance_from_centre(size, 2, image.device) / (size * pixel_size_angstrom)
         return inverse_fourier_2d(fourier_2d(image) * self.whitening_gain(frequency))
