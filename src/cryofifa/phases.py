@@ -160,13 +160,13 @@ class Phases:
             self.start_history.append(self._train_epoch(start, epoch, name, progress, "start"))
             if epoch < last:
                 self._keep(start=start.state())
-        found_good = self._judge(start)
-        self.log.line(f"{name}: {self.plan.start_judge} {found_good:.4f}")
+        merit = self._judge(start)
+        self.log.line(f"{name}: {self.plan.start_judge} {merit:.4f}")
         found = {f"start{which}": {"rotation": start.poses.rotation.clone()}}
-        if not self.starts or found_good > max(self.starts):
+        if not self.starts or merit > max(self.starts):
             self.history = self.start_history
             found["ab_initio"] = start.state()
-        self.starts.append(found_good)
+        self.starts.append(merit)
         self.start_history = []
         self._keep(start={}, **found)
 
