@@ -265,11 +265,11 @@ def start_choice(config: Config) -> StartChoice:
     """What the settings ask for; where they do not, what the point group calls for."""
     asked, usual = config.curriculum, CUBIC_STARTS if is_cubic(config.symmetry) else USUAL_STARTS
     starts = usual.starts if asked.starts is None else asked.starts
-    if config.pose_mode != "guided":
-        starts = 1
     cycles = usual.cycles if asked.start_cycles is None else asked.start_cycles
     share = usual.share if asked.start_share is None else asked.start_share
-    return StartChoice(starts, cycles, share if starts > 1 else 0.0, usual.judge)
+    if starts == 1 or config.pose_mode != "guided":  # there is nothing to compare
+        return StartChoice(1, cycles, 0.0, USUAL_STARTS.judge)
+    return StartChoice(starts, cycles, share, usual.judge)
 
 
 def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:

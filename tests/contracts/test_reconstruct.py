@@ -248,6 +248,12 @@ def test_an_imposed_symmetry_is_that_of_the_maps_and_no_pose_is_left_outside_its
     assert (np.trace(rotation, axis1=1, axis2=2) > np.max(traces, axis=0) - 1e-4).all()
 
 
+def test_a_single_start_of_a_cubic_particle_is_not_judged(particles: Path, tmp_path: Path):
+    """As with --quick: there is nothing to compare it with."""
+    single = SMALL.changed(symmetry="T", curriculum={"starts": 1})
+    assert reconstruct(particles, tmp_path / "run", config=single).starts == 1
+
+
 def test_every_run_ends_with_a_verdict_and_no_resolution_without_one(finished: Path, particles: Path):
     """A run of 200 visits cannot have converged, and says so in its summary, its report and its result."""
     summary = json.loads((finished / "run.json").read_text())
