@@ -41,6 +41,8 @@ from cryofifa.train.training_loop import WorkingSet, tensors_under
 from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+# times the last shell that the halves shared: measured on apoferritin, shared to 20 A, 15 to 10 A
+JUDGED_SHELLS = (4 / 3, 2.0)
 AGREEING_DEGREE = 20.0  # median rotation between a start's poses and the last, after alignment, under which they agree
 
 
@@ -176,7 +178,7 @@ class Phases:
         All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
         be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: after every particle
         of the search was matched once to its half's map, the FSC of what these maps are beside their spherical means,
-        summed over the shells beyond those that the halves shared.
+        summed over shells well beyond those that the halves shared: next to them, wrong minima agree too.
         """
         if self.plan.start_judge == "explained power":
             return start.explained_power
@@ -191,8 +193,9 @@ class Phases:
             matching.iterate(state, 0, search=True, on_block=after_block)
             maps = matching.half_maps(state)
             fsc = fourier_shell_correlation(*(without_spherical_mean(half) for half in (maps.half_1, maps.half_2)))
-            shared = round(matching.extent_angstrom / self.plan.shared_resolution_angstrom)
-            return float(fsc[shared + 1 :].sum())
+            shared = matching.extent_angstrom / self.plan.shared_resolution_angstrom
+            first = min(round(JUDGED_SHELLS[0] * shared), (round(shared) + len(fsc)) // 2)
+            return float(fsc[first + 1 : round(JUDGED_SHELLS[1] * shared) + 1].sum())
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
         plan = self.plan
