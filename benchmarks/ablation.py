@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from ablation_parts import DATA_SETS, FULL, GPU, PARTS, SMALL, WHAT_MATTERS_MOST, Overlay, Part, Size
 from ablation_sets import AblationSet, made_set
-from main_path import CORES, REPOSITORY, SETS, Cost, next_free, processor, run_on_two_cores
+from main_path import CORES, DATA, REPOSITORY, SETS, Cost, next_free, processor, run_on_two_cores
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import junk_rows
 
-from cryofifa.atomic_file import atomic_path
 from cryofifa.config import Config, config_as_toml
 from cryofifa.evaluate import evaluate
+from cryofifa.run_folder import write_json
 
 MADE_SETS = ("junk", "neighbours")
 
@@ -167,8 +167,7 @@ def measured(run: Run, folder: Path) -> Outcome:
     error = np.array(found.rotation_error_degree)
     good = ~np.isin(np.arange(len(error)), junk_rows(run.set.particles))
     result = Measured(cost, float(np.median(error[good])), found.resolution_fsc05_angstrom)
-    with atomic_path(numbers) as path:
-        path.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+    write_json(numbers, asdict(result))
     return result
 
 
@@ -239,7 +238,6 @@ def _sets(options: argparse.Namespace, parts: list[Part]) -> Iterator[AblationSe
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
     runs = Path(os.environ.get("CRYOFIFA_RUNS", REPOSITORY / "benchmarks" / "runs")) / "ablation"
     parser.add_argument("--parts", nargs="+", choices=[part.name for part in PARTS])
     parser.add_argument("--sets", nargs="+", choices=(*DATA_SETS, *MADE_SETS))
@@ -250,7 +248,7 @@ def _options() -> argparse.Namespace:
     size.add_argument("--gpu", action="store_true", help="whole sets and long amortized runs, on a GPU")
     parser.add_argument("--particles", type=int, help="of each set, instead of the size's own number")
     parser.add_argument("--epochs", type=int, help="of ab initio, instead of the size's own number of visits")
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     parser.add_argument("--runs", type=Path, default=runs, help="folder of the made sets and the runs")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
     options = parser.parse_args()

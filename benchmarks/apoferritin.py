@@ -8,24 +8,25 @@ no pose and agrees by itself. Images whose fine detail was destroyed must not sh
 """
 
 import argparse
-import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from main_path import REPOSITORY, SETS, processor, run_on_two_cores
+from main_path import DATA, REPOSITORY, SETS, processor, run_on_two_cores
 from peer_particles import copied_particles
 from result_page import made_by, table, title, versions, write_page
 
-from cryofifa.atomic_file import atomic_path
 from cryofifa.mrc_map import read_map
 from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
+from cryofifa.results.outputs import read_summary
+from cryofifa.run_folder import RunFolder, read_json, write_json
 
 SET = SETS["apoferritin"]
 PIXEL_SIZE_ANGSTROM = 3.0
@@ -58,16 +59,18 @@ def main() -> None:
     for kind in options.only:
         star = particles
         if kind == "null":
-            star = copied_particles(particles, None, options.runs / "null", without_fine_detail).star
+            random = torch.Generator().manual_seed(0)
+            prepared = partial(without_fine_detail, random=random)
+            star = copied_particles(particles, None, options.runs / "null", prepared).star
         found += [measured(kind, star, seed, options) for seed in options.seeds]
     write_page(options.results, "apoferritin", as_lines(found))
 
 
-def without_fine_detail(image: torch.Tensor) -> torch.Tensor:
+def without_fine_detail(image: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Images of whose phases beyond 15 A none is what it was: they are those of white noise."""
     size = image.shape[-1]
     beyond = distance_from_centre(size, 2) * RANDOM_BEYOND_ANGSTROM > size * PIXEL_SIZE_ANGSTROM
-    noise = fourier_2d(torch.randn(image.shape, generator=torch.Generator().manual_seed(0)))
+    noise = fourier_2d(torch.randn(image.shape, generator=random))
     transform = fourier_2d(image)
     return inverse_fourier_2d(torch.where(beyond, transform.abs() * noise / noise.abs(), transform)).float()
 
@@ -80,21 +83,20 @@ def measured(kind: str, star: Path, seed: int, options: argparse.Namespace) -> M
         print(f"{output.name} ...", flush=True)
         arguments = ["reconstruct", str(star), "-o", str(output), "--symmetry", SET.symmetry, "--seed", str(seed)]
         cost = run_on_two_cores([sys.executable, "-m", "cryofifa", *arguments], output.with_suffix(".txt"))
-        said = json.loads((output / "run.json").read_text(encoding="utf-8"))
+        said = read_summary(RunFolder(output))
         curves = curves_to_model(output / "map.mrc", options.data / SET.name / "truth" / "map.mrc")
         one = Measured(
             kind,
             seed,
             cost.wall_seconds / 60,
             cost.cpu_seconds / 60,
-            said["verdict"],
-            f"{said['agreeing_starts']} of {said['starts']}",
-            said["resolution_fsc0143_angstrom"],
+            said.verdict,
+            f"{said.agreeing_starts} of {said.starts}",
+            said.resolution_fsc0143_angstrom,
             *curves,
         )
-        with atomic_path(numbers) as path:
-            path.write_text(json.dumps(asdict(one), indent=2) + "\n", encoding="utf-8")
-    return Measured(**json.loads(numbers.read_text(encoding="utf-8")))
+        write_json(numbers, asdict(one))
+    return Measured(**read_json(numbers))
 
 
 def curves_to_model(found: Path, model: Path) -> tuple[list[float], list[float]]:
@@ -145,8 +147,7 @@ def as_lines(found: list[Measured]) -> list[str]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     parser.add_argument("--seeds", type=int, nargs="+", default=SET.seeds)
     parser.add_argument("--only", nargs="+", choices=("real", "null"), default=("real", "null"))
     parser.add_argument(

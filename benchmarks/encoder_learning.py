@@ -10,7 +10,6 @@ the best of the copies, and its pose is compared with the true one. Time is that
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from typing import Any
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 import torch
 from jaxtyping import Float
-from main_path import processor
+from main_path import DATA, processor
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 from torch import Tensor
@@ -241,9 +240,8 @@ def as_lines(options: argparse.Namespace, learning: list[list[str]], finished: l
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", BENCHMARKS.parent.parent / "shared" / "data"))
     add = parser.add_argument
-    add("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    add("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     add("--sets", nargs="*", choices=("gpcr", "ribosome"), default=["gpcr", "ribosome"])
     add("--simulate", type=int, metavar="N", help="also N simulated particles of 32 px")
     add("--structure", type=Path, help="their map or model (default: a made-up protein)")

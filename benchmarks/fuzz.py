@@ -10,7 +10,6 @@ anything escapes.
 
 import argparse
 import faulthandler
-import os
 import resource
 import signal
 import sys
@@ -24,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "parti
 
 import torch
 from fuzz_cases import KINDS, Outcome, Seed, Verdict, make_seeds, run_case
-from main_path import REPOSITORY
+from main_path import DATA, REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -128,12 +127,11 @@ def as_lines(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=2000, help="cases, in equal parts by kind")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--only", type=int, metavar="NUMBER", help="one case of every kind given, and no table")
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
     return parser.parse_args()
 

@@ -9,12 +9,11 @@ encoder alone and with the search against the run's map. Errors are against the 
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
-from main_path import CORES, REPOSITORY, SETS, ParticleSet, processor, run_on_two_cores
+from main_path import CORES, DATA, REPOSITORY, SETS, ParticleSet, processor, run_on_two_cores
 from result_page import table, title, write_page
 
 from cryofifa.evaluate import evaluate
@@ -75,8 +74,7 @@ def line(one: ParticleSet, particles: str, how: str, folder: Path, truth: Path, 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     parser.add_argument("--sets", nargs="*", choices=SETS, default=["gpcr", "ribosome"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "benchmarks" / "runs", help="folder of the runs")

@@ -35,6 +35,7 @@ from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.compare_poses import compare_poses
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))  # folder of the particle sets
 CORES = 2
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -120,11 +121,9 @@ def measured(one: ParticleSet, seed: int, mode: str, data: Path, runs: Path) -> 
     if output.exists():
         # A resumed run would be measured too short.
         output = next_free(output)
-    arguments = ["reconstruct", str(star), "-o", str(output), "--seed", str(seed)]
+    arguments = ["reconstruct", str(star), "-o", str(output), "--seed", str(seed), "--symmetry", one.symmetry]
     if mode != "guided":
         arguments += ["--pose-mode", mode]
-    if one.symmetry != "C1":
-        arguments += ["--symmetry", one.symmetry]
     print(f"{one.name} seed {seed} {mode} ...", flush=True)
     watch = PoseWatch(output)
     cost = run_on_two_cores([sys.executable, "-m", "cryofifa", *arguments], output.with_suffix(".txt"), watch.look)
@@ -353,8 +352,7 @@ def _result_from_json(values: dict[str, Any]) -> Result:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, help="instead of each set's own")
     parser.add_argument("--amortized", action="store_true", help="amortized mode on the ribosome, beside guided")

@@ -100,9 +100,10 @@ class Ours(Program):
             str(run.path),
             "--seed",
             "1",
+            "--symmetry",
+            job.symmetry,
         ]
-        symmetry = [] if job.symmetry == "C1" else ["--symmetry", job.symmetry]
-        return [*command, "--config", str(settings), "--device", "cuda" if job.gpu else "cpu", *symmetry, *self.options]
+        return [*command, "--config", str(settings), "--device", "cuda" if job.gpu else "cpu", *self.options]
 
     def left(self, folder: Path) -> list[Path]:
         """Copies, for the run itself keeps its last checkpoint only."""

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from main_path import CORES, REPOSITORY, next_free
+from main_path import CORES, DATA, REPOSITORY, next_free
 from peer_ledger import Ledger
 from peer_particles import COMPARED_SETS, copied_particles
 from peer_programs import Job, Program, RelionRefinement, programs
@@ -116,11 +116,10 @@ def _public(command: list[str], job: Job) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
     every = list(programs(None))
     usual = [name for name in every if name != RelionRefinement.name]
     add = parser.add_argument
-    add("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    add("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     add("--sets", nargs="+", choices=COMPARED_SETS, default=list(COMPARED_SETS))
     add("--programs", nargs="+", choices=every, help=f"default: {' '.join(usual)}")
     add("--particles", type=int, metavar="N", help="the first N of each set, for every program (default: all)")

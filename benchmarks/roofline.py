@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 import torch
-from main_path import REPOSITORY, processor
+from main_path import DATA, REPOSITORY, processor
 from result_page import made_by, table, title, versions, write_page
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -211,11 +211,10 @@ def measured_machine(device: torch.device) -> Machine:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
     parser.add_argument("--sets", nargs="+", choices=("gpcr", "ribosome"), default=["gpcr", "ribosome"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets (CRYOFIFA_DATA)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets (CRYOFIFA_DATA)")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
     return parser.parse_args()
 

@@ -32,6 +32,7 @@ from simulated_runs import SimulatedSet
 from cryofifa.atomic_file import atomic_path
 from cryofifa.config import Config, config_as_toml
 from cryofifa.evaluate import evaluate
+from cryofifa.run_folder import write_json
 
 MEMORY_GIB = 3.5  # that the passes are allowed, under the 4 GiB that they must not exceed
 SMALL_SET = SimulatedSet(None, None, 0, 32, 5.0, 0.5)
@@ -119,8 +120,7 @@ def measured(
     truth = particles.parent / "truth"
     error = evaluate(output, None, truth / "poses.star").median_rotation_error_degree
     result = Measured(name, count, cost, seconds, error)
-    with atomic_path(numbers) as path:
-        path.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+    write_json(numbers, asdict(result))
     return result
 
 

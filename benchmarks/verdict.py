@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from main_path import REPOSITORY
+from main_path import DATA, REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
@@ -144,11 +144,10 @@ def as_lines(judged: list[Judged]) -> list[str]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))
     runs = Path(os.environ.get("CRYOFIFA_RUNS", REPOSITORY / "benchmarks" / "runs")) / "verdict"
     names = [case.name for case in CASES]
     parser.add_argument("--cases", nargs="+", choices=names, default=names)
-    parser.add_argument("--data", type=Path, default=data, help="folder of the particle sets, for the model 3SN6")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the particle sets, for the model 3SN6")
     parser.add_argument("--runs", type=Path, default=runs, help="folder of the sets and runs")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")
     return parser.parse_args()

@@ -22,10 +22,10 @@ from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_groups import symmetry_rotations
-from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.plan import RunPlan
 from cryofifa.results.compare_poses import compare_poses
-from cryofifa.results.fsc import first_crossing_angstrom, fourier_shell_correlation
+from cryofifa.results.fsc import first_crossing_angstrom
+from cryofifa.results.half_map_agreement import half_map_agreement
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import RunProgress, read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
@@ -41,8 +41,6 @@ from cryofifa.train.training_loop import WorkingSet, tensors_under
 from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
-# times the last shell that the halves shared: measured on apoferritin, shared to 20 A, 15 to 10 A
-JUDGED_SHELLS = (4 / 3, 2.0)
 AGREEING_DEGREE = 20.0  # median rotation between a start's poses and the last, after alignment, under which they agree
 
 
@@ -63,7 +61,7 @@ class Phases:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)  # what speaks for each finished start, as the plan judges
     start_history: list[EpochRecord] = field(default_factory=list)  # of the start that is being made
-    _polish_images: KeptImages | None = None  # all particles, once one of the phases needs them
+    _polish_images: KeptImages | None = None  # all particles, from the first judged start or the polish to its end
     _kept_at: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
     _clock: tuple[str, float] | None = None  # the phase that is being timed, and since when
 
@@ -176,9 +174,8 @@ class Phases:
         """What speaks for a start.
 
         All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
-        be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: after every particle
-        of the search was matched once to its half's map, the FSC of what these maps are beside their spherical means,
-        summed over shells well beyond those that the halves shared: next to them, wrong minima agree too.
+        be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: what they agree on
+        after every particle of the search was matched once to its half's map.
         """
         if self.plan.start_judge == "explained power":
             return start.explained_power
@@ -192,10 +189,8 @@ class Phases:
         with self._timed("judge starts"):
             matching.iterate(state, 0, search=True, on_block=after_block)
             maps = matching.half_maps(state)
-            fsc = fourier_shell_correlation(*(without_spherical_mean(half) for half in (maps.half_1, maps.half_2)))
-            shared = matching.extent_angstrom / self.plan.shared_resolution_angstrom
-            first = min(round(JUDGED_SHELLS[0] * shared), (round(shared) + len(fsc)) // 2)
-            return float(fsc[first + 1 : round(JUDGED_SHELLS[1] * shared) + 1].sum())
+            shared_shell = matching.extent_angstrom / self.plan.shared_resolution_angstrom
+            return half_map_agreement(maps.half_1, maps.half_2, shared_shell)
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
         plan = self.plan
@@ -271,6 +266,7 @@ class Phases:
         state.rotation = in_asymmetric_unit(state.rotation, self.config.symmetry_members(self.device))
         with self._timed("score"):
             matching.score(state)
+        self._polish_images = None  # the final map reads the untouched ones, and wants the memory
         return state
 
     def final_map(self, state: PolishState, taken: Bool[Tensor, " n"]) -> tuple[HalfMaps, float]:

@@ -20,8 +20,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.particles.preprocess import BACKGROUND_RING_SHARE, ParticleImages
+from cryofifa.particles.row_list import evenly_spread
 from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre, soft_edge
+from cryofifa.physics.shells import radial_mean
 
 MOST_PARTICLES = 1000  # each has thousands of background pixels; our choice
 MARGIN = 1.1  # of the particle's radius, within which a pixel is not background; our choice
@@ -68,7 +70,7 @@ def measure_noise(
 
     A particle that reaches the background ring is cut out as far as that ring.
     """
-    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_PARTICLES)).astype(np.int64)]
+    some = rows[evenly_spread(len(rows), MOST_PARTICLES)]
     size, pixel_size = images.table.box_size, images.pixel_size_angstrom
     distance = distance_from_centre(size, 2, device)
     radius = min(MARGIN * particle_radius_angstrom / pixel_size, BACKGROUND_RING_SHARE * size)
@@ -76,8 +78,6 @@ def measure_noise(
     total = torch.zeros(size, size, device=device)
     for block in images.blocks(some):
         total += fourier_2d(images.normalised(block).to(device) * background).abs().square().sum(dim=0)
-    shell = distance.round().long().flatten()
-    sums = torch.zeros(int(shell.max()) + 1, device=device).index_add_(0, shell, total.flatten())
-    power = (sums / torch.bincount(shell))[: size // 2] / (len(some) * background.square().sum())
+    power = radial_mean(total) / (len(some) * float(background.square().sum()))
     power[:LOWEST_SHELL] = power[LOWEST_SHELL]
-    return NoiseSpectrum(size * pixel_size, tuple(power.clamp_min(LEAST_POWER).tolist()))
+    return NoiseSpectrum(size * pixel_size, tuple(power.clip(LEAST_POWER).tolist()))

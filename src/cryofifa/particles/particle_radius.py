@@ -16,9 +16,11 @@ from torch import Tensor
 from cryofifa.particles.bright_junk import bounded_influence
 from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum, measure_noise
 from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.particles.row_list import evenly_spread
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.shells import radial_mean
 
 LOW_PASS_ANGSTROM = 20.0  # measured on three sets: 15 to 30 A give the same radius within 3 %
 WIENER_CONSTANT = 0.1  # 0.1 and 0.5 give the same radius within 2 %
@@ -40,7 +42,7 @@ class ImageSurvey:
 def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
     """The particle's radius, the sign of the contrast and the noise's spectrum, from at most 3,000 particles."""
     table = images.table
-    rows = np.unique(np.linspace(0, len(table) - 1, min(len(table), MOST_PARTICLES)).astype(np.int64))
+    rows = evenly_spread(len(table), MOST_PARTICLES)
     size, pixel_size = table.box_size, images.pixel_size_angstrom
     plane = HalfPlane.of_box(size, pixel_size, device=device)
     frequency = plane.frequency_per_angstrom
@@ -62,7 +64,7 @@ def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
         total += picture[particles].sum(dim=0)
     means = torch.cat(disc_means)
     z_score = float(means.mean() / (means.std() / max(1, len(means)) ** 0.5 + 1e-12)) if len(means) > 1 else 0.0
-    profile = _radial_mean(total)
+    profile = radial_mean(total)
     skew = float((profile.max() + profile.min()) / (profile.max() - profile.min() + 1e-30))
     radius_angstrom = radius_of_power(power, SIGNAL_SHARE) * pixel_size
     noise = measure_noise(images, np.concatenate(ordinary), radius_angstrom, device)
@@ -76,7 +78,7 @@ def radius_of_power(power: Tensor, share: float) -> float:
     do not count.
     """
     size = power.shape[-1]
-    profile = _radial_mean(power)
+    profile = radial_mean(power)
     smooth = np.convolve(np.pad(profile, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     peak = int(smooth.argmax())
     fallen = smooth[peak:] - smooth[peak:].min() < FALLEN_SHARE * (smooth[peak] - smooth[peak:].min())
@@ -86,14 +88,6 @@ def radius_of_power(power: Tensor, share: float) -> float:
     radius = np.arange(edge + 1)
     signal = (smooth[: edge + 1] - smooth[edge]).clip(0) * radius
     return _radius_holding(signal, share, 0.35 * size)
-
-
-def _radial_mean(image: Tensor) -> np.ndarray:
-    """Mean over rings one pixel wide, up to the edge of the box."""
-    size = image.shape[-1]
-    ring = distance_from_centre(size, 2, image.device).round().long().clamp(max=size // 2).flatten()
-    total = torch.zeros(size // 2 + 1, device=image.device).index_add_(0, ring, image.flatten())
-    return (total / torch.bincount(ring)).cpu().numpy()[:-1]
 
 
 def radius_of_volume(volume: Tensor, reach: float | None = None, share: float = SIGNAL_SHARE) -> float:

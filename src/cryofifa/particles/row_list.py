@@ -8,6 +8,11 @@ from jaxtyping import Int64
 from cryofifa.errors import InputError
 
 
+def evenly_spread(count: int, most: int) -> Int64[np.ndarray, " some"]:
+    """At most so many of the rows 0 .. count - 1, from the first to the last."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+
+
 def chosen_rows(rows_file: Path | None, n_particles: int) -> Int64[np.ndarray, " m"]:
     """The 0-based rows to use, in the order of the list; all rows when there is no list.
 

@@ -1,11 +1,20 @@
-"""Spherical shells of a volume's transform: one Fourier pixel wide (round |k|), numbered 0 .. N//2."""
+"""Rings of images and shells of a volume's transform: one pixel wide (round of the radius), numbered 0 .. N//2."""
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
 from cryofifa.physics.mask import distance_from_centre
+
+
+def radial_mean(image: Float[Tensor, "y x"]) -> Float[np.ndarray, " rings"]:
+    """Mean over rings, up to the edge of the box: 0 .. N//2 - 1."""
+    size = image.shape[-1]
+    ring = distance_from_centre(size, 2, image.device).round().long().clamp(max=size // 2).flatten()
+    total = torch.zeros(size // 2 + 1, device=image.device).index_add_(0, ring, image.flatten())
+    return (total / torch.bincount(ring)).cpu().numpy()[:-1]
 
 
 def scale_shells(volume: Float[Tensor, "z y x"], gain: Float[Tensor, " shells"]) -> Float[Tensor, "z y x"]:

@@ -22,6 +22,7 @@ from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.cs_writer import write_particles_cs
 from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
+from cryofifa.particles.row_list import evenly_spread
 from cryofifa.particles.star_writer import write_particles_star
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
@@ -259,7 +260,7 @@ def _report(
 def _examples(images: ParticleImages, results: RunResults) -> tuple[np.ndarray, np.ndarray]:
     """A few particles beside what the map predicts for them, CTF and shift included."""
     maps, state = results.maps, results.poses
-    rows = np.unique(np.linspace(0, len(images.table) - 1, EXAMPLES).astype(np.int64))
+    rows = evenly_spread(len(images.table), EXAMPLES)
     device = maps.combined.device
     chosen = torch.from_numpy(rows).to(device)
     size, pixel_size = images.table.box_size, images.pixel_size_angstrom

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofifa.particles.row_list import evenly_spread
+
 VIEW_BINS = 192  # about 15 degrees wide
 SLICE_BINS = 3072  # about 4 degrees wide, finer than the band below
 MOST_VIEWS = 500_000
@@ -35,7 +37,7 @@ def with_equal_poses(
     Of more particles than can be told apart in a plot, as many, evenly chosen.
     """
     most = max(1, MOST_VIEWS // len(group))
-    some = np.linspace(0, len(rotations) - 1, min(len(rotations), most)).astype(np.int64)
+    some = evenly_spread(len(rotations), most)
     return (rotations[some, None] @ group).reshape(-1, 3, 3)
 
 
