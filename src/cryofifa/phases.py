@@ -160,9 +160,9 @@ class Phases:
             self.start_history.append(self._train_epoch(start, epoch, name, progress, "start"))
             if epoch < last:
                 self._keep(start=start.state())
-        merit = self._judge(start)
+        merit, rotation = self._judge(start)
         self.log.line(f"{name}: {self.plan.start_judge} {merit:.4f}")
-        found = {f"start{which}": {"rotation": start.poses.rotation.clone()}}
+        found = {f"start{which}": {"rotation": rotation}}
         if not self.starts or merit > max(self.starts):
             self.history = self.start_history
             found["ab_initio"] = start.state()
@@ -170,15 +170,15 @@ class Phases:
         self.start_history = []
         self._keep(start={}, **found)
 
-    def _judge(self, start: AbInitio) -> float:
-        """What speaks for a start.
+    def _judge(self, start: AbInitio) -> tuple[float, Float[Tensor, "chosen 3 3"]]:
+        """What speaks for a start, and the rotations of which it speaks.
 
         All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
         be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: what they agree on
         after every particle of the search was matched once to its half's map.
         """
         if self.plan.start_judge == "explained power":
-            return start.explained_power
+            return start.explained_power, start.poses.rotation.clone()
         state, matching = self._first_polish_state(start), self._matching(start)
         state.half[~state.posed] = 0  # particles that no start has seen say nothing about it
 
@@ -190,7 +190,8 @@ class Phases:
             matching.iterate(state, 0, search=True, on_block=after_block)
             maps = matching.half_maps(state)
             shared_shell = matching.extent_angstrom / self.plan.shared_resolution_angstrom
-            return half_map_agreement(maps.half_1, maps.half_2, shared_shell)
+            merit = half_map_agreement(maps.half_1, maps.half_2, shared_shell)
+        return merit, state.rotation[start.particles.particle]
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
         plan = self.plan
@@ -221,7 +222,7 @@ class Phases:
         return record
 
     def agreeing_starts(self, rotation: Float[Tensor, "n 3 3"]) -> int:
-        """How many of the starts, the one that went on included, were halfway near the poses of the end.
+        """How many of the starts, the one that went on included, were near the poses of the end when they were judged.
 
         Two starts halfway are both far from the end and so farther from each other: measured on gpcr, 13 and 14 degrees
         from the end, but over 20 apart.

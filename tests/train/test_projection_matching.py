@@ -10,6 +10,7 @@ from known_volumes import angles_degree, microscope_ctf, random_rotations, turne
 from cryofifa.config import Config, PolishSettings, SearchSettings
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
+from cryofifa.physics import local_wiener
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching, searches_due
 
@@ -120,14 +121,14 @@ def test_unposed_particles_stay_out_of_the_maps(images):
 
 
 def test_halves_never_meet(images):
-    """Other images in half 2: nothing changes in half 1 but how far in frequency is trusted."""
+    """Other images in half 2: nothing changes in half 1 but what is taken for noise, and how far in frequency."""
     polish, first, second = matching(images), state_at(ROTATION, SHIFT), state_at(ROTATION, SHIFT)
     changed = images.clone()
     changed[second.half == 2] = changed[second.half == 2].roll(1, 0)
     other = matching(changed)
     for one in (polish, other):
         one._trusted_radius = lambda _: 8.0
-    # and the filter's signal-to-noise ratio, which is taken from both halves
+    # and the filters' signal-to-noise ratios, by shell and by band, which are taken from both halves
     import cryofifa.train.projection_matching as module
 
     solve = module.solve_half_maps
@@ -139,6 +140,7 @@ def test_halves_never_meet(images):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "solve_half_maps", solve_apart)
+        patch.setattr(local_wiener, "noise_power", lambda *_: torch.tensor(0.01))
         polish.iterate(first, 0, search=True)
         other.iterate(second, 0, search=True)
     mine = first.half == 1

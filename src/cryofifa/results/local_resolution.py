@@ -19,6 +19,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.fourier import window_centre
+from cryofifa.physics.frequency_bands import along_axes, band_radii, band_weight, gaussian_windows, interpolation
 from cryofifa.physics.mask import distance_from_centre
 
 LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
@@ -26,8 +27,6 @@ LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
 # It then holds about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's
 # manual wants boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
 WINDOW_PERIODS = 1.0
-BANDS_PER_OCTAVE = 4  # 20 bands for 256 voxels; our choice
-LOWEST_SHELL = 5  # here a band is one Fourier pixel wide, and its window holds most of the particle; our choice
 GRID_STEP = 2  # voxels from one window to the next: the narrowest window's deviation
 INSIDE = 0.5  # of the mask, over which a voxel is the particle's
 
@@ -63,7 +62,7 @@ def local_resolution(
         before = curve
         if not agrees.any():
             break
-    everywhere = _along_axes(reached, _linear(torch.arange(size, device=device), place))
+    everywhere = along_axes(reached, interpolation(torch.arange(size, device=device), place))
     return size * pixel_size_angstrom / torch.where(mask > 0, everywhere, radii[0])
 
 
@@ -76,13 +75,6 @@ def quartiles_inside(
         return None
     lower, median, upper = (float(value) for value in np.percentile(inside, (25, 50, 75)))
     return lower, median, upper
-
-
-def band_radii(size: int) -> list[float]:
-    """Centres of the bands in Fourier pixels, in even steps of log frequency, the last at Nyquist."""
-    lowest, nyquist = min(LOWEST_SHELL, size / 4), size // 2
-    steps = math.ceil(BANDS_PER_OCTAVE * math.log2(nyquist / lowest))
-    return [lowest * (nyquist / lowest) ** (step / steps) for step in range(steps)] + [float(nyquist)]
 
 
 def _white(pair: Complex[Tensor, "kz ky kx"]) -> Complex[Tensor, "kz ky kx"]:
@@ -113,36 +105,13 @@ def _windowed_fsc(
     """
     size, device = mask.shape[-1], mask.device
     band_size = min(size, 2 * math.ceil(1.5 * radius))
-    filtered = window_centre(pair, band_size, 3) * _band(band_size, radius, ratio, size // 2, device)
+    filtered = window_centre(pair, band_size, 3) * band_weight(band_size, radius, ratio, size // 2, device)
     filtered = torch.fft.ifftn(torch.fft.ifftshift(filtered))
     first, second = filtered.real, filtered.imag
     voxel = torch.arange(band_size, device=device) * (size / band_size)
-    weight = _along_axes(mask, _linear(voxel, torch.arange(size, device=device)))
-    window = torch.exp(-0.5 * ((place[:, None] - voxel) * (radius / (window_periods * size))).square())
+    weight = along_axes(mask, interpolation(voxel, torch.arange(size, device=device)))
+    window = gaussian_windows(place, voxel, window_periods * size / radius)
     cross, power_1, power_2 = (
-        _along_axes(weight * product, window) for product in (first * second, first * first, second * second)
+        along_axes(weight * product, window) for product in (first * second, first * first, second * second)
     )
     return cross / (power_1.sqrt() * power_2.sqrt()).clamp_min(torch.finfo(cross.dtype).tiny)
-
-
-def _band(
-    band_size: int, radius: float, ratio: float, last_shell: int, device: torch.device
-) -> Float[Tensor, "kz ky kx"]:
-    """A squared cosine of log frequency, 0 at the next bands' centres: the bands add up to 1."""
-    distance = distance_from_centre(band_size, 3, device)
-    octave = (torch.log(distance / radius) / math.log(ratio)).clamp(-1, 1)
-    return torch.cos(0.5 * torch.pi * octave).square() * (distance <= last_shell)
-
-
-def _linear(at: Tensor, grid: Tensor) -> Float[Tensor, "at grid"]:
-    """The matrix that interpolates values on an even grid; beyond its ends they go on as they are."""
-    step = grid[1] - grid[0]
-    weight = (1 - (at.clamp(grid[0], grid[-1])[:, None] - grid).abs() / step).clamp_min(0)
-    return weight.float()
-
-
-def _along_axes(volume: Float[Tensor, "z y x"], matrix: Float[Tensor, "new old"]) -> Float[Tensor, "new new new"]:
-    """The matrix applied along all three axes; each product moves the first axis to the end."""
-    for _ in range(3):
-        volume = torch.tensordot(volume, matrix, dims=([0], [1]))  # pyright: ignore[reportArgumentType]
-    return volume

@@ -4,11 +4,11 @@ The neural decoder learns slowly and smoothly, which is what finds the poses; on
 is the cheaper and sharper volume (measured). Each half of the particles is matched to its own half's map only. The
 halves shared one network down to where ab initio ended: their FSC says something beyond it only.
 
-Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> search each particle's pose around
-where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The first iteration tries random
-turns and a bank of random rotations, which poses particles that ab initio has not seen and frees those that were stuck;
-then, and in all that follow, Gauss-Newton steps go down to the minimum. Where the bank gave many poses the search is
-repeated: ab initio was not at its end, and the next map may be better.
+Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> filter each half by place -> search
+each particle's pose around where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The
+first iteration tries random turns and a bank of random rotations, which poses particles that ab initio has not seen
+and frees those that were stuck; then, and in all that follow, Gauss-Newton steps go down to the minimum. Where the
+bank gave many poses the search is repeated: ab initio was not at its end, and the next map may be better.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, squared_distance_over_shifts
+from cryofifa.physics.local_wiener import local_wiener
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.bank import Bank
@@ -144,6 +145,7 @@ class ProjectionMatching:
         self.shift_range_angstrom = shift_range_angstrom
         self.extent_angstrom = plane.extent_angstrom
         self._mask_pixel = config.image.volume_mask_pixel(particle_radius_angstrom, plane.pixel_size_angstrom)
+        self._mask = spherical_mask(plane.box_size, *self._mask_pixel, plane.index_xy.device)
         self.so_far: IterationSoFar | None = None  # of an iteration that is not at its end
 
     def half_maps(self, state: PolishState) -> HalfMaps:
@@ -176,7 +178,7 @@ class ProjectionMatching:
         before, done = so_far.before, so_far.blocks
         maps = self.half_maps(before)
         limit = self._trusted_radius(maps.fsc)
-        for which, volume in ((1, maps.half_1), (2, maps.half_2)):
+        for which, volume in enumerate(local_wiener(maps.half_1, maps.half_2, self._mask), start=1):
             mine = before.half == which
             blocks = in_blocks(self.processes.dealt(mine.nonzero()[:, 0]), BLOCK * self.processes.count)
             left, done = blocks[done:], max(0, done - len(blocks))
@@ -253,7 +255,7 @@ class ProjectionMatching:
         measured, _ = self._measured(own, state.shift_angstrom[own], plane)
         power = ring_power(measured, ring, int(ring.max()) + 1)
         noise = ring_noise_power(self.processes.gathered(power, some))
-        grid = FourierGrid.from_volume(volume * spherical_mask(plane.box_size, *self._mask_pixel, volume.device), limit)
+        grid = FourierGrid.from_volume(volume * self._mask, limit)
         for members in in_blocks(particles, BLOCK):
             shift = state.shift_angstrom[members]
             measured, ctf = self._measured(members, shift, plane)
@@ -270,8 +272,7 @@ class ProjectionMatching:
         *,
         search: bool,
     ) -> _Reference:
-        mask = spherical_mask(self.plane.box_size, *self._mask_pixel, volume.device)
-        grid, plane = FourierGrid.from_volume(volume * mask, limit), self.plane.within(limit)
+        grid, plane = FourierGrid.from_volume(volume * self._mask, limit), self.plane.within(limit)
         noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
         draws, radius = RandomDraws(self.config.seed, "polish bank", iteration), self.particle_radius_angstrom
         bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
