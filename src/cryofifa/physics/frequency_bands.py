@@ -12,6 +12,7 @@ from cryofifa.physics.mask import distance_from_centre
 
 BANDS_PER_OCTAVE = 4  # 20 bands for 256 voxels; our choice
 LOWEST_SHELL = 5  # here a band is one Fourier pixel wide, and its window holds most of the particle; our choice
+WINDOW_STEP = 2  # voxels from one window to the next: the narrowest window's deviation, of a period at Nyquist
 
 
 def band_radii(size: int) -> list[float]:

@@ -23,34 +23,43 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.physics.frequency_bands import along_axes, band_radii, band_weight, gaussian_windows, interpolation
+from cryofifa.physics.frequency_bands import (
+    WINDOW_STEP,
+    along_axes,
+    band_radii,
+    band_weight,
+    gaussian_windows,
+    interpolation,
+)
+from cryofifa.physics.mask import distance_from_centre
 
 LEAST_GAIN = 0.02  # where there is nothing but noise; our choice
 LEAST_MEAN_GAIN = 0.15  # nothing is raised by more than its inverse; the gain per shell has the same floor
 WINDOW_PERIODS = 1.0  # standard deviation; poses of gpcr, without the mean: 1.39, 1.40, 1.42 degrees at 0.6, 1, 1.5
-GRID_STEP = 2  # voxels from one window to the next: the narrowest window's deviation
 
 
 def local_wiener(
     half_1: Float[Tensor, "z y x"], half_2: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]
 ) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
-    """Both halves, filtered; they come with a gain per shell.
+    """Both halves, filtered and cut at the box's last shell; they come with a gain per shell.
 
     mask: where the particle may be, and where noise is measured.
     """
     size, device = mask.shape[-1], mask.device
     share = mask / mask.sum()
     voxel = torch.arange(size, device=device)
-    place = voxel[::GRID_STEP]
+    place = voxel[::WINDOW_STEP]
     everywhere = interpolation(voxel, place)
     radii = band_radii(size)
-    weights = [band_weight(size, radius, radii[1] / radii[0], size // 2, device) for radius in radii]
-    weights[0] = 1 - sum(weights[1:], torch.zeros_like(weights[0]))  # with all that is coarser, and the corners
+    coarser = torch.fft.ifftshift(distance_from_centre(size, 3, device) < radii[0])  # goes with the lowest band
     transforms = [torch.fft.rfftn(half) for half in (half_1, half_2)]
     filtered = (torch.zeros_like(half_1), torch.zeros_like(half_2))
-    for radius, weight in zip(radii, weights, strict=True):
-        of_transform = torch.fft.ifftshift(weight)[..., : size // 2 + 1]
-        bands = [torch.fft.irfftn(transform * of_transform, s=half_1.shape) for transform in transforms]
+    for which, radius in enumerate(radii):
+        weight = torch.fft.ifftshift(band_weight(size, radius, radii[1] / radii[0], size // 2, device))
+        if which == 0:
+            weight = torch.where(coarser, 1, weight)
+        weight = weight[..., : size // 2 + 1]
+        bands = [torch.fft.irfftn(transform * weight, s=half_1.shape) for transform in transforms]
         noise = noise_power(bands[0], bands[1], share)
         window = gaussian_windows(place, voxel, WINDOW_PERIODS * size / radius)
         window = window / window.sum(dim=1, keepdim=True)

@@ -19,7 +19,14 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.fourier import window_centre
-from cryofifa.physics.frequency_bands import along_axes, band_radii, band_weight, gaussian_windows, interpolation
+from cryofifa.physics.frequency_bands import (
+    WINDOW_STEP,
+    along_axes,
+    band_radii,
+    band_weight,
+    gaussian_windows,
+    interpolation,
+)
 from cryofifa.physics.mask import distance_from_centre
 
 LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
@@ -27,7 +34,6 @@ LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
 # It then holds about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's
 # manual wants boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
 WINDOW_PERIODS = 1.0
-GRID_STEP = 2  # voxels from one window to the next: the narrowest window's deviation
 INSIDE = 0.5  # of the mask, over which a voxel is the particle's
 
 
@@ -50,7 +56,7 @@ def local_resolution(
     pair = torch.complex(*(half / half.std().clamp_min(1e-30) for half in (half_1, half_2)))
     pair = _white(torch.fft.fftshift(torch.fft.fftn(pair)))  # bands and windows care for no origin: voxel 0 serves
     radii = band_radii(size)
-    place = torch.arange(0, size, GRID_STEP, device=device)
+    place = torch.arange(0, size, WINDOW_STEP, device=device)
     reached = torch.full([len(place)] * 3, radii[0], device=device)
     agrees, before = torch.ones_like(reached, dtype=torch.bool), torch.ones_like(reached)
     for below, radius in zip([radii[0], *radii], radii, strict=False):
