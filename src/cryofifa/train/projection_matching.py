@@ -178,7 +178,7 @@ class ProjectionMatching:
         before, done = so_far.before, so_far.blocks
         maps = self.half_maps(before)
         limit = self._trusted_radius(maps.fsc)
-        for which, volume in enumerate(local_wiener(maps.half_1, maps.half_2, self._mask), start=1):
+        for which, volume in enumerate(self._filtered_halves(maps), start=1):
             mine = before.half == which
             blocks = in_blocks(self.processes.dealt(mine.nonzero()[:, 0]), BLOCK * self.processes.count)
             left, done = blocks[done:], max(0, done - len(blocks))
@@ -277,6 +277,15 @@ class ProjectionMatching:
         draws, radius = RandomDraws(self.config.seed, "polish bank", iteration), self.particle_radius_angstrom
         bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
         return _Reference(grid, plane, 1 / noise, iteration, bank)
+
+    def _filtered_halves(self, maps: HalfMaps) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
+        """Both halves, filtered by place; but not where symmetry is imposed: symmetrised noise piles up at the axes.
+
+        Measured on apoferritin, two iterations from poses turned by 8 degrees at random: FSC to the model at 9 A, without
+        spherical means, 0.33, and 0.19 with the filter.
+        """
+        halves = maps.half_1, maps.half_2
+        return local_wiener(*halves, self._mask) if self.config.symmetry == "C1" else halves
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
