@@ -14,6 +14,8 @@ each of both terms with a floor. The second one is what the gain per shell did t
 A half's gain comes from its own power; from the other half it has one number per band and nothing that depends on
 place. So the halves stay apart: a gain from what they agree on locally would keep what noise has in common by chance.
 
+N is one number for the whole mask: noise must lie evenly, as that of symmetrised maps does not.
+
 Unlike a mask that follows the map it has no threshold, and leaves soft outer parts what they are worth (LOG.md).
 """
 
