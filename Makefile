@@ -9,7 +9,8 @@ demo: $(READY)
 	$(VENV)/bin/python examples/demo.py
 
 test: lint
-	$(VENV)/bin/python -m pytest -q
+	# two processes of one thread each: two threads gain little on tensors as small as the tests'
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
