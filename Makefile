@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(VENV)/bin/python examples/demo.py
 
+# Two processes of one thread each: two threads gain little on tensors as small as those of the tests.
 test: lint
-	# two processes of one thread each: two threads gain little on tensors as small as the tests'
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2
 
 lint: $(READY)
