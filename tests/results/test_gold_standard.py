@@ -67,16 +67,15 @@ BOX_ANGSTROM = 160.0
 
 @pytest.mark.parametrize("radius", [4.0, 8.0, 14.0])
 def test_what_was_shared_does_not_leak_beyond_through_the_mask(radius):
-    """Halves alike to shell 8 and noise of their own beyond, as runs on pure noise end; chance may agree once."""
-    leaked, agree = [], 0
-    for seed in range(10):
+    """Halves alike to shell 8, nothing but noise of their own beyond: as runs on pure noise end."""
+    leaked = []
+    for seed in range(5):
         kept = (torch.arange(SIZE // 2 + 1) <= 8).float()
         shared = scale_shells(noise(seed), kept)
         pair = [shared + scale_shells(noise(10 * seed + one), 1 - kept) for one in (100, 101)]
         found = masked_fsc(*pair, spherical_mask(SIZE, radius, 3.0), shared_shell=8)
-        agree += found.resolution_angstrom(0.143, BOX_ANGSTROM) <= BOX_ANGSTROM / 9
+        assert found.resolution_angstrom(0.143, BOX_ANGSTROM) > BOX_ANGSTROM / 9
         leaked.append(float(found.masked[9]))
-    assert agree <= 1
     assert sum(leaked) / len(leaked) > 0.15  # the test can fail
 
 
