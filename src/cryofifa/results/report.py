@@ -141,8 +141,9 @@ def _resolution(contents: ReportContents) -> str:
             f"0.5 at {_angstrom(contents.resolution_05_angstrom)}; "
             f"shared down to {_angstrom(contents.shared_resolution_angstrom)}; "
             f"Nyquist is {_angstrom(contents.nyquist_angstrom)}. Corrected for what the mask alone correlates: the "
-            "curve of the same maps with random phases, drawn beyond what was shared (Chen et al. 2013). Shells in "
-            "which unrelated maps reach more than the threshold by chance (three standard deviations) do not count."
+            "curve of the same maps with random phases, drawn beyond what was shared (Chen et al. 2013). All but the "
+            "unmasked curve are of the halves without their spherical means, which no pose decides. Shells in which "
+            "unrelated maps reach more than the threshold by chance (three standard deviations) do not count."
         ),
     )
 
