@@ -13,8 +13,9 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+import torch
 
-from cryofifa import Config, reconstruct, simulate
+from cryofifa import Config, phases, reconstruct, simulate
 from cryofifa.atomic_file import PART
 from cryofifa.cli import main
 from cryofifa.config import config_as_toml
@@ -22,6 +23,8 @@ from cryofifa.errors import Stopped
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.results import outputs, report
+from cryofifa.run_folder import RunFolder
+from cryofifa.run_progress import read_run_state
 from cryofifa.train import projection_matching
 from cryofifa.train.training_loop import TrainingLoop
 
@@ -325,3 +328,23 @@ def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, 
             continue
     assert patience > 8
     assert_as_undisturbed(tmp_path / "run", tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize(("merits", "first_start_goes_on"), [((3.0, 1.0, 2.0), True), ((2.0, 1.0, 3.0), False)])
+def test_what_is_judged_best_goes_on(
+    merits: tuple[float, ...],
+    first_start_goes_on: bool,
+    particles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Of a cubic group: the poses of two starts and of the end of ab initio, which goes on from the first one."""
+    said = iter(merits)
+    monkeypatch.setattr(phases, "half_map_agreement", lambda *_: next(said))
+    cubic = SMALL.changed(symmetry="T", refinement={"epochs": 0}, polish={"iterations": 0})
+    reconstruct(particles, tmp_path / "run", config=cubic)
+    assert next(said, None) is None
+    tensors, _ = read_run_state(RunFolder(tmp_path / "run").checkpoint, torch.device("cpu"))
+    for name in ("rotation", "shift_angstrom"):
+        same = torch.equal(tensors[f"ab_initio.poses.{name}"], tensors[f"start0.{name}"])
+        assert same == first_start_goes_on

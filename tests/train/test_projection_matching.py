@@ -12,6 +12,7 @@ from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulate import simulate_images
 from cryofifa.physics import local_wiener
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
+from cryofifa.physics.shells import scale_shells
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching, searches_due
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
@@ -117,7 +118,9 @@ def test_unposed_particles_stay_out_of_the_maps(images):
     state.posed[:60] = False
     spoiled = images.clone()
     spoiled[:60] = 1e4
-    torch.testing.assert_close(matching(spoiled).half_maps(state).combined, matching(images).half_maps(state).combined)
+    found, expected = matching(spoiled).half_maps(state), matching(images).half_maps(state)
+    torch.testing.assert_close(found.half_1, expected.half_1)
+    torch.testing.assert_close(found.half_2, expected.half_2)
 
 
 def test_halves_never_meet(images):
@@ -131,15 +134,16 @@ def test_halves_never_meet(images):
     # and the filters' signal-to-noise ratios, by shell and by band, which are taken from both halves
     import cryofifa.train.projection_matching as module
 
-    solve = module.solve_half_maps
+    solve = module.solve_halves
 
     def solve_apart(sums, *mask):
         maps = solve(sums, *mask)
         flat = torch.full_like(maps.fsc, 0.1)
-        return replace(maps, half_1=sums[0].volume(flat), half_2=sums[1].volume(flat))
+        half_1, half_2 = (scale_shells(half, flat) for half in maps.unfiltered)
+        return replace(maps, half_1=half_1, half_2=half_2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "solve_half_maps", solve_apart)
+        patch.setattr(module, "solve_halves", solve_apart)
         patch.setattr(local_wiener, "noise_power", lambda *_: torch.tensor(0.01))
         polish.iterate(first, 0, search=True)
         other.iterate(second, 0, search=True)

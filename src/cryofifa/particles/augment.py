@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from cryofifa.physics.rotations import in_plane_rotation, mirror_in_x
@@ -85,14 +86,11 @@ class Copies:
         self, base: Float[Tensor, "n bases channels y x"], copy: Int[Tensor, "n picked"]
     ) -> Float[Tensor, "n picked channels y x"]:
         """The picked copies of each image; exact (no interpolation)."""
-        picked = base.new_empty(*copy.shape, *base.shape[2:])
-        for k in range(len(self)):
-            particle, slot = (copy == k).nonzero(as_tuple=True)
-            if len(particle):
-                which, quarter = divmod(k, self.quarters)
-                image = base[particle, which // 2]
-                picked[particle, slot] = quarter_turn(mirror_image(image) if which % 2 else image, quarter)
-        return picked
+        row = torch.arange(len(base), device=base.device)[:, None]
+        kinds = 2 * self.quarters  # of every base: as it is and mirrored, in each quarter turn
+        source = _source_pixels(base.shape[-1], self.quarters, base.device)[copy % kinds]
+        image = base[row, copy // kinds].flatten(-2)
+        return image.gather(-1, source[:, :, None].expand_as(image)).unflatten(-1, base.shape[-2:])
 
     def _picked(self, copy: Int[Tensor, " n *picked"]) -> Float[Tensor, "n *picked 3 3"]:
         """G of the picked copies."""
@@ -109,12 +107,20 @@ def _copy_from_image(base_radian: Float[Tensor, "rows bases"], quarters: int) ->
     return matrix.flatten(1, 3)
 
 
-def mirror_image(image: Float[Tensor, "*batch y x"]) -> Float[Tensor, "*batch y x"]:
+@lru_cache(maxsize=8)
+def _source_pixels(size: int, quarters: int, device: torch.device) -> Int[Tensor, "kinds pixels"]:
+    """For each pixel of a quarter turn, of the image and then of its mirror image: which pixel it comes from."""
+    pixel = torch.arange(size**2, device=device).reshape(size, size)
+    kinds = [quarter_turn(image, quarter) for image in (pixel, mirror_image(pixel)) for quarter in range(quarters)]
+    return torch.stack(kinds).flatten(1)
+
+
+def mirror_image(image: Shaped[Tensor, "*batch y x"]) -> Shaped[Tensor, "*batch y x"]:
     """x -> -x about the origin N//2 of an even box."""
     return image.flip(-1).roll(1, -1)
 
 
-def quarter_turn(image: Float[Tensor, "*batch y x"], quarters: int) -> Float[Tensor, "*batch y x"]:
+def quarter_turn(image: Shaped[Tensor, "*batch y x"], quarters: int) -> Shaped[Tensor, "*batch y x"]:
     """Rotate by quarters * 90 degrees about the origin N//2 of an even box, from +x to +y."""
     for _ in range(quarters):
         image = torch.rot90(image, -1, (-2, -1)).roll(1, -1)

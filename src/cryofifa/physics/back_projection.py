@@ -1,6 +1,6 @@
 """CTF-weighted Fourier back-projection: the linear map of which the central slice is the adjoint.
 
-    V(k) = gain(|k|) sum_i CTF_i F_i / sum_i CTF_i^2      over all image points that fall on k
+    V(k) = sum_i CTF_i F_i / sum_i CTF_i^2      over all image points that fall on k
 
 Points are spread onto a grid twice finer than the box (trilinear weights), the Hermitian mates are added, and the
 volume is divided by the gridding function afterwards.
@@ -18,7 +18,6 @@ from torch import Tensor
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
-from cryofifa.physics.shells import scale_shells
 
 LEAST_WEIGHT_SHARE = 1e-3  # of the shell's mean weight (RELION)
 CORNER_EDGE = 3.0  # width in voxels of the soft edge of the ball that cuts the corners (RELION)
@@ -83,10 +82,10 @@ class BackProjector:
                     self.data_imaginary.index_add_(0, index, (share * imaginary).flatten())
                     self.weight.index_add_(0, index, (share * denominator).flatten())
 
-    def volume(self, shell_gain: Float[Tensor, " shells"] | None = None) -> Float[Tensor, "z y x"]:
-        """The volume of the box in real space, times a gain given per shell (0 .. N//2); a soft ball cuts the corners.
+    def volume(self) -> Float[Tensor, "z y x"]:
+        """The volume of the box in real space; a soft ball cuts the corners.
 
-        The gain comes last: before the volume is cut out of the finer grid it would smear over neighbouring shells.
+        A gain per shell is for what comes out of this: on the finer grid it would smear over neighbouring shells.
 
         A weight below 1/1000 of its shell's mean counts as that much, as RELION has it; so does the ball, which ends
         at the box's edge and keeps out aliases of what lies beyond it.
@@ -104,10 +103,7 @@ class BackProjector:
         transform = torch.where(inside, data / torch.maximum(weight, floor[shell]), 0)
         padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
         volume = window_centre(padded, self.box_size, 3) / trilinear_gridding(self.box_size, padded.device)
-        volume = volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, volume.device)
-        if shell_gain is None:
-            return volume
-        return scale_shells(volume, shell_gain)
+        return volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, volume.device)
 
 
 def add_hermitian_mate(grid: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from cryofifa.physics.back_projection import BackProjector
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import spherical_mask
+from cryofifa.physics.shells import scale_shells
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.physics.symmetrise import symmetrised_sums
 from cryofifa.results.fsc import fourier_shell_correlation
@@ -33,14 +34,20 @@ def in_blocks(members: Int[Tensor, " m"], size: int) -> tuple[Tensor, ...]:
 
 
 @dataclass(frozen=True)
-class HalfMaps:
-    """Maps of the two halves, and of all particles, in one box; `unfiltered` are the halves before the Wiener gain."""
+class Halves:
+    """Maps of the two halves in one box; `unfiltered` are they before the Wiener gain."""
 
     half_1: Float[Tensor, "z y x"]
     half_2: Float[Tensor, "z y x"]
-    combined: Float[Tensor, "z y x"]
     unfiltered: tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]
     fsc: Float[Tensor, " shells"]  # of the halves inside the soft spherical mask
+
+
+@dataclass(frozen=True)
+class HalfMaps(Halves):
+    """And the map of all particles."""
+
+    combined: Float[Tensor, "z y x"]
 
 
 def back_project_halves(
@@ -83,27 +90,27 @@ def _power_over_median(image: Complex[Tensor, "n points"], ring: Int[Tensor, " p
     return (power / power.median(dim=0).values.clamp_min(LEAST_POWER)).mean(dim=1)
 
 
-def solve_half_maps(
-    sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float
-) -> HalfMaps:
-    """Wiener-filtered maps, with the signal-to-noise ratio per shell taken from the halves' FSC.
+def solve_halves(sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float) -> Halves:
+    """Wiener-filtered halves, with the signal-to-noise ratio per shell taken from their FSC.
 
     The FSC is that of the unfiltered halves inside the soft sphere. The gain is one number per shell: measured on
     ribosome, a Wiener term per voxel gives the same FSC to the truth (15.64 against 15.69 A) but another map than
     RELION's.
     """
-    first, second = sums
-    mask = spherical_mask(first.box_size, mask_radius_pixel, mask_edge_pixel, first.weight.device)
-    unfiltered = first.volume(), second.volume()
-    fsc = fourier_shell_correlation(*(half * mask for half in unfiltered))
-    half_gain = half_map_gain(fsc)
-    return HalfMaps(
-        first.volume(half_gain),
-        second.volume(half_gain),
-        (first + second).volume(combined_map_gain(half_gain)),
-        unfiltered,
-        fsc,
-    )
+    first, second = (projector.volume() for projector in sums)
+    mask = spherical_mask(first.shape[-1], mask_radius_pixel, mask_edge_pixel, first.device)
+    fsc = fourier_shell_correlation(first * mask, second * mask)
+    gain = half_map_gain(fsc)
+    return Halves(scale_shells(first, gain), scale_shells(second, gain), (first, second), fsc)
+
+
+def solve_half_maps(
+    sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float
+) -> HalfMaps:
+    """The halves, and the map of all particles with the gain that follows from them."""
+    halves = solve_halves(sums, mask_radius_pixel, mask_edge_pixel)
+    combined = scale_shells((sums[0] + sums[1]).volume(), combined_map_gain(half_map_gain(halves.fsc)))
+    return HalfMaps(**vars(halves), combined=combined)
 
 
 def half_map_gain(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:

@@ -35,7 +35,7 @@ from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.bank import Bank
 from cryofifa.train.candidates import SHIFT_STEP_CYCLES, clamp_length, rotations_around
-from cryofifa.train.half_maps import HalfMaps, ReadImages, back_project_halves, in_blocks, solve_half_maps
+from cryofifa.train.half_maps import Halves, ReadImages, back_project_halves, in_blocks, solve_halves
 from cryofifa.train.newton_step import fit_at, newton_step
 from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score, ring_sums
 from cryofifa.train.pose_change import median_pose_change
@@ -149,7 +149,7 @@ class ProjectionMatching:
         self._mask = spherical_mask(plane.box_size, *self._mask_pixel, plane.index_xy.device)
         self.so_far: IterationSoFar | None = None  # of an iteration that is not at its end
 
-    def half_maps(self, state: PolishState) -> HalfMaps:
+    def half_maps(self, state: PolishState) -> Halves:
         """Maps of the posed particles."""
         half = torch.where(state.posed, state.half, 0)
         sums = back_project_halves(
@@ -162,7 +162,7 @@ class ProjectionMatching:
             self.config.symmetry_members(half.device),
             self.processes,
         )
-        return solve_half_maps(sums, *self._mask_pixel)
+        return solve_halves(sums, *self._mask_pixel)
 
     def iterate(
         self, state: PolishState, iteration: int, *, search: bool, on_block: Callable[[int], None] | None = None
@@ -279,7 +279,7 @@ class ProjectionMatching:
         bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
         return _Reference(grid, plane, 1 / noise, iteration, bank)
 
-    def _filtered_halves(self, maps: HalfMaps) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
+    def _filtered_halves(self, maps: Halves) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
         """Both halves, filtered by place; but not where symmetry is imposed: symmetrised noise piles up at the axes.
 
         Measured on apoferritin, two iterations from poses turned by 8 degrees at random: FSC to the model at 9 A,

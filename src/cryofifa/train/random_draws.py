@@ -7,6 +7,7 @@ order of asking, for any number of workers, and after a restart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -35,6 +36,15 @@ def _scramble(value: Tensor) -> Tensor:
     return value ^ _shift_right(value, 31)
 
 
+@lru_cache(maxsize=256)
+def _word_of(seed: int, purpose: str, epoch: int) -> int:
+    """What all particles have in common; once, for on a GPU every small operation costs as much as a large one."""
+    word = torch.zeros((), dtype=torch.long)
+    for part in (seed, *purpose.encode(), epoch):
+        word = _scramble(word ^ part)
+    return int(word)
+
+
 @dataclass(frozen=True)
 class RandomDraws:
     """Numbers for one purpose (a short name) in one epoch."""
@@ -44,10 +54,7 @@ class RandomDraws:
     epoch: int = 0
 
     def _words(self, particles: Int[Tensor, " n"], count: int) -> Int[Tensor, "n count"]:
-        word = torch.zeros_like(particles)
-        for part in (self.seed, *self.purpose.encode(), self.epoch):
-            word = _scramble(word ^ part)
-        word = _scramble(word ^ particles)
+        word = _scramble(_word_of(self.seed, self.purpose, self.epoch) ^ particles)
         return _scramble(word[:, None] + _STEP * torch.arange(1, count + 1, device=particles.device))
 
     def uniform(self, particles: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
