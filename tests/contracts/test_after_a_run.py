@@ -20,6 +20,7 @@ from cryofifa.volume import volume
 
 SIZE, PIXEL = 32, 6.0
 SMALL = Config().changed(
+    device="cpu",  # where the test computes, too
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
     search={"bank_rotations": 100},
     polish={"iterations": 1},

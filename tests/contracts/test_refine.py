@@ -14,6 +14,7 @@ from cryofifa.particles.pseudo_protein import pseudo_protein
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
+    device="cpu",  # where the same run gives the same bits
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
     curriculum={"visits": 200, "fewest_epochs": 2, "starts": 1},
     search={"bank_rotations": 60},

@@ -1,0 +1,82 @@
+"""Runs on a GPU keep their tensors there: rehearsed without one (see `two_devices`)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from two_devices import CUDA, is_marked, rehearsed_gpu
+
+from cryofifa import Config, infer, reconstruct, refine, simulate
+from cryofifa.mrc_map import write_map
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.results import report
+
+SIZE, PIXEL = 24, 8.0
+SMALL = Config().changed(
+    device="cuda",
+    encoder={"channels": 4, "stages": 2, "feature_width": 32},
+    curriculum={"visits": 120, "fewest_epochs": 2, "starts": 2, "minibatch": 20, "mask_steps": 2},
+    amortized={"visits": 120},
+    search={"bank_rotations": 60},
+    polish={"iterations": 2},
+)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "report_html", lambda _: "report")
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    write_map(folder / "structure.mrc", pseudo_protein(SIZE, PIXEL), PIXEL)
+    simulate(folder / "structure.mrc", folder / "set", particles=60, box=SIZE, pixel_size_angstrom=PIXEL, snr=1.0)
+    return folder / "set" / "particles.star"
+
+
+def test_the_rehearsal_refuses_what_cuda_refuses():
+    with rehearsed_gpu():
+        on_gpu, on_cpu = torch.ones(3, device="cuda"), torch.ones(3)
+        index, where = torch.zeros(1, dtype=torch.long), torch.tensor(True, device="cuda")
+        assert (on_gpu * 2 + torch.ones(())).device == CUDA
+        assert is_marked(on_gpu[index])
+        assert not is_marked(on_gpu.cpu())
+        assert not is_marked(on_cpu)
+        layer = torch.nn.Linear(3, 1).to("cuda")
+        layer(on_gpu).sum().backward()
+        assert is_marked(layer.weight.grad)
+        refused = (
+            lambda: on_gpu + on_cpu,
+            lambda: torch.stack([on_gpu, on_cpu]),
+            lambda: on_cpu[index.to("cuda")],
+            lambda: on_gpu.index_add_(0, index, on_cpu[:1]),
+            lambda: torch.where(where, on_cpu, 0),
+            lambda: layer(on_cpu),
+        )
+        for operation in refused:
+            with pytest.raises(RuntimeError, match="device"):
+                operation()
+        with pytest.raises(TypeError, match="numpy"):
+            np.asarray(on_gpu)
+
+
+def test_guided_refined_and_inferred(particles: Path, tmp_path: Path):
+    with rehearsed_gpu():
+        reconstruct(particles, tmp_path / "run", config=SMALL)
+        refine(tmp_path / "run", epochs=1)
+        infer(tmp_path / "run", particles, tmp_path / "inferred", device="cuda")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pose_mode": "amortized"},
+        {"symmetry": "T", "decoder": {"kind": "hash grid"}},
+    ],
+    ids=["amortized", "cubic"],
+)
+def test_other_ways(settings: dict, particles: Path, tmp_path: Path):
+    with rehearsed_gpu():
+        reconstruct(particles, tmp_path / "run", config=SMALL.changed(**settings))
