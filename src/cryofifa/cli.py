@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run_folder", type=Path, metavar="RUN", help="folder of a finished run")
     add("-o", "--output", type=Path, metavar="OUT", help="folder of the refined run (default: RUN/refined)")
     add("--epochs", type=int, metavar="N", help="passes over the particles (default: the run's own setting, or 4)")
+    add("--device", choices=("auto", "cpu", "cuda"), help="where to compute (default: as the run did)")
     add("--datadir", type=Path, metavar="D", help="as the run was given it")
     add("--ind", type=Path, metavar="FILE", help="as the run was given it")
     add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")
@@ -273,6 +274,7 @@ def _refine(options: argparse.Namespace) -> None:
             options.run_folder,
             options.output,
             epochs=options.epochs,
+            device=options.device,
             data_folder=options.datadir,
             rows_file=options.ind,
             stop=options.signals.stop,

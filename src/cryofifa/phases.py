@@ -61,6 +61,7 @@ class Phases:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)  # what speaks for each finished start, as the plan judges
     start_history: list[EpochRecord] = field(default_factory=list)  # of the start that is being made
+    end_merit: float | None = None  # the same of the end of ab initio, once it was held against the starts
     _polish_images: KeptImages | None = None  # all particles, from the first judged start or the polish to its end
     _kept_at: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
     _clock: tuple[str, float] | None = None  # the phase that is being timed, and since when
@@ -76,6 +77,7 @@ class Phases:
         self.tensors, progress = read_run_state(self.folder.checkpoint, self.device)
         self.plan, self.history = progress.plan, progress.history
         self.timings, self.starts, self.start_history = progress.timings, progress.starts, progress.start_history
+        self.end_merit = progress.end_merit
         mark = repr(self.timings)  # other in every checkpoint
         if self.processes.first_says(mark) != mark:
             raise InputError(
@@ -108,7 +110,7 @@ class Phases:
         for epoch in range(self._epochs_done(ab_initio.phase), plan.curriculum.epochs):
             self.history.append(self._train_epoch(ab_initio, epoch, "ab initio", progress, "ab_initio"))
             self._keep(ab_initio=ab_initio.state())
-        if plan.start_judge == "half maps" and "end.merit" not in self.tensors:
+        if plan.start_judge == "half maps" and self.end_merit is None:
             self._hold_against_best_start(ab_initio)
         return ab_initio
 
@@ -176,14 +178,16 @@ class Phases:
         """Go on from the poses that the best start was judged by, if more speaks for them than for those of the end.
 
         Measured on apoferritin: a start whose judged poses were half right (FSC 0.42 at 13.3 A) lost them afterwards.
+        The networks stay those of the end: the start's have not seen the poses that it was judged by either.
         """
-        merit, _ = self._judge(ab_initio)
+        self.end_merit, _ = self._judge(ab_initio)
         best = max(self.starts)
-        self.log.line(f"end of ab initio: {self.plan.start_judge} {merit:.4f}, best start {best:.4f}")
-        if merit < best:
+        goes_on = "the end" if self.end_merit >= best else f"start {self._best_start + 1}"
+        self.log.line(f"end of ab initio: {self.plan.start_judge} {self.end_merit:.4f}; {goes_on} goes on")
+        if self.end_merit < best:
             for name, values in tensors_under(self.tensors, f"start{self._best_start}.").items():
                 setattr(ab_initio.poses, name, values.clone())
-        self._keep(ab_initio=ab_initio.state(), end={"merit": torch.tensor(merit)})
+        self._keep(ab_initio=ab_initio.state())
 
     def _judge(self, start: AbInitio) -> tuple[float, dict[str, Tensor]]:
         """What speaks for a start, and the rotations and shifts of which it speaks.
@@ -204,8 +208,8 @@ class Phases:
         with self._timed("judge starts"):
             matching.iterate(state, 0, search=True, on_block=after_block)
             maps = matching.half_maps(state)
-            shared_shell = matching.extent_angstrom / self.plan.shared_resolution_angstrom
-            merit = half_map_agreement(maps.half_1, maps.half_2, shared_shell)
+            # ab initio's: a refinement, which shares more, has not been
+            merit = half_map_agreement(maps.half_1, maps.half_2, self.plan.curriculum.end_radius)
         return merit, _poses_of(state, start.particles.particle)
 
     def _new_ab_initio(self, which: int, particles: WorkingSet) -> AbInitio:
@@ -395,7 +399,9 @@ class Phases:
         for part, tensors in parts.items():
             self.tensors |= {f"{part}.{name}": tensor for name, tensor in tensors.items()}
         self._book_time()
-        progress = RunProgress(self.config, self.plan, self.history, self.timings, self.starts, self.start_history)
+        progress = RunProgress(
+            self.config, self.plan, self.history, self.timings, self.starts, self.start_history, self.end_merit
+        )
         if self.processes.is_first:
             write_run_state(self.folder.checkpoint, self.tensors, progress)
         self.processes.wait()

@@ -105,7 +105,7 @@ class RunPlan:
 
     @property
     def cpu_minutes(self) -> float:
-        """Rough time on two CPU cores; a GPU takes a small fraction of it."""
+        """Rough time on two CPU cores; a GPU takes half of it for small images, and a small fraction for large ones."""
         learning = self._learning_seconds(
             self.curriculum,
             self.curriculum.epochs + (self.starts - 1) * self.start_epochs,
@@ -114,7 +114,10 @@ class RunPlan:
         if self.refinement is not None:
             learning += self._learning_seconds(self.refinement, self.refinement.epochs, REFINEMENT_SECONDS_PER_POINT)
         polish_points = math.pi / 8 * self.polish_frame.box_size**2
-        polish = self.particles * self.polish_iterations * polish_points * SECONDS_PER_POLISH_POINT
+        visits = self.particles * self.polish_iterations
+        if self.start_judge == "half maps":  # of every start and the end
+            visits += self.ab_initio_particles * (self.starts + 1)
+        polish = visits * polish_points * SECONDS_PER_POLISH_POINT
         return (20 + learning + polish) / 60
 
     def _learning_seconds(self, curriculum: Curriculum, epochs: int, seconds_per_point: float) -> float:
@@ -139,13 +142,18 @@ class RunPlan:
                 f"{c.mask_steps} masks over {c.epochs} epochs, {self.resolution_at(0):.0f} A to "
                 f"{self.resolution_at(1):.1f} A",
             ),
-            ("starts", f"{self.starts} of {self.start_epochs} epochs, compared by {self.start_judge}"),
+            ("starts", self._describe_starts()),
             ("refinement", self._describe_refinement()),
             ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
             ("memory", f"about {self.least_bytes / GIB:.1f} GiB, and {self.images_bytes / GIB:.1f} GiB for images"),
             ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
         ]
         return "\n".join(f"{name:<16} {text}" for name, text in rows)
+
+    def _describe_starts(self) -> str:
+        if self.starts == 1:
+            return "one"
+        return f"{self.starts} of {self.start_epochs} epochs, compared by {self.start_judge}"
 
     def _describe_noise(self) -> str:
         ends = (self.resolution_at(0), self.resolution_at(1))

@@ -28,6 +28,7 @@ def refine(
     output: Path | str | None = None,
     *,
     epochs: int | None = None,
+    device: str | None = None,
     data_folder: Path | str | None = None,
     rows_file: Path | str | None = None,
     stop: Callable[[], bool] | None = None,
@@ -35,6 +36,7 @@ def refine(
 ) -> Reconstruction:
     """Refine a finished run with the second encoder; by default into RUN/refined. The same call again resumes.
 
+    device: where to compute, if not where the run did.
     data_folder, rows_file: as the run was given them.
     stop, processes: as of `reconstruct`.
 
@@ -42,12 +44,16 @@ def refine(
         Stopped: when asked to stop.
         InputError: if the run is not finished, its input has changed, or the output belongs to something else.
     """
+    if epochs is not None and epochs < 1:
+        raise InputError(f"--epochs {epochs}: a refinement takes one at least")
     folder = RunFolder(Path(run))
     if not folder.summary.is_file():
         raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
     settings = folder.read_settings()
     before = config_from_dict(settings["config"], str(folder.settings))
-    config = before.changed(refinement={"epochs": epochs or before.refinement.epochs or FEWEST_EPOCHS})
+    config = before.changed(
+        device=device or before.device, refinement={"epochs": epochs or before.refinement.epochs or FEWEST_EPOCHS}
+    )
     particles = Path(settings["particles"])
     table = read_particles(
         particles,

@@ -21,6 +21,7 @@ class RunProgress:
 
     starts: what speaks for each finished one, by the plan's judge.
     start_history: of the start that is being made.
+    end_merit: of the end of ab initio, once it was held against the starts.
     """
 
     config: Config
@@ -29,6 +30,7 @@ class RunProgress:
     timings: dict[str, float]
     starts: list[float]
     start_history: list[EpochRecord]
+    end_merit: float | None
 
 
 def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgress) -> None:
@@ -40,6 +42,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
         "timings": progress.timings,
         "starts": progress.starts,
         "start_history": [epoch_record_to_json(record) for record in progress.start_history],
+        "end_merit": progress.end_merit,
     }
     write_checkpoint(path, tensors, values)
 
@@ -59,6 +62,7 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
             timings=values["timings"],
             starts=values["starts"],
             start_history=[epoch_record_from_json(record) for record in values.get("start_history", [])],
+            end_merit=values.get("end_merit"),
         )
     except (KeyError, TypeError) as error:
         raise InputError(

@@ -93,5 +93,6 @@ def test_wrong_input_is_one_line(run: Path, particles: Path, tmp_path: Path, cap
             config=SMALL.changed(refinement={"epochs": 1, "start_resolution_angstrom": 5.0}),
         )
     assert not (tmp_path / "out").exists()
-    assert main(["refine", str(run), "--epochs", "-1"]) == 2
-    assert capsys.readouterr().err.strip().count("\n") == 0
+    for epochs in ("-1", "0"):
+        assert main(["refine", str(run), "--epochs", epochs]) == 2
+        assert capsys.readouterr().err.strip().count("\n") == 0

@@ -340,12 +340,19 @@ def test_what_is_judged_best_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Of a cubic group: the poses of two starts and of the end of ab initio, which goes on from the first one."""
-    said = iter(merits)
-    monkeypatch.setattr(phases, "half_map_agreement", lambda *_: next(said))
-    cubic = SMALL.changed(symmetry="T", refinement={"epochs": 0}, polish={"iterations": 0})
-    reconstruct(particles, tmp_path / "run", config=cubic)
+    said, shared_shells = iter(merits), set()
+
+    def agreement(_one, _other, shared_shell: float) -> float:
+        shared_shells.add(shared_shell)
+        return next(said)
+
+    monkeypatch.setattr(phases, "half_map_agreement", agreement)
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(symmetry="T", polish={"iterations": 0}))
     assert next(said, None) is None
-    tensors, _ = read_run_state(RunFolder(tmp_path / "run").checkpoint, torch.device("cpu"))
+    tensors, progress = read_run_state(RunFolder(tmp_path / "run").checkpoint, torch.device("cpu"))
+    # what the refinement makes the halves share, they do not share yet
+    assert shared_shells == {progress.plan.curriculum.end_radius}
+    assert progress.plan.refinement.end_radius > progress.plan.curriculum.end_radius
     for name in ("rotation", "shift_angstrom"):
         same = torch.equal(tensors[f"ab_initio.poses.{name}"], tensors[f"start0.{name}"])
         assert same == first_start_goes_on

@@ -31,5 +31,9 @@ def test_a_common_spherical_shell_does_not_count():
     assert half_map_agreement(shell + noise(1), shell + noise(2), SHARED) == pytest.approx(0, abs=0.3)
 
 
+def test_a_box_that_ends_where_the_halves_were_split_still_tells():
+    assert half_map_agreement(blob_volume(SIZE), blob_volume(SIZE), SIZE // 2 - 1) > 0.9
+
+
 def test_a_box_that_ends_early_still_tells():
     assert half_map_agreement(blob_volume(SIZE), blob_volume(SIZE), 14.0) > 0.9

@@ -9,7 +9,8 @@ one, the mask m and a Gaussian window w:
     P_mean  = sum_s m(s) a_k(s)^2 / sum_s m(s)
     gain(r) = (1 - N / P(r)) / (1 - N / P_mean)
 
-each of both terms with a floor. The second one is what the gain per shell did to the band already.
+each of both terms with a floor. The second one is what the gain per shell did to the band already, and has its floor:
+nothing is raised by more than the inverse.
 
 A half's gain comes from its own power; from the other half it has one number per band and nothing that depends on
 place. So the halves stay apart: a gain from what they agree on locally would keep what noise has in common by chance.
@@ -34,9 +35,9 @@ from cryofifa.physics.frequency_bands import (
     interpolation,
 )
 from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.shells import LEAST_GAIN
 
-LEAST_GAIN = 0.02  # where there is nothing but noise; our choice
-LEAST_MEAN_GAIN = 0.15  # nothing is raised by more than its inverse; the gain per shell has the same floor
+LEAST_LOCAL_GAIN = 0.02  # where there is nothing but noise; our choice
 WINDOW_PERIODS = 1.0  # standard deviation; poses of gpcr, without the mean: 1.39, 1.40, 1.42 degrees at 0.6, 1, 1.5
 
 
@@ -66,8 +67,8 @@ def local_wiener(
         window = gaussian_windows(place, voxel, WINDOW_PERIODS * size / radius)
         window = window / window.sum(dim=1, keepdim=True)
         for band, total in zip(bands, filtered, strict=True):
-            gain = _wiener(along_axes(band.square(), window), noise).clamp_min(LEAST_GAIN)
-            mean_gain = _wiener((share * band.square()).sum(), noise).clamp_min(LEAST_MEAN_GAIN)
+            gain = _wiener(along_axes(band.square(), window), noise).clamp_min(LEAST_LOCAL_GAIN)
+            mean_gain = _wiener((share * band.square()).sum(), noise).clamp_min(LEAST_GAIN)
             total.add_(along_axes(gain / mean_gain, everywhere) * band)
     return filtered
 

@@ -17,6 +17,9 @@ def radial_mean(image: Float[Tensor, "y x"]) -> Float[np.ndarray, " rings"]:
     return (total / torch.bincount(ring)).cpu().numpy()[:-1]
 
 
+LEAST_GAIN = 0.15  # of a Wiener filter; lower, it is so steep that a mask mixes shells, or bands; our choice
+
+
 def scale_shells(volume: Float[Tensor, "z y x"], gain: Float[Tensor, " shells"]) -> Float[Tensor, "z y x"]:
     """The volume with every shell times its gain; the corners beyond the last shell take its gain."""
     shell = distance_from_centre(volume.shape[-1], 3, volume.device).round().long().clamp(max=len(gain) - 1)

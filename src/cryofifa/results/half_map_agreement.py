@@ -19,7 +19,7 @@ SHELLS = (4 / 3, 2.0)  # first and last, times the last shell that was shared
 
 
 def half_map_agreement(half_1: Float[Tensor, "z y x"], half_2: Float[Tensor, "z y x"], shared_shell: float) -> float:
-    """In shells, each by its FSC; where the box ends before, half of the shells beyond what was shared count."""
+    """In shells, each by its FSC; where the box ends before, half of the shells beyond what was shared, or the last."""
     fsc = fourier_shell_correlation(without_spherical_mean(half_1), without_spherical_mean(half_2))
-    first = min(round(SHELLS[0] * shared_shell), (round(shared_shell) + len(fsc)) // 2)
+    first = min(round(SHELLS[0] * shared_shell), (round(shared_shell) + len(fsc)) // 2, len(fsc) - 2)
     return float(fsc[first + 1 : round(SHELLS[1] * shared_shell) + 1].sum())

@@ -14,7 +14,7 @@ from cryofifa.physics.back_projection import BackProjector
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import spherical_mask
-from cryofifa.physics.shells import scale_shells
+from cryofifa.physics.shells import LEAST_GAIN, scale_shells
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.physics.symmetrise import symmetrised_sums
 from cryofifa.results.fsc import fourier_shell_correlation
@@ -22,8 +22,6 @@ from cryofifa.train.particle_score import LEAST_POWER, ring_sums
 from cryofifa.train.process_group import ALONE, Processes
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
-
-LEAST_GAIN = 0.15  # of shells without signal; lower, the filter is so steep that a mask mixes shells; our choice
 
 ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 

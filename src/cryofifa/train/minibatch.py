@@ -34,8 +34,7 @@ class InferredPoses:
     """The poses a minibatch is to be explained with.
 
     origin: where each winner came from, an index into WINNER_ORIGINS.
-    teaching_loss: what the encoder learns from the winners (guided); zero where the encoder learns through the
-    decoder's loss alone (amortized).
+    teaching_loss: what the encoder learns besides the decoder's loss, from the winners (guided) and imagined particles.
     """
 
     rotation: Float[Tensor, "n 3 3"]

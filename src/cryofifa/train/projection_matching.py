@@ -4,11 +4,12 @@ The neural decoder learns slowly and smoothly, which is what finds the poses; on
 is the cheaper and sharper volume (measured). Each half of the particles is matched to its own half's map only. The
 halves shared one network down to where ab initio ended: their FSC says something beyond it only.
 
-Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> filter each half by place -> search
-each particle's pose around where it is, scored by sum_k |y - CTF s|^2 / noise power over the trusted frequencies. The
-first iteration tries random turns and a bank of random rotations, which poses particles that ab initio has not seen
-and frees those that were stuck; then, and in all that follow, Gauss-Newton steps go down to the minimum. Where the
-bank gave many poses the search is repeated: ab initio was not at its end, and the next map may be better.
+Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> filter each half by place, unless
+symmetry is imposed -> search each particle's pose around where it is, scored by sum_k |y - CTF s|^2 / noise power over
+the trusted frequencies. The first iteration tries random turns and a bank of random rotations, which poses particles
+that ab initio has not seen and frees those that were stuck; then, and in all that follow, Gauss-Newton steps go down to
+the minimum. Where the bank gave many poses the search is repeated: ab initio was not at its end, and the next map may
+be better.
 """
 
 from __future__ import annotations
