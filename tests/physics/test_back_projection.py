@@ -7,7 +7,7 @@ import pytest
 import torch
 from known_volumes import blob_transform, blob_volume, microscope_ctf, random_rotations
 
-from cryofifa.physics.back_projection import BackProjector, add_hermitian_mate, shell_mean
+from cryofifa.physics.back_projection import BackProjector, add_hermitian_mate
 from cryofifa.physics.central_slice import FourierGrid, trilinear_gridding
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_3d, inverse_fourier_3d
@@ -124,9 +124,3 @@ def test_hermitian_mate_makes_a_real_volume():
     whole = add_hermitian_mate(grid)
     assert torch.fft.ifftn(torch.fft.ifftshift(whole)).imag.abs().max() < 1e-6
     torch.testing.assert_close(inverse_fourier_3d(whole), 2 * inverse_fourier_3d(grid))
-
-
-def test_shell_mean_is_the_mean_over_the_members():
-    values = torch.tensor([1.0, 3.0, 10.0, 99.0])
-    found = shell_mean(values, torch.tensor([0, 0, 2, 1]), torch.tensor([True, True, True, False]), 3)
-    assert found.tolist() == [2.0, 0.0, 10.0]

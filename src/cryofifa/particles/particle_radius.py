@@ -20,7 +20,7 @@ from cryofifa.particles.row_list import evenly_spread
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre
-from cryofifa.physics.shells import radial_mean
+from cryofifa.physics.shells import radial_mean, shell_counts, shell_numbers, shell_sums
 
 LOW_PASS_ANGSTROM = 20.0  # measured on three sets: 15 to 30 A give the same radius within 3 %
 WIENER_CONSTANT = 0.1  # 0.1 and 0.5 give the same radius within 2 %
@@ -114,9 +114,8 @@ def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float, s
 def _shell_sums(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Sum and number of voxels per shell, up to the box's edge."""
     size = volume.shape[-1]
-    shell = distance_from_centre(size, 3, volume.device).round().long().clamp(max=size // 2).flatten()
-    total = torch.zeros(size // 2 + 1, device=volume.device).index_add_(0, shell, volume.flatten())
-    return total[:-1].cpu().numpy(), torch.bincount(shell)[:-1].cpu().numpy()
+    shell, shells = shell_numbers(size, 3, volume.device), size // 2
+    return shell_sums(volume, shell, shells).cpu().numpy(), shell_counts(shell, shells).cpu().numpy()
 
 
 def _radius_holding(signal_per_shell: np.ndarray, share: float, otherwise: float) -> float:

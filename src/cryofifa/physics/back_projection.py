@@ -18,6 +18,7 @@ from torch import Tensor
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_3d, window_centre
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
+from cryofifa.physics.shells import shell_means
 
 LEAST_WEIGHT_SHARE = 1e-3  # of the shell's mean weight (RELION)
 CORNER_EDGE = 3.0  # width in voxels of the soft edge of the ball that cuts the corners (RELION)
@@ -95,12 +96,10 @@ class BackProjector:
         weight = add_hermitian_mate(self.weight.reshape(size, size, size))
         shells = self.box_size // 2 + 1
         shell = (distance_from_centre(size, 3, weight.device) / OVERSAMPLING).round().long()
-        inside = shell < shells
-        shell = shell.clamp(max=shells - 1)
-        mean_weight = shell_mean(weight, shell, inside, shells)
+        mean_weight = shell_means(weight, shell, shells)
         floor = (LEAST_WEIGHT_SHARE * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
         # data and weight were spread with the same trilinear weights: their ratio interpolates, as RELION's does
-        transform = torch.where(inside, data / torch.maximum(weight, floor[shell]), 0)
+        transform = torch.where(shell < shells, data / torch.maximum(weight, floor[shell.clamp(max=shells - 1)]), 0)
         padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
         volume = window_centre(padded, self.box_size, 3) / trilinear_gridding(self.box_size, padded.device)
         return volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, volume.device)
@@ -110,11 +109,3 @@ def add_hermitian_mate(grid: Tensor) -> Tensor:
     """F(k) + conj F(-k) on a centred grid of even size: a half plane's sums become the whole plane's."""
     mate = grid.flip((0, 1, 2)).roll((1, 1, 1), (0, 1, 2))
     return grid + (mate.conj() if mate.is_complex() else mate)
-
-
-def shell_mean(values: Tensor, shell: Tensor, inside: Tensor, shells: int) -> Float[Tensor, " shells"]:
-    """Mean over the samples of each shell that are inside."""
-    index = shell[inside]
-    total = torch.zeros(shells, dtype=torch.float64, device=values.device).index_add_(0, index, values[inside].double())
-    count = torch.bincount(index, minlength=shells).clamp_min(1)
-    return (total / count).float()

@@ -1,36 +1,51 @@
-"""Rings of images and shells of a volume's transform: one pixel wide (round of the radius), numbered 0 .. N//2."""
+"""Rings of images and shells of volumes: one pixel wide (round of the radius), 0 .. N//2, and the corners beyond."""
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
 from cryofifa.physics.mask import distance_from_centre
 
+LEAST_GAIN = 0.15  # of a Wiener filter; lower, it is so steep that a mask mixes shells, or bands; our choice
+
+
+def shell_numbers(size: int, dimensions: int, device: torch.device | None = None) -> Int[Tensor, "*axes"]:
+    """The ring or shell of every sample; in the corners more than N//2."""
+    return distance_from_centre(size, dimensions, device).round().long()
+
+
+def shell_sums(values: Float[Tensor, "*axes"], shell: Int[Tensor, "*axes"], shells: int) -> Float[Tensor, " shells"]:
+    """Sums over the first `shells` of them, in 64 bits: a shell has many samples."""
+    total = torch.zeros(shells + 1, dtype=torch.float64, device=values.device)
+    return total.index_add_(0, shell.clamp(max=shells).flatten(), values.flatten().double())[:-1]
+
+
+def shell_counts(shell: Int[Tensor, "*axes"], shells: int) -> Int[Tensor, " shells"]:
+    """Samples of each."""
+    return torch.bincount(shell.clamp(max=shells).flatten(), minlength=shells + 1)[:-1]
+
+
+def shell_means(values: Float[Tensor, "*axes"], shell: Int[Tensor, "*axes"], shells: int) -> Float[Tensor, " shells"]:
+    """Means over the first `shells` of them; 0 where there is no sample."""
+    return (shell_sums(values, shell, shells) / shell_counts(shell, shells).clamp_min(1)).float()
+
 
 def radial_mean(image: Float[Tensor, "y x"]) -> Float[np.ndarray, " rings"]:
     """Mean over rings, up to the edge of the box: 0 .. N//2 - 1."""
     size = image.shape[-1]
-    ring = distance_from_centre(size, 2, image.device).round().long().clamp(max=size // 2).flatten()
-    total = torch.zeros(size // 2 + 1, device=image.device).index_add_(0, ring, image.flatten())
-    return (total / torch.bincount(ring)).cpu().numpy()[:-1]
-
-
-LEAST_GAIN = 0.15  # of a Wiener filter; lower, it is so steep that a mask mixes shells, or bands; our choice
+    return shell_means(image, shell_numbers(size, 2, image.device), size // 2).cpu().numpy()
 
 
 def scale_shells(volume: Float[Tensor, "z y x"], gain: Float[Tensor, " shells"]) -> Float[Tensor, "z y x"]:
     """The volume with every shell times its gain; the corners beyond the last shell take its gain."""
-    shell = distance_from_centre(volume.shape[-1], 3, volume.device).round().long().clamp(max=len(gain) - 1)
+    shell = shell_numbers(volume.shape[-1], 3, volume.device).clamp(max=len(gain) - 1)
     return inverse_fourier_3d(fourier_3d(volume) * gain.to(volume)[shell])
 
 
 def shell_amplitude(volume: Float[Tensor, "z y x"]) -> Float[Tensor, " shells"]:
     """Root mean square of |F| over each shell: squares, so that noise and signal add up."""
-    shells = volume.shape[-1] // 2 + 1
-    shell = distance_from_centre(volume.shape[-1], 3, volume.device).round().long()
-    inside = shell < shells
-    index, power = shell[inside], fourier_3d(volume.double())[inside].abs().square()
-    total = torch.zeros(shells, dtype=torch.float64, device=volume.device).index_add_(0, index, power)
-    return (total / torch.bincount(index, minlength=shells)).sqrt().float()
+    size = volume.shape[-1]
+    power = fourier_3d(volume.double()).abs().square()
+    return shell_means(power, shell_numbers(size, 3, volume.device), size // 2 + 1).sqrt()

@@ -13,7 +13,8 @@ from torch import Tensor
 from cryofifa.atomic_file import atomic_path
 from cryofifa.errors import InputError
 from cryofifa.physics.fourier import fourier_3d
-from cryofifa.physics.mask import distance_from_centre, spherical_mask
+from cryofifa.physics.mask import spherical_mask
+from cryofifa.physics.shells import shell_numbers, shell_sums
 
 MASK_EDGE_PIXEL = 3.0
 
@@ -28,16 +29,10 @@ def fourier_shell_correlation(a: Float[Tensor, "z y x"], b: Float[Tensor, "z y x
         raise ValueError(f"expected two cubes of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
     size = a.shape[-1]
     shells = size // 2 + 1
-    shell = distance_from_centre(size, 3, a.device).round().long()
-    inside = shell < shells
-    index = shell[inside]
-    first, second = fourier_3d(a.double())[inside], fourier_3d(b.double())[inside]
-
-    def shell_sum(values: Tensor) -> Tensor:
-        return torch.zeros(shells, dtype=torch.float64, device=a.device).index_add_(0, index, values)
-
-    cross = shell_sum((first * second.conj()).real)
-    power_a, power_b = shell_sum(first.abs().square()), shell_sum(second.abs().square())
+    shell = shell_numbers(size, 3, a.device)
+    first, second = fourier_3d(a.double()), fourier_3d(b.double())
+    cross = shell_sums((first * second.conj()).real, shell, shells)
+    power_a, power_b = (shell_sums(one.abs().square(), shell, shells) for one in (first, second))
     # Rounding leaves about 1e-28 of the power in shells that a low-pass emptied: no power for our purpose.
     empty = (power_a <= 1e-20 * power_a.max()) | (power_b <= 1e-20 * power_b.max())
     norm = (power_a * power_b).sqrt()

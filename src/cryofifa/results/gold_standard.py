@@ -28,7 +28,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
-from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.shells import shell_counts, shell_numbers
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.fsc import first_crossing_angstrom, fourier_shell_correlation, in_mask
 
@@ -98,8 +98,7 @@ def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int) -> Float[Tenso
     one point, the two dimensions that it has.
     """
     size = mask.shape[-1]
-    shell = distance_from_centre(size, 3, mask.device).round().long().flatten()
-    points = torch.bincount(shell)[: size // 2 + 1]
+    points = shell_counts(shell_numbers(size, 3, mask.device), size // 2 + 1)
     share = mask.square().mean().square() / mask.pow(4).mean().clamp_min(1e-20)
     level = CHANCE_SD / (points * share ** (2 / 3)).clamp_min(1e-20).sqrt()
     return torch.where(torch.arange(len(level), device=level.device) > shared_shell, level, 0)
@@ -114,7 +113,7 @@ def with_random_phases(
     """
     noise = torch.randn(volume.shape, generator=generator).to(volume)
     transform, drawn = fourier_3d(volume), fourier_3d(noise)
-    beyond = distance_from_centre(volume.shape[-1], 3, volume.device).round() >= from_shell
+    beyond = shell_numbers(volume.shape[-1], 3, volume.device) >= from_shell
     return inverse_fourier_3d(torch.where(beyond, _with_phases_of(transform, drawn), transform))
 
 

@@ -27,7 +27,7 @@ from cryofifa.physics.frequency_bands import (
     gaussian_windows,
     interpolation,
 )
-from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.shells import shell_means, shell_numbers
 
 LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
 # The window is a Gaussian, whose standard deviation is so many periods of the band: as wide as a box of 3.5 periods.
@@ -86,10 +86,8 @@ def quartiles_inside(
 def _white(pair: Complex[Tensor, "kz ky kx"]) -> Complex[Tensor, "kz ky kx"]:
     """Every shell brought to one mean power: else a band's strong low end would speak for all of it."""
     size = pair.shape[-1]
-    shell = distance_from_centre(size, 3, pair.device).round().long().clamp(max=size // 2)
-    power = pair.abs().square().flatten()
-    mean = torch.zeros(size // 2 + 1, device=pair.device).index_add_(0, shell.flatten(), power)
-    mean /= torch.bincount(shell.flatten())
+    shell = shell_numbers(size, 3, pair.device).clamp(max=size // 2)
+    mean = shell_means(pair.abs().square(), shell, size // 2 + 1)
     # a shell that a low-pass emptied holds rounding only, and keeps as little
     return pair * mean.clamp_min(1e-12 * float(mean.max())).rsqrt()[shell]
 
