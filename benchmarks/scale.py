@@ -26,6 +26,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from main_path import REPOSITORY, Cost, processor, run_on_two_cores
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
@@ -177,6 +178,10 @@ def draw(runs: list[Measured], path: Path) -> None:
     axes.loglog(counts, cost, "o-", label="default run")
     proportional = [cost[-1] * count / counts[-1] for count in counts]
     axes.loglog(counts, proportional, ":", color="gray", label="cost ~ particles")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("particles")
     axes.set_ylabel("CPU minutes")
     axes.legend(frameon=False)
