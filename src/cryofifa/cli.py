@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryofifa.config import Config, read_config
+from cryofifa.config import DEVICES, Config, read_config
 from cryofifa.errors import InputError, Stopped
 from cryofifa.presets import PRESETS, presets_as_text
 from cryofifa.stop_signals import StopSignals
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--box", type=int, metavar="N", help="working box of the ab-initio search in pixels (default: from the data)")
     add("--seed", type=int, metavar="S", help="random seed (default: 0)")
     add("--pose-mode", choices=("guided", "amortized"), help="how poses are inferred (default: guided)")
-    add("--device", choices=("auto", "cpu", "cuda"), help="where to compute (default: auto)")
+    add("--device", choices=DEVICES, help="where to compute (default: auto)")
     add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")
     add("--invert", action="store_true", default=None, help="multiply the images by -1 (dark particles)")
     add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for particles.star and infer.json")
     add("--datadir", type=Path, metavar="D", help="folder in which image paths are looked up first")
     add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (default: auto)")
+    add("--device", choices=DEVICES, default="auto", help="where to compute (default: auto)")
     add("--no-polish", action="store_true", help="the encoder's own poses, without a search against the run's map")
     commands.choices["infer"].set_defaults(run=_infer)
 
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run_folder", type=Path, metavar="RUN", help="folder of a finished run")
     add("-o", "--output", type=Path, metavar="OUT", help="folder of the refined run (default: RUN/refined)")
     add("--epochs", type=int, metavar="N", help="passes over the particles (default: the run's own setting, or 4)")
-    add("--device", choices=("auto", "cpu", "cuda"), help="where to compute (default: as the run did)")
+    add("--device", choices=DEVICES, help="where to compute (default: as the run did)")
     add("--datadir", type=Path, metavar="D", help="as the run was given it")
     add("--ind", type=Path, metavar="FILE", help="as the run was given it")
     add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")

@@ -13,7 +13,7 @@ import reprlib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,8 @@ from cryofifa.train.curriculum import PoseMode
 
 DecoderKind = Literal["FourierNet", "voxels", "hash grid"]
 Augmentation = Literal["4x90", "8x45", "random"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Config:
 
     seed: int = 0
     pose_mode: PoseMode = "guided"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: DeviceName = "auto"
     box: int | None = None
     diameter_angstrom: float | None = None
     start_resolution_angstrom: float | None = None

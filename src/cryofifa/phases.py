@@ -181,10 +181,10 @@ class Phases:
         The networks stay those of the end: the start's have not seen the poses that it was judged by either.
         """
         self.end_merit, _ = self._judge(ab_initio)
-        best = max(self.starts)
-        goes_on = "the end" if self.end_merit >= best else f"start {self._best_start + 1}"
+        is_best = self.end_merit >= max(self.starts)
+        goes_on = "it" if is_best else f"start {self._best_start + 1}"
         self.log.line(f"end of ab initio: {self.plan.start_judge} {self.end_merit:.4f}; {goes_on} goes on")
-        if self.end_merit < best:
+        if not is_best:
             for name, values in tensors_under(self.tensors, f"start{self._best_start}.").items():
                 setattr(ab_initio.poses, name, values.clone())
         self._keep(ab_initio=ab_initio.state())

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_sets import simulated_particles
 
-from cryofifa import Config, reconstruct, simulate
+from cryofifa import Config, reconstruct
 from cryofifa.cli import main
-from cryofifa.mrc_map import read_map, write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.mrc_map import read_map
 from cryofifa.physics.fourier import fourier_3d, rescale_volume
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.results.fsc import read_fsc_csv
@@ -29,10 +29,7 @@ SMALL = Config().changed(
 
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_map(folder / "structure.mrc", pseudo_protein(SIZE, PIXEL), PIXEL)
-    simulate(folder / "structure.mrc", folder / "set", particles=80, box=SIZE, pixel_size_angstrom=PIXEL, snr=1.0)
-    return folder / "set" / "particles.star"
+    return simulated_particles(tmp_path_factory.mktemp("set"), particles=80, box=SIZE, pixel_size_angstrom=PIXEL)
 
 
 @pytest.fixture(scope="module")

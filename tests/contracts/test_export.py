@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import starfile
 from scipy.spatial.transform import Rotation
+from small_sets import simulated_particles
 
-from cryofifa import Config, reconstruct, simulate
+from cryofifa import Config, reconstruct
 from cryofifa.cli import main
-from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.table import read_particles
 
 SMALL = Config().changed(
@@ -30,12 +29,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def star_run(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     """A run on some rows of a STAR file, in another order; its images are dark and lie elsewhere."""
     project = tmp_path_factory.mktemp("project")
-    write_map(project / "structure.mrc", pseudo_protein(24, 8.0), 8.0)
-    simulate(project / "structure.mrc", project / "set", particles=40, box=24, pixel_size_angstrom=8.0, snr=1.0)
-    (project / "set/particles.mrcs").rename(images / "particles.mrcs")
+    star = simulated_particles(project, particles=40, box=24, pixel_size_angstrom=8.0)
+    star.with_suffix(".mrcs").rename(images / "particles.mrcs")
     (project / "rows.txt").write_text(" ".join(map(str, range(39, 4, -1))))
     reconstruct(
-        project / "set/particles.star",
+        star,
         project / "run",
         data_folder=images,
         rows_file=project / "rows.txt",

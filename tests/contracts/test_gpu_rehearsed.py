@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_sets import simulated_particles
 from two_devices import CUDA, is_marked, rehearsed_gpu
 
-from cryofifa import Config, infer, reconstruct, refine, simulate
-from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa import Config, infer, reconstruct, refine
 from cryofifa.results import report
 
 SIZE, PIXEL = 24, 8.0
@@ -30,10 +29,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_map(folder / "structure.mrc", pseudo_protein(SIZE, PIXEL), PIXEL)
-    simulate(folder / "structure.mrc", folder / "set", particles=60, box=SIZE, pixel_size_angstrom=PIXEL, snr=1.0)
-    return folder / "set" / "particles.star"
+    return simulated_particles(tmp_path_factory.mktemp("set"), particles=60, box=SIZE, pixel_size_angstrom=PIXEL)
 
 
 def test_the_rehearsal_refuses_what_cuda_refuses():

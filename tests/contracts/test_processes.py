@@ -15,17 +15,16 @@ import pytest
 import torch
 from jaxtyping import Int
 from safetensors.torch import load_file, save_file
+from small_sets import simulated_particles
 from test_ab_initio import CONFIG, CURRICULUM, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, particles
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
-from cryofifa import Config, InputError, reconstruct, simulate
+from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
 from cryofifa.config import config_as_toml
 from cryofifa.launch import LAUNCHER, environment, launch, store_port
-from cryofifa.mrc_map import write_map
 from cryofifa.particles.kept_images import ImagesInMemory
-from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.local_refinement import LocalRefinement
@@ -164,12 +163,10 @@ SHORT = TINY.changed(
 
 @pytest.fixture(scope="module")
 def set_of_particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    write_map(folder / "structure.mrc", pseudo_protein(32, 6.0), 6.0)
-    simulate(folder / "structure.mrc", folder, particles=101, box=32, pixel_size_angstrom=6.0, snr=1.0)
-    (folder / "tiny.toml").write_text(config_as_toml(TINY))
-    (folder / "short.toml").write_text(config_as_toml(SHORT))
-    return folder / "particles.star"
+    star = simulated_particles(tmp_path_factory.mktemp("set"), particles=101, box=32, pixel_size_angstrom=6.0)
+    star.with_name("tiny.toml").write_text(config_as_toml(TINY))
+    star.with_name("short.toml").write_text(config_as_toml(SHORT))
+    return star
 
 
 def command(particles: Path, run: Path, devices: int = 2, settings_file: str = "tiny.toml") -> list[str]:

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import starfile
 import torch
+from small_sets import simulated_particles
 
-from cryofifa import Config, InputError, reconstruct, simulate
+from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.junk import JunkSplit
@@ -50,16 +50,7 @@ OUTPUTS = (
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set")
-    write_map(folder / "structure.mrc", pseudo_protein(32, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
-    simulate(
-        folder / "structure.mrc",
-        folder / "set",
-        particles=80,
-        box=32,
-        pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
-        snr=1.0,
-    )
-    return folder / "set" / "particles.star"
+    return simulated_particles(folder, particles=80, box=32, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM)
 
 
 @pytest.fixture(scope="module")

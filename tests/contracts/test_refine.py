@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import starfile
+from small_sets import simulated_particles
 
-from cryofifa import Config, InputError, reconstruct, refine, simulate, volume
+from cryofifa import Config, InputError, reconstruct, refine, volume
 from cryofifa.cli import main
-from cryofifa.mrc_map import read_map, write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.mrc_map import read_map
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -26,16 +26,7 @@ SMALL = Config().changed(
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set")
-    write_map(folder / "structure.mrc", pseudo_protein(32, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
-    simulate(
-        folder / "structure.mrc",
-        folder / "set",
-        particles=80,
-        box=32,
-        pixel_size_angstrom=PIXEL_SIZE_ANGSTROM,
-        snr=1.0,
-    )
-    return folder / "set" / "particles.star"
+    return simulated_particles(folder, particles=80, box=32, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM)
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,13 @@ import mrcfile
 import numpy as np
 import pytest
 import torch
+from small_sets import simulated_particles
 
-from cryofifa import Config, phases, reconstruct, simulate
+from cryofifa import Config, phases, reconstruct
 from cryofifa.atomic_file import PART
 from cryofifa.cli import main
 from cryofifa.config import config_as_toml
 from cryofifa.errors import Stopped
-from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.results import outputs, report
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import read_run_state
@@ -54,12 +53,9 @@ def small_blocks_and_no_pictures() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("set")
-    write_map(folder / "structure.mrc", pseudo_protein(32, PIXEL_SIZE_ANGSTROM), PIXEL_SIZE_ANGSTROM)
-    simulate(
-        folder / "structure.mrc", folder / "set", particles=80, box=32, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM, snr=1.0
-    )
-    (folder / "set" / "settings.toml").write_text(config_as_toml(SMALL))
-    return folder / "set" / "particles.star"
+    star = simulated_particles(folder, particles=80, box=32, pixel_size_angstrom=PIXEL_SIZE_ANGSTROM)
+    star.with_name("settings.toml").write_text(config_as_toml(SMALL))
+    return star
 
 
 @pytest.fixture(scope="module")
