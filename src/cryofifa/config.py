@@ -179,7 +179,10 @@ class PolishSettings:
     """Projection matching against each half's own map, after the network has found the poses."""
 
     iterations: int = 3  # measured on gpcr: 2.99 degrees before, then 1.64, 1.50, 1.48, 1.48
-    newton_steps: int = 2  # Gauss-Newton steps of every pose per iteration
+    newton_steps: int = 2  # Gauss-Newton steps of a pose, each time that it goes down
+    # of the bank, for every particle whose pose is looked for anew. Measured, new particles of 32 px, SNR 0.5, within
+    # 10 degrees after one search and after two: 4: 76, 95 %; 8: 83, 96 %; 16: 88, 98 %, in 2.9, 3.2 and 4.7 ms each
+    candidates: int = 8
     # the first iteration looks for all poses anew, in a bank, and so does the next while the last bank gave more than
     # this share of them. Measured on gpcr, ribosome: 0.00 to 0.01 where ab initio was right, 0.6 to 0.84 where wrong
     search_again_share: float = 0.1

@@ -154,10 +154,14 @@ TINY = Config().changed(
     refinement={"epochs": 1, "raster_every": 4, "mask_steps": 2},
     polish={"iterations": 2},
 )
-# One epoch: poses of a run this small are near random, and further on a winner that another all but equals may fall
-# either way by rounding alone, after which runs part. Refinement is left out likewise; the loops are compared above.
+# One epoch, one search: poses of a run this small are near random, and further on a winner that another all but equals
+# may fall either way by rounding alone, after which runs part. Refinement is left out likewise; the loops are compared
+# above.
 SHORT = TINY.changed(
-    curriculum={"visits": 100, "fewest_epochs": 1}, search={"encoder_share": 0.0}, refinement={"epochs": 0}
+    curriculum={"visits": 100, "fewest_epochs": 1},
+    search={"encoder_share": 0.0},
+    refinement={"epochs": 0},
+    polish={"most_searches": 1},
 )
 
 

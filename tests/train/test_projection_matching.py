@@ -60,7 +60,7 @@ def test_poses_six_degrees_off_come_back_and_lost_ones_are_found(images):
     first = polish.iterate(state, 0, search=True)
     # 1,000 random rotations: the nearest is about 14 degrees off in the median; by chance 1 in 130 is within 30
     rescued = lost.numpy() & (angles_degree(state.rotation, ROTATION) < 30)
-    assert rescued.sum() > 0.4 * lost.sum()
+    assert rescued.sum() > 0.6 * lost.sum()
     assert first.winner_shares["bank"] > 0.05
     assert sum(first.winner_shares.values()) == pytest.approx(1)
     for iteration in (1, 2, 3):
@@ -204,12 +204,13 @@ def test_the_search_is_repeated_while_its_bank_gives_many_poses_and_not_forever(
     assert searches_due([0.02, 0.0, 0.5], settings) == 1
 
 
-def test_particles_that_had_no_pose_do_not_call_for_another_search(images):
-    """In a large set, most are posed by the first iteration's bank; that says nothing about ab initio."""
+def test_particles_that_had_no_pose_count_as_posed_by_the_bank(images):
+    """One search finds most of them, a second one most of the rest: measured, 83 and 96 % (LOG.md)."""
     state = state_at(ROTATION, SHIFT)
-    state.posed[torch.arange(COUNT) % 3 > 0] = False
-    state.rotation[~state.posed] = torch.eye(3)
+    new = torch.arange(COUNT) % 3 == 0
+    state.posed[new], state.rotation[new] = False, torch.eye(3)
     record = matching(images).iterate(state, 0, search=True)
     assert bool(state.posed.all())
-    assert record.winner_shares["bank"] < 0.05
-    assert sum(record.winner_shares.values()) == pytest.approx(1)
+    assert record.winner_shares["bank"] == pytest.approx(1 / 3, abs=0.02)
+    assert record.winner_shares["memory"] == pytest.approx(2 / 3, abs=0.02)
+    assert searches_due([record.winner_shares["bank"]], CONFIG.polish) == 2

@@ -27,6 +27,7 @@ class Bank:
 
     pairs: real and imaginary parts of the slices, and a last column of ones.
     power: of the slices.
+    radius: in Fourier pixels, of the circle whose points the rotations are scored by.
     """
 
     rotation: Float[Tensor, "rotations 3 3"]
@@ -34,6 +35,7 @@ class Bank:
     power: Float[Tensor, "rotations points"]
     offset_angstrom: Float[Tensor, "shifts 2"]
     phase: Complex[Tensor, "shifts points"]
+    radius: float
 
     @classmethod
     def drawn(
@@ -48,7 +50,8 @@ class Bank:
         """The bank of this index."""
         uniform = draws.uniform(torch.tensor([index], device=plane.index_xy.device), 3 * settings.bank_rotations)
         rotation = rotation_from_uniform(uniform.reshape(-1, 3))
-        low = plane.within(settings.bank_cycles * plane.extent_angstrom / particle_radius_angstrom)
+        radius = settings.bank_cycles * plane.extent_angstrom / particle_radius_angstrom
+        low = plane.within(radius)
         finest_period = plane.extent_angstrom / float(low.radius[-1])
         offset = shift_grid(SHIFT_STEP_CYCLES * finest_period, 2, uniform.device)
         slices = grid.slices(rotation, low)
@@ -59,6 +62,7 @@ class Bank:
             slices.abs().square(),
             offset,
             displacement_phase(offset, low.frequency_per_angstrom),
+            radius,
         )
 
     def best(

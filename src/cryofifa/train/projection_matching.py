@@ -5,11 +5,9 @@ is the cheaper and sharper volume (measured). Each half of the particles is matc
 halves shared one network down to where ab initio ended: their FSC says something beyond it only.
 
 Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> filter each half by place, unless
-symmetry is imposed -> search each particle's pose around where it is, scored by sum_k |y - CTF s|^2 / noise power over
-the trusted frequencies. The first iteration tries random turns and a bank of random rotations, which poses particles
-that ab initio has not seen and frees those that were stuck; then, and in all that follow, Gauss-Newton steps go down to
-the minimum. Where the bank gave many poses the search is repeated: ab initio was not at its end, and the next map may
-be better.
+symmetry is imposed -> match each particle to it (`matched_poses`). The first iteration looks for all poses anew, which
+poses particles that ab initio has not seen and frees those that were stuck; the others improve them. Where the bank
+gave many poses the search is repeated: ab initio was not at its end, and the next map and bank find more.
 """
 
 from __future__ import annotations
@@ -29,15 +27,13 @@ from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
-from cryofifa.physics.image_formation import form_image, squared_distance_over_shifts
+from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.local_wiener import local_wiener
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.point_groups import symmetry_rotations
-from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.bank import Bank
-from cryofifa.train.candidates import SHIFT_STEP_CYCLES, clamp_length, rotations_around
 from cryofifa.train.half_maps import Halves, ReadImages, back_project_halves, in_blocks, solve_halves
-from cryofifa.train.newton_step import fit_at, newton_step
+from cryofifa.train.matched_poses import Reference
 from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score, ring_sums
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.process_group import ALONE, Processes
@@ -114,17 +110,6 @@ class IterationSoFar:
         return cls(PolishState(**before), processes.share_of_sum(tensors["origins"]), int(tensors["blocks"]))
 
 
-@dataclass(frozen=True)
-class _Reference:
-    """One half's map, ready to be matched."""
-
-    grid: FourierGrid
-    plane: HalfPlane
-    weight: Float[Tensor, " points"]  # 1 / noise power
-    iteration: int  # other random turns, and another bank, in each
-    bank: Bank | None  # where poses are looked for anew, and not only improved
-
-
 class ProjectionMatching:
     """Polishing of one run: reads images in one frame, updates a PolishState.
 
@@ -196,7 +181,7 @@ class ProjectionMatching:
                     on_block(len(members))
         self.so_far = None
         state.merge(self.processes)
-        origins = self.processes.summed(so_far.origins) / before.posed.sum().clamp_min(1)
+        origins = self.processes.summed(so_far.origins)
         turned, moved = median_pose_change(
             before.rotation, state.rotation, before.shift_angstrom, state.shift_angstrom, before.posed
         )
@@ -209,7 +194,7 @@ class ProjectionMatching:
             encoder_loss=float("nan"),
             pose_change_median_degree=turned,
             shift_change_median_angstrom=moved,
-            winner_shares=dict(zip(WINNER_ORIGINS, origins.tolist(), strict=True)),
+            winner_shares=dict(zip(WINNER_ORIGINS, (origins / origins.sum()).tolist(), strict=True)),
             particle_radius_angstrom=self.particle_radius_angstrom,
             seconds=time.monotonic() - started,
             phase="polish",
@@ -273,12 +258,23 @@ class ProjectionMatching:
         iteration: int,
         *,
         search: bool,
-    ) -> _Reference:
+    ) -> Reference:
         grid, plane = FourierGrid.from_volume(volume * self._mask, limit), self.plane.within(limit)
         noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
         draws, radius = RandomDraws(self.config.seed, "polish bank", iteration), self.particle_radius_angstrom
         bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
-        return _Reference(grid, plane, 1 / noise, iteration, bank)
+        settings, symmetry = self.config.polish, self.config.symmetry_members(noise.device)
+        return Reference(
+            grid,
+            plane,
+            1 / noise,
+            bank,
+            settings.candidates,
+            settings.newton_steps,
+            symmetry,
+            radius,
+            self.shift_range_angstrom,
+        )
 
     def _filtered_halves(self, maps: Halves) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
         """Both halves, filtered by place; but not where symmetry is imposed: symmetrised noise piles up at the axes.
@@ -331,75 +327,21 @@ class ProjectionMatching:
         centre_pixel = centre / self.plane.pixel_size_angstrom
         return circular_mask(self.plane.box_size, *self._mask_pixel, centre_pixel, shift_angstrom.device)
 
-    def _search(self, state: PolishState, members: Tensor, reference: _Reference) -> Int[Tensor, " origins"]:
-        """Pose these particles; returns where the poses of those that had one came from."""
-        plane = reference.plane
-        rotation, shift = state.rotation[members], state.shift_angstrom[members]
-        root_weight = reference.weight.sqrt()
-        measured, ctf = (values * root_weight for values in self._measured(members, shift, plane))
-        origin, known = torch.full_like(members, WINNER_ORIGINS.index("memory")), state.posed[members]
-        limits = [reference.grid.radius]
-        if reference.bank is not None:
-            # candidates may be too far off for the highest frequencies to say which is best, and where to go from it
-            limits = [(self._coarse_radius(reference) * reference.grid.radius) ** 0.5, *limits]
-            within = plane.within(limits[0])
-            seen = measured[:, : len(within)], ctf[:, : len(within)], within
-            bank = reference.bank
-            rotation, shift, origin = self._best_of_candidates(*seen, reference, bank, rotation, shift, members)
-        for limit in limits:
-            within = plane.within(limit)
-            image, transfer = measured[:, : len(within)], ctf[:, : len(within)]
-            fit = fit_at(rotation, shift, transfer, reference.grid, within)
-            for _ in range(self.config.polish.newton_steps):
-                fit = newton_step(fit, image, transfer, reference.grid, within, self.particle_radius_angstrom)
-            rotation, shift = fit.rotation, fit.shift_angstrom
-        state.rotation[members] = rotation
-        state.shift_angstrom[members] = clamp_length(shift, self.shift_range_angstrom)
+    def _search(self, state: PolishState, members: Tensor, reference: Reference) -> Int[Tensor, " origins"]:
+        """Pose these particles; returns where their poses came from: a first one counts as the bank's."""
+        shift, was_posed = state.shift_angstrom[members], state.posed[members]
+        image, ctf = self._measured(members, shift, reference.plane)
+        found = reference.matched(image, ctf, state.rotation[members], shift)
+        state.rotation[members], state.shift_angstrom[members] = found.rotation, found.shift_angstrom
         state.posed[members] = True
-        return torch.bincount(origin[known], minlength=len(WINNER_ORIGINS))
-
-    def _coarse_radius(self, reference: _Reference) -> float:
-        """In Fourier pixels; as fine as the bank's rotations, which lie some 14 degrees apart, can be told apart."""
-        bank = self.config.bank_search.bank_cycles * self.extent_angstrom / self.particle_radius_angstrom
-        return min(bank, reference.grid.radius)
-
-    def _best_of_candidates(
-        self,
-        measured: Complex[Tensor, "n points"],
-        ctf: Float[Tensor, "n points"],
-        plane: HalfPlane,
-        reference: _Reference,
-        bank: Bank,
-        rotation: Float[Tensor, "n 3 3"],
-        shift: Float[Tensor, "n 2"],
-        members: Int[Tensor, " n"],
-    ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
-        """The best of memory, a bank, and random turns as wide as the bank is coarse, each over a grid of shifts."""
-        grid, settings, radius = reference.grid, self.config.bank_search, self.particle_radius_angstrom
-        device, seed = members.device, self.config.seed
-        cycles = self._coarse_radius(reference) / self.extent_angstrom * radius
-        centred = measured * displacement_phase(shift, plane.frequency_per_angstrom).conj()
-        around = rotations_around(rotation, members, RandomDraws(seed, "polish", reference.iteration), settings, cycles)
-        reach = self.shift_range_angstrom
-        of_bank = bank.best(centred, ctf, shift, reach, settings.bank_best)
-        groups = {"memory": rotation[:, None], "perturbation": around, "bank": of_bank}
-        candidates = torch.cat(list(groups.values()), dim=1)
-        sizes = torch.tensor([group.shape[1] for group in groups.values()])
-        origin = torch.tensor([WINNER_ORIGINS.index(name) for name in groups]).repeat_interleave(sizes).to(device)
-        fine, wide = shift_grid(SHIFT_STEP_CYCLES * radius / cycles, 2, device), shift_grid(reach / 3, 2, device)
-        offsets = torch.cat([fine, wide])
-        model = grid.slices(candidates, plane) * ctf[:, None]
-        phase = displacement_phase(offsets, plane.frequency_per_angstrom)
-        best = squared_distance_over_shifts(centred, model, phase).flatten(1).argmin(dim=1)
-        winner = best // len(offsets)
-        everyone = torch.arange(len(members), device=device)
-        return candidates[everyone, winner], shift + offsets[best % len(offsets)], origin[winner]
+        origin = torch.where(was_posed, found.origin, WINNER_ORIGINS.index("bank"))
+        return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
 
 
 def searches_due(bank_shares: list[float], settings: PolishSettings) -> int:
     """How many of the first iterations look for all poses anew, as far as is known.
 
-    bank_shares: of the iterations made, the share of the poses that came from the bank instead of those known before.
+    bank_shares: of the iterations made, the share of the poses that the bank gave.
     """
     again = (share > settings.search_again_share for share in bank_shares)
     return min(1 + sum(itertools.takewhile(bool, again)), settings.most_searches)

@@ -1,0 +1,147 @@
+"""Poses of particles matched to one map: down to the least distance, from where they are or from many candidates.
+
+    distance = sum_k |y - CTF s|^2 / noise power        over the frequencies in which the map is trusted
+
+Where a pose is only improved, Gauss-Newton steps go down from it. Where it is looked for anew, the best of a bank of
+random rotations are candidates beside it. They lie too far apart to be compared as they are: each first goes down by
+the low frequencies that the bank resolves, then higher ones say which was right. Measured on 32 px, SNR 0.5 (LOG.md):
+of particles without a pose 83 % are within 10 degrees after it and 96 % after another one; compared as they are, 60 and
+78 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.image_formation import squared_distance_over_shifts
+from cryofifa.physics.rotations import rotation_distance_radian
+from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.train.bank import Bank
+from cryofifa.train.candidates import SHIFT_STEP_CYCLES, clamp_length
+from cryofifa.train.newton_step import PoseFit, fit_at, newton_step
+from cryofifa.train.run_log import WINNER_ORIGINS
+
+SAME_POSE_CYCLES = 0.5  # of the particle's edge at the low frequencies: two poses no farther apart are one
+
+
+@dataclass(frozen=True)
+class MatchedPoses:
+    """What was found.
+
+    origin: an index into WINNER_ORIGINS; the bank's is another pose than what became of the one before.
+    """
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+    origin: Int[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A map, ready to be matched.
+
+    grid: up to the frequency in which the map is trusted.
+    plane: the grid's Fourier points.
+    weight: of each, 1 / noise power.
+    bank: where poses are looked for anew, and not only improved.
+    candidates: of the bank, for each particle.
+    newton_steps: each time that a pose goes down.
+    symmetry: the point group's members, between which poses do not differ.
+    """
+
+    grid: FourierGrid
+    plane: HalfPlane
+    weight: Float[Tensor, " points"]
+    bank: Bank | None
+    candidates: int
+    newton_steps: int
+    symmetry: Float[Tensor, "members 3 3"]
+    particle_radius_angstrom: float
+    shift_range_angstrom: float
+
+    def matched(
+        self,
+        image: Complex[Tensor, "n points"],
+        ctf: Float[Tensor, "n points"],
+        rotation: Float[Tensor, "n 3 3"],
+        shift_angstrom: Float[Tensor, "n 2"],
+    ) -> MatchedPoses:
+        """The poses that these become; image: masked, in the scale in which CTF times a slice predicts it."""
+        weight = self.weight.sqrt()
+        image, ctf = image * weight, ctf * weight
+        origin = torch.full_like(rotation[:, 0, 0], WINNER_ORIGINS.index("memory"), dtype=torch.long)
+        planes = [self.plane]
+        if self.bank is not None:
+            rotation, shift_angstrom, origin = self._best_candidate(self.bank, image, ctf, rotation, shift_angstrom)
+            planes = [self._middle, self.plane]
+        for plane in planes:
+            fit = self._down(rotation, shift_angstrom, image, ctf, plane)
+            rotation, shift_angstrom = fit.rotation, fit.shift_angstrom
+        return MatchedPoses(rotation, clamp_length(shift_angstrom, self.shift_range_angstrom), origin)
+
+    def _down(
+        self,
+        rotation: Float[Tensor, "n 3 3"],
+        shift_angstrom: Float[Tensor, "n 2"],
+        image: Complex[Tensor, "n more"],
+        ctf: Float[Tensor, "n more"],
+        plane: HalfPlane,
+    ) -> PoseFit:
+        """Gauss-Newton steps in the distance over the frequencies of `plane`."""
+        image, ctf = image[:, : len(plane)], ctf[:, : len(plane)]
+        fit = fit_at(rotation, shift_angstrom, ctf, self.grid, plane)
+        for _ in range(self.newton_steps):
+            fit = newton_step(fit, image, ctf, self.grid, plane, self.particle_radius_angstrom)
+        return fit
+
+    @property
+    def _low(self) -> HalfPlane:
+        """The frequencies that the bank is scored by: its rotations lie some 14 degrees apart."""
+        assert self.bank is not None
+        return self.plane.within(self.bank.radius)
+
+    @property
+    def _middle(self) -> HalfPlane:
+        """Between those and all: the highest ones cannot say where to go from a pose that the low ones found."""
+        return self.plane.within((float(self._low.radius[-1]) * self.grid.radius) ** 0.5)
+
+    def _best_candidate(
+        self,
+        bank: Bank,
+        image: Complex[Tensor, "n points"],
+        ctf: Float[Tensor, "n points"],
+        rotation: Float[Tensor, "n 3 3"],
+        shift_angstrom: Float[Tensor, "n 2"],
+    ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+        """The best of the poses given and of a bank, after each went down by low frequencies."""
+        low, middle = self._low, self._middle
+        reach, count = self.shift_range_angstrom, len(rotation)
+        seen, transfer = image[:, : len(low)], ctf[:, : len(low)]
+        centred = seen * displacement_phase(shift_angstrom, low.frequency_per_angstrom).conj()
+        few = min(self.candidates, len(bank.rotation))
+        candidates = torch.cat([rotation[:, None], bank.best(centred, transfer, shift_angstrom, reach, few)], dim=1)
+        each = candidates.shape[1]
+        fine = shift_grid(SHIFT_STEP_CYCLES * self.plane.extent_angstrom / float(low.radius[-1]), 2, image.device)
+        offsets = torch.cat([fine, shift_grid(reach / 3, 2, image.device)])
+        phase = displacement_phase(offsets, low.frequency_per_angstrom)
+        distance = squared_distance_over_shifts(centred, self.grid.slices(candidates, low) * transfer[:, None], phase)
+        shift = shift_angstrom[:, None] + offsets[distance.argmin(dim=2)]
+        image, ctf = (values[:, : len(middle)].repeat_interleave(each, dim=0) for values in (image, ctf))
+        fit = self._down(candidates.flatten(0, 1), shift.flatten(0, 1), image, ctf, low)
+        model = fit_at(fit.rotation, fit.shift_angstrom, ctf, self.grid, middle).model
+        best = (image - model).abs().square().sum(dim=1).reshape(count, each).argmin(dim=1)
+        found, shift = fit.rotation.reshape(count, each, 3, 3), fit.shift_angstrom.reshape(count, each, 2)
+        everyone = torch.arange(count, device=image.device)
+        winner, before = found[everyone, best], found[:, 0]
+        turn = in_asymmetric_unit(before.mT @ winner, self.symmetry)
+        turned = rotation_distance_radian(turn, torch.eye(3, device=turn.device).expand_as(turn))
+        cycles = float(low.radius[-1]) / self.plane.extent_angstrom * self.particle_radius_angstrom
+        memory, other = (WINNER_ORIGINS.index(name) for name in ("memory", "bank"))
+        return winner, shift[everyone, best], torch.where(turned > SAME_POSE_CYCLES / cycles, other, memory)

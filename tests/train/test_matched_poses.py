@@ -1,0 +1,100 @@
+"""Poses matched to a known map: found from nothing, improved near the truth, and told from what was there before."""
+
+import numpy as np
+import pytest
+import torch
+from known_volumes import angles_degree, density_of_blobs, random_rotations, symmetric_places, turned_by_degrees
+from scipy.spatial.transform import Rotation
+
+from cryofifa.config import SearchSettings
+from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.image_formation import form_image
+from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.train.bank import Bank
+from cryofifa.train.matched_poses import Reference
+from cryofifa.train.random_draws import RandomDraws
+from cryofifa.train.run_log import WINNER_ORIGINS
+
+SIZE, PIXEL, COUNT, RADIUS, RADIUS_ANGSTROM = 32, 5.0, 60, 12.0, 55.0
+MEMORY, BANK = (WINNER_ORIGINS.index(name) for name in ("memory", "bank"))
+PLANE = HalfPlane.of_box(SIZE, PIXEL).within(RADIUS)
+ROTATION = random_rotations(COUNT, seed=3)
+SHIFT = torch.from_numpy(np.random.default_rng(1).normal(0, 4.0, (COUNT, 2))).float()
+NOWHERE, UNMOVED = torch.eye(3).expand(COUNT, 3, 3), torch.zeros(COUNT, 2)
+
+
+def reference(volume: torch.Tensor, *, search: bool, group: str = "C1") -> Reference:
+    grid = FourierGrid.from_volume(volume / volume.std(), RADIUS)
+    settings = SearchSettings(bank_rotations=2000)
+    bank = Bank.drawn(RandomDraws(0, "bank", 0), 0, grid, PLANE, settings, RADIUS_ANGSTROM) if search else None
+    members = torch.from_numpy(symmetry_rotations(group)).float()
+    return Reference(grid, PLANE, torch.ones(len(PLANE)), bank, 8, 2, members, RADIUS_ANGSTROM, 20.0)
+
+
+def images(to: Reference, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the map itself, with a CTF that takes some frequencies out, and noise over the rms of the signal."""
+    ctf = torch.cos(0.05 * PLANE.index_xy.square().sum(1)).expand(COUNT, -1)
+    clean = form_image(to.grid.slices(ROTATION, PLANE), ctf, SHIFT, PLANE)
+    parts = torch.randn((2, *clean.shape), generator=torch.Generator().manual_seed(0))
+    scale = noise * float(clean.abs().square().mean().sqrt()) / 2**0.5
+    return clean + scale * torch.complex(*parts), ctf
+
+
+@pytest.fixture(scope="module")
+def protein() -> torch.Tensor:
+    return pseudo_protein(SIZE, PIXEL)
+
+
+def test_particles_are_found_from_nothing_in_one_search(protein):
+    to = reference(protein, search=True)
+    found = to.matched(*images(to, noise=0.5), NOWHERE, UNMOVED)
+    error = angles_degree(found.rotation, ROTATION)
+    assert (error < 5).mean() > 0.9
+    assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 1.0
+    # but for the few whose pose is near the one that they were said to have
+    assert bool((found.origin == BANK)[angles_degree(NOWHERE, ROTATION) > 40].all())
+
+
+def test_the_bank_takes_nothing_from_those_that_are_right(protein):
+    to = reference(protein, search=True)
+    found = to.matched(*images(to, noise=0.5), turned_by_degrees(ROTATION, 5.0), SHIFT)
+    assert np.median(angles_degree(found.rotation, ROTATION)) < 2
+    assert (found.origin == MEMORY).float().mean() > 0.95
+
+
+def test_without_a_bank_a_pose_is_improved_and_not_replaced(protein):
+    to = reference(protein, search=False)
+    start = turned_by_degrees(ROTATION, 4.0)
+    start[:10] = random_rotations(10, seed=9)
+    found = to.matched(*images(to, noise=0.5), start, SHIFT + 1.0)
+    assert np.median(angles_degree(found.rotation, ROTATION)[10:]) < 2
+    assert angles_degree(found.rotation, start)[:10].max() < 30  # two steps are short
+    assert bool((found.origin == MEMORY).all())
+
+
+def test_a_pose_turned_by_a_member_of_the_group_is_the_same_pose():
+    group = "D2"
+    volume = density_of_blobs(SIZE, *symmetric_places(group, 4, 9.0, seed=5), 1.2)
+    to = reference(volume, search=True, group=group)
+    # each starts at its own symmetric copy: the bank finds copies of it all over
+    member = torch.from_numpy(symmetry_rotations(group)).float()[torch.arange(COUNT) % 4]
+    found = to.matched(*images(to, noise=0.5), turned_by_degrees(ROTATION, 3.0) @ member, SHIFT)
+    members = Rotation.create_group(group).as_matrix()
+    error = np.min([angles_degree(found.rotation @ torch.from_numpy(g).float(), ROTATION) for g in members], axis=0)
+    assert (error < 5).mean() > 0.95
+    assert (found.origin == MEMORY).float().mean() > 0.95
+    alone = Reference(**{**vars(to), "symmetry": torch.eye(3)[None]})
+    other = alone.matched(*images(to, noise=0.5), turned_by_degrees(ROTATION, 3.0) @ member, SHIFT)
+    assert (other.origin == BANK).float().mean() > 0.3  # so the group was what told them apart
+
+
+def test_few_rotations_give_as_many_candidates_as_there_are(protein):
+    to = reference(protein, search=True)
+    grid = to.grid
+    few = Bank.drawn(
+        RandomDraws(0, "bank", 0), 0, grid, PLANE, SearchSettings(bank_rotations=3, bank_best=1), RADIUS_ANGSTROM
+    )
+    found = Reference(**{**vars(to), "bank": few}).matched(*images(to, noise=0.5), ROTATION, SHIFT)
+    assert np.median(angles_degree(found.rotation, ROTATION)) < 2
