@@ -23,7 +23,7 @@ SMALL = Config().changed(
     device="cpu",  # where the test computes, too
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
     search={"bank_rotations": 100},
-    polish={"iterations": 1},
+    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 

@@ -15,7 +15,7 @@ from cryofifa.particles.table import read_particles
 SMALL = Config().changed(
     curriculum={"visits": 60, "fewest_epochs": 2, "starts": 1},
     search={"bank_rotations": 60},
-    polish={"iterations": 1},
+    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 

@@ -18,7 +18,7 @@ SMALL = Config().changed(
     curriculum={"visits": 120, "fewest_epochs": 2, "starts": 2, "minibatch": 20, "mask_steps": 2},
     amortized={"visits": 120},
     search={"bank_rotations": 60},
-    polish={"iterations": 2},
+    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 
 

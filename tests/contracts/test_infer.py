@@ -21,7 +21,7 @@ PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 1},
     search={"bank_rotations": 100},
-    polish={"iterations": 1},
+    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 

@@ -152,7 +152,7 @@ TINY = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 4, "starts": 2, "start_share": 0.5, "minibatch": 16},
     search={"bank_rotations": 100},
     refinement={"epochs": 1, "raster_every": 4, "mask_steps": 2},
-    polish={"iterations": 2},
+    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 # One epoch, one search: poses of a run this small are near random, and further on a winner that another all but equals
 # may fall either way by rounding alone, after which runs part. Refinement is left out likewise; the loops are compared
@@ -161,7 +161,7 @@ SHORT = TINY.changed(
     curriculum={"visits": 100, "fewest_epochs": 1},
     search={"encoder_share": 0.0},
     refinement={"epochs": 0},
-    polish={"most_searches": 1},
+    polish={"most_searches": 1, "candidates": 2},
 )
 
 

@@ -29,7 +29,7 @@ SMALL = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
     search={"bank_rotations": 100},
     amortized={"visits": 200},
-    polish={"iterations": 2},
+    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 OUTPUTS = (
     *(

@@ -19,7 +19,7 @@ SMALL = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 2, "starts": 1},
     search={"bank_rotations": 60},
     refinement={"mask_steps": 4},
-    polish={"iterations": 1},
+    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 

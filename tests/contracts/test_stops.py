@@ -36,7 +36,7 @@ SMALL = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.67, "minibatch": 16, "mask_steps": 4},
     search={"bank_rotations": 60},
     refinement={"epochs": 1, "raster_every": 2, "mask_steps": 2},
-    polish={"iterations": 2},
+    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 STEPS = 2 * 2 * 5 + 5 + 5  # of both starts, of what the better one has left, of the refinement
 

@@ -59,7 +59,7 @@ SMALL = Config().changed(
     decoder={"width": 8, "modulant_layers": 1, "envelope_layers": 1},
     curriculum={"visits": 24, "fewest_epochs": 1, "starts": 1},
     search={"bank_rotations": 20},
-    polish={"iterations": 1},
+    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
     refinement={"epochs": 1},
 )
 LONGEST_LINE = 2000  # characters
