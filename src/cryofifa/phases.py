@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -16,16 +15,15 @@ from cryofifa.config import Config
 from cryofifa.errors import InputError, Stopped
 from cryofifa.particles.kept_images import KeptImages, keep_images
 from cryofifa.particles.particle_radius import radius_of_half_maps
-from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.plan import RunPlan
-from cryofifa.results.compare_poses import compare_poses
 from cryofifa.results.fsc import first_crossing_angstrom
 from cryofifa.results.half_map_agreement import half_map_agreement
+from cryofifa.results.start_agreement import starts_agree
 from cryofifa.run_folder import RunFolder
 from cryofifa.run_progress import RunProgress, read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
@@ -41,7 +39,6 @@ from cryofifa.train.training_loop import PoseMemory, WorkingSet, tensors_under
 from cryofifa.volume import decoder_density
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
-AGREEING_DEGREE = 20.0  # median rotation between a start's poses and the last, after alignment, under which they agree
 
 
 @dataclass
@@ -246,14 +243,9 @@ class Phases:
         Two starts halfway are both far from the end and so farther from each other: measured on gpcr, 13 and 14 degrees
         from the end, but over 20 apart.
         """
-        chosen = self._ab_initio_rows()
-        found = _as_pose_table(rotation[chosen])
+        found, group = rotation[self._ab_initio_rows()], symmetry_rotations(self.config.symmetry)
         others = [which for which in range(len(self.starts)) if which != self._best_start]
-        starts = (_as_pose_table(self.tensors[f"start{which}.rotation"]) for which in others)
-        group = symmetry_rotations(self.config.symmetry)
-        return 1 + sum(
-            compare_poses(start, found, group).median_rotation_error_degree < AGREEING_DEGREE for start in starts
-        )
+        return 1 + sum(starts_agree(self.tensors[f"start{which}.rotation"], found, group) for which in others)
 
     def polish_poses(self, trained: AbInitio | LocalRefinement, progress: Progress) -> PolishState:
         """Projection matching of all particles, each half against its own map, and their scores against the other's."""
@@ -435,11 +427,3 @@ class Phases:
 def _poses_of(poses: PoseMemory | PolishState, chosen: Tensor | slice) -> dict[str, Tensor]:
     """Rotations and shifts of the chosen particles, by name."""
     return {name: getattr(poses, name)[chosen].clone() for name in ("rotation", "shift_angstrom")}
-
-
-def _as_pose_table(rotation: Tensor) -> PoseTable:
-    """Rotations alone, to be compared."""
-    count = len(rotation)
-    return PoseTable(
-        rotation.cpu().double().numpy(), np.zeros((count, 2)), np.full(count, np.nan), np.zeros(count, np.int64)
-    )

@@ -112,10 +112,10 @@ def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
             "Starts",
             f"{evidence.agreeing_starts} of {evidence.starts} agree",
             evidence.confirmed_by_starts or None,
-            "Independent starts from other seeds, most of whose particles had about the poses of the end when the "
-            "starts were compared. Several that agree speak for a right solution; one alone may still be right: the "
-            "likeliest one went on, and starts of a particle whose symmetry was not imposed do not agree even when "
-            "right.",
+            "Independent starts from other seeds, two fifths and more of whose particles had about the poses of the "
+            "end when the starts were compared. Several that agree speak for a right solution; one alone may still be "
+            "right: the likeliest one went on, and starts of a particle whose symmetry was not imposed do not agree "
+            "even when right.",
         ),
         HealthSign(
             "Half maps",
