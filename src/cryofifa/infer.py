@@ -25,7 +25,7 @@ from cryofifa.reconstruct import device_of
 from cryofifa.results.outputs import read_summary
 from cryofifa.run_folder import RunFolder, write_json
 from cryofifa.train.half_sets import half_sets
-from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.projection_matching import MATCHES, PolishState, ProjectionMatching
 from cryofifa.train.run_log import Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet
 from cryofifa.trained_run import TrainedRun, read_trained_run
@@ -72,7 +72,7 @@ def infer(
     trained = read_trained_run(folder.path, place)
     images = _images(trained, Path(particles), data_folder, rows_file)
     target.path.mkdir(parents=True, exist_ok=True)
-    with RunLog(target.log) as log, Progress(len(images.table) * (3 if polish else 1)) as progress:
+    with RunLog(target.log) as log, Progress(len(images.table) * (1 + MATCHES if polish else 1)) as progress:
         state = PolishState.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
         started = time.monotonic()
         progress.stage("encoder")

@@ -42,6 +42,7 @@ from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
 
 BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
 MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
+MATCHES = 3  # of every particle to a finished map; our choice
 
 
 @dataclass
@@ -207,15 +208,17 @@ class ProjectionMatching:
         resolution_angstrom: float,
         on_block: Callable[[int], None] | None = None,
     ) -> None:
-        """Match every particle to one finished map: around the pose it has and the best of a bank, then more finely.
+        """Match every particle to one finished map: looked for twice, then improved.
 
         For particles that the map was not made from; changes `state`, their scores included. The bank is for those that
-        the encoder has wrong: held-out particles of ribosome, whose encoder was 20 degrees off, 57 % within 10 without.
+        the encoder has wrong: held-out particles of ribosome, whose encoder was 20 degrees off, 57 % within 10 without;
+        32 px at SNR 0.5 96.2 % after one search and 98.5 after two.
         """
         limit = min(self.extent_angstrom / resolution_angstrom, self.plane.box_size / 2)
         everyone = torch.arange(len(state.half), device=state.half.device)
-        for iteration in range(2):
-            reference = self._reference(volume, limit, state, everyone, iteration, search=iteration == 0)
+        for iteration in range(MATCHES):
+            search = iteration < MATCHES - 1
+            reference = self._reference(volume, limit, state, everyone, iteration, search=search)
             for members in in_blocks(everyone, BLOCK):
                 self._search(state, members, reference)
                 if on_block is not None:
