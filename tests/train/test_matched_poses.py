@@ -12,6 +12,7 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.train import matched_poses
 from cryofifa.train.bank import Bank
 from cryofifa.train.matched_poses import Reference
 from cryofifa.train.random_draws import RandomDraws
@@ -88,6 +89,15 @@ def test_a_pose_turned_by_a_member_of_the_group_is_the_same_pose():
     alone = Reference(**{**vars(to), "symmetry": torch.eye(3)[None]})
     other = alone.matched(*images(to, noise=0.5), turned_by_degrees(ROTATION, 3.0) @ member, SHIFT)
     assert (other.origin == BANK).float().mean() > 0.3  # so the group was what told them apart
+
+
+def test_particles_taken_a_few_at_a_time_end_the_same(protein, monkeypatch: pytest.MonkeyPatch):
+    to = reference(protein, search=True)
+    whole = to.matched(*images(to, noise=0.5), NOWHERE, UNMOVED)
+    monkeypatch.setattr(matched_poses, "POINTS_AT_ONCE", 7 * 8 * len(PLANE))
+    parts = to.matched(*images(to, noise=0.5), NOWHERE, UNMOVED)
+    assert (angles_degree(parts.rotation, whole.rotation) < 0.1).mean() > 0.95
+    assert bool((parts.origin == whole.origin).float().mean() > 0.95)
 
 
 def test_few_rotations_give_as_many_candidates_as_there_are(protein):

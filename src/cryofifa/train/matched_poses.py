@@ -28,6 +28,7 @@ from cryofifa.train.candidates import SHIFT_STEP_CYCLES, clamp_length
 from cryofifa.train.newton_step import PoseFit, fit_at, newton_step
 from cryofifa.train.run_log import WINNER_ORIGINS
 
+POINTS_AT_ONCE = 2**22  # of all candidates together; bounds the memory, changes nothing else
 SAME_POSE_CYCLES = 0.5  # of the particle's edge at the low frequencies: two poses no farther apart are one
 
 
@@ -79,7 +80,10 @@ class Reference:
         origin = torch.full_like(rotation[:, 0, 0], WINNER_ORIGINS.index("memory"), dtype=torch.long)
         planes = [self.plane]
         if self.bank is not None:
-            rotation, shift_angstrom, origin = self._best_candidate(self.bank, image, ctf, rotation, shift_angstrom)
+            at_once = max(1, POINTS_AT_ONCE // (self.candidates * len(self._middle)))
+            each = zip(*(values.split(at_once) for values in (image, ctf, rotation, shift_angstrom)), strict=True)
+            found = [self._best_candidate(self.bank, *values) for values in each]
+            rotation, shift_angstrom, origin = (torch.cat(values) for values in zip(*found, strict=True))
             planes = [self._middle, self.plane]
         for plane in planes:
             fit = self._down(rotation, shift_angstrom, image, ctf, plane)
