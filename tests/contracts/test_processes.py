@@ -161,7 +161,7 @@ SHORT = TINY.changed(
     curriculum={"visits": 100, "fewest_epochs": 1},
     search={"encoder_share": 0.0},
     refinement={"epochs": 0},
-    polish={"most_searches": 1, "candidates": 2},
+    polish={"most_searches": 1},
 )
 
 

@@ -1,5 +1,7 @@
 """Poses matched to a known map: found from nothing, improved near the truth, and told from what was there before."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -86,7 +88,7 @@ def test_a_pose_turned_by_a_member_of_the_group_is_the_same_pose():
     error = np.min([angles_degree(found.rotation @ torch.from_numpy(g).float(), ROTATION) for g in members], axis=0)
     assert (error < 5).mean() > 0.95
     assert (found.origin == MEMORY).float().mean() > 0.95
-    alone = Reference(**{**vars(to), "symmetry": torch.eye(3)[None]})
+    alone = replace(to, symmetry=torch.eye(3)[None])
     other = alone.matched(*images(to, noise=0.5), turned_by_degrees(ROTATION, 3.0) @ member, SHIFT)
     assert (other.origin == BANK).float().mean() > 0.3  # so the group was what told them apart
 
@@ -106,5 +108,5 @@ def test_few_rotations_give_as_many_candidates_as_there_are(protein):
     few = Bank.drawn(
         RandomDraws(0, "bank", 0), 0, grid, PLANE, SearchSettings(bank_rotations=3, bank_best=1), RADIUS_ANGSTROM
     )
-    found = Reference(**{**vars(to), "bank": few}).matched(*images(to, noise=0.5), ROTATION, SHIFT)
+    found = replace(to, bank=few).matched(*images(to, noise=0.5), ROTATION, SHIFT)
     assert np.median(angles_degree(found.rotation, ROTATION)) < 2

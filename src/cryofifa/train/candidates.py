@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cryofifa.config import SearchSettings
 from cryofifa.physics.rotations import perturb_rotation
+from cryofifa.physics.shift import shift_grid
 from cryofifa.train.random_draws import RandomDraws
 
 SHIFT_STEP_CYCLES = 0.125  # step of the fine shift grid times the mask's frequency; prototype
@@ -31,6 +32,16 @@ def rotations_around(
     wide = torch.arange(count, device=turn.device)[:, None] < settings.wide_perturbations
     turn = turn * torch.where(wide, settings.wide_cycles / cycles, settings.narrow_cycles / cycles)
     return perturb_rotation(rotation[:, None].expand(-1, count, -1, -1), turn)
+
+
+def fine_shifts(extent_angstrom: float, radius: float, device: torch.device) -> Float[Tensor, "shifts 2"]:
+    """Around a shift that is about right; radius: of the highest frequency that counts, in Fourier pixels."""
+    return shift_grid(SHIFT_STEP_CYCLES * extent_angstrom / radius, 2, device)
+
+
+def wide_shifts(range_angstrom: float, device: torch.device) -> Float[Tensor, "shifts 2"]:
+    """Over most of what shifts may be, where none is known."""
+    return shift_grid(range_angstrom / 3, 2, device)
 
 
 def shift_penalty(

@@ -12,6 +12,7 @@ of particles without a pose 83 % are within 10 degrees after it and 96 % after a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -22,9 +23,9 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.rotations import rotation_distance_radian
-from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.physics.shift import displacement_phase
 from cryofifa.train.bank import Bank
-from cryofifa.train.candidates import SHIFT_STEP_CYCLES, clamp_length
+from cryofifa.train.candidates import clamp_length, fine_shifts, wide_shifts
 from cryofifa.train.newton_step import PoseFit, fit_at, newton_step
 from cryofifa.train.run_log import WINNER_ORIGINS
 
@@ -105,16 +106,23 @@ class Reference:
             fit = newton_step(fit, image, ctf, self.grid, plane, self.particle_radius_angstrom)
         return fit
 
-    @property
+    @cached_property
     def _low(self) -> HalfPlane:
         """The frequencies that the bank is scored by: its rotations lie some 14 degrees apart."""
         assert self.bank is not None
         return self.plane.within(self.bank.radius)
 
-    @property
+    @cached_property
     def _middle(self) -> HalfPlane:
         """Between those and all: the highest ones cannot say where to go from a pose that the low ones found."""
         return self.plane.within((float(self._low.radius[-1]) * self.grid.radius) ** 0.5)
+
+    @cached_property
+    def _offset_angstrom(self) -> Float[Tensor, "shifts 2"]:
+        """Shifts that every candidate is tried with."""
+        device = self.weight.device
+        fine = fine_shifts(self.plane.extent_angstrom, float(self._low.radius[-1]), device)
+        return torch.cat([fine, wide_shifts(self.shift_range_angstrom, device)])
 
     def _best_candidate(
         self,
@@ -126,17 +134,16 @@ class Reference:
     ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
         """The best of the poses given and of a bank, after each went down by low frequencies."""
         low, middle = self._low, self._middle
-        reach, count = self.shift_range_angstrom, len(rotation)
+        count = len(rotation)
         seen, transfer = image[:, : len(low)], ctf[:, : len(low)]
         centred = seen * displacement_phase(shift_angstrom, low.frequency_per_angstrom).conj()
         few = min(self.candidates, len(bank.rotation))
-        candidates = torch.cat([rotation[:, None], bank.best(centred, transfer, shift_angstrom, reach, few)], dim=1)
+        of_bank = bank.best(centred, transfer, shift_angstrom, self.shift_range_angstrom, few)
+        candidates = torch.cat([rotation[:, None], of_bank], dim=1)
         each = candidates.shape[1]
-        fine = shift_grid(SHIFT_STEP_CYCLES * self.plane.extent_angstrom / float(low.radius[-1]), 2, image.device)
-        offsets = torch.cat([fine, shift_grid(reach / 3, 2, image.device)])
-        phase = displacement_phase(offsets, low.frequency_per_angstrom)
+        phase = displacement_phase(self._offset_angstrom, low.frequency_per_angstrom)
         distance = squared_distance_over_shifts(centred, self.grid.slices(candidates, low) * transfer[:, None], phase)
-        shift = shift_angstrom[:, None] + offsets[distance.argmin(dim=2)]
+        shift = shift_angstrom[:, None] + self._offset_angstrom[distance.argmin(dim=2)]
         image, ctf = (values[:, : len(middle)].repeat_interleave(each, dim=0) for values in (image, ctf))
         fit = self._down(candidates.flatten(0, 1), shift.flatten(0, 1), image, ctf, low)
         model = fit_at(fit.rotation, fit.shift_angstrom, ctf, self.grid, middle).model

@@ -11,14 +11,9 @@ from torch import Tensor
 from cryofifa.config import SearchSettings
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import squared_distance_over_shifts
-from cryofifa.physics.shift import displacement_phase, shift_grid
+from cryofifa.physics.shift import displacement_phase
 from cryofifa.train.bank import Bank
-from cryofifa.train.candidates import (
-    SHIFT_STEP_CYCLES,
-    clamp_length,
-    rotations_around,
-    shift_penalty,
-)
+from cryofifa.train.candidates import clamp_length, fine_shifts, rotations_around, shift_penalty, wide_shifts
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.random_draws import RandomDraws
@@ -73,10 +68,9 @@ class PoseSearch:
         self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], grid: FourierGrid, stage: Stage, epoch: int
     ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"]]:
         device = rotation.device
-        step = SHIFT_STEP_CYCLES * batch.plane.extent_angstrom / stage.mask_radius
-        offsets = shift_grid(step, 2, device)
+        offsets = fine_shifts(batch.plane.extent_angstrom, stage.mask_radius, device)
         if stage.search_bank:
-            offsets = torch.cat([offsets, shift_grid(self.shift_range_angstrom / 3, 2, device)])
+            offsets = torch.cat([offsets, wide_shifts(self.shift_range_angstrom, device)])
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
         phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)
         distance = squared_distance_over_shifts(self._centred(batch), model, phase)
