@@ -199,7 +199,7 @@ class JunkSettings:
 
     # the final map is made of the kept particles only; else of all in particles.star. Measured with 30 % junk, FSC 0.5:
     # 6.81 instead of 7.14 A (5,000 particles of 64 px), 12.5 instead of 13.1 and 10.12 instead of 10.27 A (32 px, SNR
-    # 0.2 and 0.6). Without junk 99.6 % and more are kept (gpcr, ribosome), 95 % of the demonstration, 94.5 % well posed
+    # 0.2 and 0.6). Without junk 99.6 % and more are kept (gpcr, ribosome), 99 % of the demonstration, 98 % well posed
     map_of_kept: bool = True
 
 
