@@ -90,6 +90,11 @@ class RunPlan:
         return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
 
     @property
+    def judges_by_matching(self) -> bool:
+        """Every start, and the end of ab initio, is judged after its particles were matched to its half maps."""
+        return self.start_judge == "half maps"
+
+    @property
     def least_bytes(self) -> int:
         """Rough memory without any images: the program, and grids of the final map (sums, transforms, two halves)."""
         return GIB // 2 + 12 * 4 * (2 * self.box_size) ** 3
@@ -115,7 +120,7 @@ class RunPlan:
             learning += self._learning_seconds(self.refinement, self.refinement.epochs, REFINEMENT_SECONDS_PER_POINT)
         polish_points = math.pi / 8 * self.polish_frame.box_size**2
         visits = self.particles * self.polish_iterations
-        if self.start_judge == "half maps":  # of every start and the end
+        if self.judges_by_matching:  # every start and the end
             visits += self.ab_initio_particles * (self.starts + 1)
         polish = visits * polish_points * SECONDS_PER_POLISH_POINT
         return (20 + learning + polish) / 60

@@ -32,6 +32,8 @@ from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.junk import split_scores
 from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
 from cryofifa.run_folder import RunFolder, run_settings
+from cryofifa.run_progress import RunProgress
+from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.run_log import Progress, RunLog
 
@@ -94,13 +96,14 @@ def _reconstructed(
     with RunLog(path, stream=stream) as log:
         for warning in prepared.warnings:
             log.warning(warning)
-        phases = Phases(config, prepared.images, prepared.plan, prepared.device, folder, log, processes, stop)
-        phases.resume()
-        log.line("plan\n" + phases.plan.describe())
-        with Progress(phases.visits_in_all, done=phases.visits_done, stream=stream) as progress:
-            ab_initio = phases.find_poses(progress)
-            trained = phases.refine_poses(ab_initio, progress)
-            poses = phases.polish_poses(trained, progress)
+        run = RunSoFar(RunProgress(config, prepared.plan), prepared.device, folder, log, processes, stop)
+        run.resume()
+        progress, phases = run.progress, Phases(run, prepared.images)
+        log.line("plan\n" + progress.plan.describe())
+        with Progress(progress.visits_in_all, done=progress.visits_done, stream=stream) as bar:
+            ab_initio = phases.find_poses(bar)
+            trained = phases.refine_poses(ab_initio, bar)
+            poses = phases.polish_poses(trained, bar)
         score = poses.score.cpu().double().numpy()
         split = split_scores(score)
         kept = split.kept(score)
@@ -112,17 +115,17 @@ def _reconstructed(
             return read_summary(folder)
         mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
         results = RunResults(
-            plan=phases.plan,
+            plan=progress.plan,
             maps=maps,
             mask=mask,
-            curves=masked_fsc(*maps.unfiltered, mask, phases.plan.shared_shell, config.seed),
+            curves=masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed),
             decoder_map=phases.decoder_map(trained),
             poses=poses,
             kept=kept,
             particle_radius_angstrom=particle_radius_angstrom,
-            agreeing_starts=phases.agreeing_starts(poses.rotation),
-            history=phases.history,
-            timings=phases.timings,
+            agreeing_starts=phases.starts.agreeing(poses.rotation),
+            history=progress.history,
+            timings=progress.timings,
             warnings=log.warnings,
         )
         found = write_outputs(folder, config, prepared.images, results)

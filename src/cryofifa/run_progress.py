@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,10 +12,11 @@ from cryofifa.config import Config, config_as_dict, config_from_dict
 from cryofifa.errors import InputError
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.run_folder import read_checkpoint, write_checkpoint
+from cryofifa.train.projection_matching import searches_due
 from cryofifa.train.run_log import EpochRecord, epoch_record_from_json, epoch_record_to_json
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunProgress:
     """Settings, plan and what has been done; timings are seconds by phase.
 
@@ -26,11 +27,51 @@ class RunProgress:
 
     config: Config
     plan: RunPlan
-    history: list[EpochRecord]
-    timings: dict[str, float]
-    starts: list[float]
-    start_history: list[EpochRecord]
-    end_merit: float | None
+    history: list[EpochRecord] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    starts: list[float] = field(default_factory=list)
+    start_history: list[EpochRecord] = field(default_factory=list)
+    end_merit: float | None = None
+
+    def epochs_done(self, phase: str) -> int:
+        return sum(record.phase == phase for record in self.history)
+
+    @property
+    def best_start(self) -> int:
+        return max(range(len(self.starts)), key=lambda which: self.starts[which])
+
+    @property
+    def last_pose_change_degree(self) -> float | None:
+        return self.history[-1].pose_change_median_degree if self.history else None
+
+    @property
+    def polish_searches(self) -> int:
+        """The polish's iterations that look for poses anew, as far as is known."""
+        shares = [record.winner_shares["bank"] for record in self.history if record.phase == "polish"]
+        return searches_due(shares, self.config.polish)
+
+    @property
+    def polish_iterations(self) -> int:
+        """The plan's; every search after the first one is one more."""
+        planned = self.plan.polish_iterations
+        return planned and planned + self.polish_searches - 1
+
+    @property
+    def visits_in_all(self) -> int:
+        """Particle visits of the whole run, as far as is known."""
+        plan = self.plan
+        epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
+        epochs += plan.refinement.epochs if plan.refinement else 0
+        judged = plan.starts + 1 if plan.judges_by_matching else 0
+        return plan.ab_initio_particles * (epochs + judged) + plan.particles * self.polish_iterations
+
+    @property
+    def visits_done(self) -> int:
+        plan = self.plan
+        losers = max(0, len(self.starts) - 1) * plan.start_epochs
+        judged = len(self.starts) + (self.end_merit is not None) if plan.judges_by_matching else 0
+        trained = sum(record.particles for record in (*self.history, *self.start_history))
+        return plan.ab_initio_particles * (losers + judged) + trained
 
 
 def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgress) -> None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from small_sets import simulated_particles
 
-from cryofifa import Config, phases, reconstruct
+from cryofifa import Config, reconstruct, starts
 from cryofifa.atomic_file import PART
 from cryofifa.cli import main
 from cryofifa.config import config_as_toml
@@ -342,7 +342,7 @@ def test_what_is_judged_best_goes_on(
         shared_shells.add(shared_shell)
         return next(said)
 
-    monkeypatch.setattr(phases, "half_map_agreement", agreement)
+    monkeypatch.setattr(starts, "half_map_agreement", agreement)
     reconstruct(particles, tmp_path / "run", config=SMALL.changed(symmetry="T", polish={"iterations": 0}))
     assert next(said, None) is None
     tensors, progress = read_run_state(RunFolder(tmp_path / "run").checkpoint, torch.device("cpu"))

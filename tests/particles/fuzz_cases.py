@@ -45,6 +45,8 @@ from cryofifa.plan import plan_run
 from cryofifa.reconstruct import reconstruct
 from cryofifa.results.outputs import read_summary
 from cryofifa.run_folder import RunFolder, read_checkpoint, run_settings, write_checkpoint
+from cryofifa.run_progress import RunProgress
+from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.run_log import Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet
@@ -531,12 +533,13 @@ def _checkpoint_seeds(run: SmallRun) -> list[Seed]:
         trained = read_trained_run(folder.path, CPU)
         trained.decoder()
         trained.ab_initio(_working_set(run.images, trained.plan.ab_initio_frame))
-        with RunLog(None) as log, Progress(1) as progress:
-            phases = Phases(SMALL, run.images, trained.plan, CPU, folder, log)
-            phases.resume()
-            phases.refine_poses(phases.find_poses(progress), progress)
+        with RunLog(None) as log, Progress(1) as bar:
+            so_far = RunSoFar(RunProgress(SMALL, trained.plan), CPU, folder, log)
+            so_far.resume()
+            phases = Phases(so_far, run.images)
+            phases.refine_poses(phases.find_poses(bar), bar)
         if path == folder.checkpoint:
-            for values in (phases.tensors, load_safetensors(path.read_bytes())):
+            for values in (so_far.tensors, load_safetensors(path.read_bytes())):
                 if values.keys() != tensors.keys() or not all(
                     torch.equal(values[name].nan_to_num(7.0), tensors[name].nan_to_num(7.0)) for name in tensors
                 ):

@@ -1,0 +1,128 @@
+"""Independent starts of ab initio: each is made, judged, and held against the others and against the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.results.half_map_agreement import half_map_agreement
+from cryofifa.results.start_agreement import starts_agree
+from cryofifa.run_particles import RunParticles
+from cryofifa.run_so_far import RunSoFar
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.projection_matching import PolishState
+from cryofifa.train.run_log import Progress
+from cryofifa.train.training_loop import PoseMemory, WorkingSet
+
+START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+
+
+class Starts:
+    """Those of one run."""
+
+    def __init__(self, run: RunSoFar, particles: RunParticles) -> None:
+        self._run, self._particles = run, particles
+
+    def best_of_all(self, working_set: WorkingSet, bar: Progress) -> AbInitio:
+        """Make those that are not made yet; the one for which most speaks, as far as ab initio has come with it."""
+        run = self._run
+        for which in range(len(run.progress.starts), run.plan.starts):
+            self._make(which, working_set, bar)
+        ab_initio = self._begun(run.progress.best_start, working_set)
+        ab_initio.load_state(run.kept("ab_initio"))
+        return ab_initio
+
+    def hold_against_best(self, ab_initio: AbInitio, bar: Progress) -> None:
+        """Go on from the poses that the best start was judged by, if more speaks for them than for those of the end.
+
+        Measured on apoferritin: a start whose judged poses were half right (FSC 0.42 at 13.3 A) lost them afterwards.
+        The networks stay those of the end: the start's have not seen the poses that it was judged by either.
+        """
+        run, progress = self._run, self._run.progress
+        if not run.plan.judges_by_matching or progress.end_merit is not None:
+            return
+        progress.end_merit, _ = self._judge(ab_initio, bar)
+        is_best = progress.end_merit >= max(progress.starts)
+        goes_on = "it" if is_best else f"start {progress.best_start + 1}"
+        run.log.line(f"end of ab initio: {run.plan.start_judge} {progress.end_merit:.4f}; {goes_on} goes on")
+        if not is_best:
+            for name, values in run.kept(f"start{progress.best_start}").items():
+                setattr(ab_initio.poses, name, values.clone())
+        run.keep(ab_initio=ab_initio.state())
+
+    def agreeing(self, rotation: Float[Tensor, "n 3 3"]) -> int:
+        """How many, the one that went on included, were near the poses of the end when they were judged.
+
+        Two starts halfway are both far from the end and so farther from each other: measured on gpcr, 13 and 14 degrees
+        from the end, but over 20 apart.
+        """
+        run, progress = self._run, self._run.progress
+        found, group = rotation[self._particles.of_ab_initio()], symmetry_rotations(run.config.symmetry)
+        others = [which for which in range(len(progress.starts)) if which != progress.best_start]
+        return 1 + sum(starts_agree(run.kept(f"start{which}")["rotation"], found, group) for which in others)
+
+    def _make(self, which: int, working_set: WorkingSet, bar: Progress) -> None:
+        """One start; it is kept if more speaks for it than for those before it."""
+        run, progress = self._run, self._run.progress
+        name = f"start {which + 1} of {run.plan.starts}"
+        start = self._begun(which, working_set)
+        if kept := run.kept("start"):
+            start.load_state(kept)
+        last = run.plan.start_epochs - 1
+        for epoch in range(len(progress.start_history), last + 1):
+            progress.start_history.append(run.train_epoch(start, epoch, name, bar, "start"))
+            if epoch < last:
+                run.keep(start=start.state())
+        merit, poses = self._judge(start, bar)
+        run.log.line(f"{name}: {run.plan.start_judge} {merit:.4f}")
+        found = {f"start{which}": poses}
+        if not progress.starts or merit > max(progress.starts):
+            progress.history = progress.start_history
+            found["ab_initio"] = start.state()
+        progress.starts.append(merit)
+        progress.start_history = []
+        run.keep(start={}, **found)
+
+    def _judge(self, start: AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
+        """What speaks for a start, and the rotations and shifts of which it speaks.
+
+        All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
+        be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: what they agree on
+        after every particle of the search was matched once to its half's map.
+        """
+        run = self._run
+        if not run.plan.judges_by_matching:
+            return start.explained_power, _poses_of(start.poses, slice(None))
+        state, matching = self._particles.before_polish(start), self._particles.matching(start)
+        state.half[~state.posed] = 0  # particles that no start has seen say nothing about it
+
+        def after_block(particles: int) -> None:
+            bar.advance(particles)
+            run.end_if_asked()
+
+        with run.timed("judge starts"):
+            matching.iterate(state, 0, search=True, on_block=after_block)
+            maps = matching.half_maps(state)
+            # ab initio's: a refinement, which shares more, has not been
+            merit = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
+        return merit, _poses_of(state, start.particles.particle)
+
+    def _begun(self, which: int, working_set: WorkingSet) -> AbInitio:
+        """A start at its beginning."""
+        run, plan = self._run, self._run.plan
+        return AbInitio(
+            replace(run.config, seed=run.config.seed + START_SEED_STEP * which),
+            plan.curriculum,
+            working_set,
+            plan.particle_radius_angstrom,
+            plan.shift_range_angstrom,
+            run.processes,
+        )
+
+
+def _poses_of(poses: PoseMemory | PolishState, chosen: Tensor | slice) -> dict[str, Tensor]:
+    """Rotations and shifts of the chosen particles, by name."""
+    return {name: getattr(poses, name)[chosen].clone() for name in ("rotation", "shift_angstrom")}
