@@ -8,7 +8,7 @@ import torch
 from known_volumes import angles_degree, density_of_blobs, random_rotations, symmetric_places, turned_by_degrees
 from scipy.spatial.transform import Rotation
 
-from cryofifa.config import SearchSettings
+from cryofifa.config import PolishSettings, SearchSettings
 from cryofifa.particles.pseudo_protein import pseudo_protein
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
@@ -33,7 +33,16 @@ def reference(volume: torch.Tensor, *, search: bool, group: str = "C1") -> Refer
     settings = SearchSettings(bank_rotations=2000)
     bank = Bank.drawn(RandomDraws(0, "bank", 0), 0, grid, PLANE, settings, RADIUS_ANGSTROM) if search else None
     members = torch.from_numpy(symmetry_rotations(group)).float()
-    return Reference(grid, PLANE, torch.ones(len(PLANE)), bank, 8, 2, members, RADIUS_ANGSTROM, 20.0)
+    return Reference(
+        grid=grid,
+        plane=PLANE,
+        weight=torch.ones(len(PLANE)),
+        bank=bank,
+        settings=PolishSettings(candidates=8, newton_steps=2),
+        symmetry=members,
+        particle_radius_angstrom=RADIUS_ANGSTROM,
+        shift_range_angstrom=20.0,
+    )
 
 
 def images(to: Reference, noise: float) -> tuple[torch.Tensor, torch.Tensor]:

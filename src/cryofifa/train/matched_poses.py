@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryofifa.config import PolishSettings
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
@@ -45,7 +46,7 @@ class MatchedPoses:
     origin: Int[Tensor, " n"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference:
     """A map, ready to be matched.
 
@@ -53,8 +54,6 @@ class Reference:
     plane: the grid's Fourier points.
     weight: of each, 1 / noise power.
     bank: where poses are looked for anew, and not only improved.
-    candidates: of the bank, for each particle.
-    newton_steps: each time that a pose goes down.
     symmetry: the point group's members, between which poses do not differ.
     """
 
@@ -62,8 +61,7 @@ class Reference:
     plane: HalfPlane
     weight: Float[Tensor, " points"]
     bank: Bank | None
-    candidates: int
-    newton_steps: int
+    settings: PolishSettings
     symmetry: Float[Tensor, "members 3 3"]
     particle_radius_angstrom: float
     shift_range_angstrom: float
@@ -81,7 +79,7 @@ class Reference:
         origin = torch.full_like(rotation[:, 0, 0], WINNER_ORIGINS.index("memory"), dtype=torch.long)
         planes = [self.plane]
         if self.bank is not None:
-            at_once = max(1, POINTS_AT_ONCE // (self.candidates * len(self._middle)))
+            at_once = max(1, POINTS_AT_ONCE // (self.settings.candidates * len(self._middle)))
             each = zip(*(values.split(at_once) for values in (image, ctf, rotation, shift_angstrom)), strict=True)
             found = [self._best_candidate(self.bank, *values) for values in each]
             rotation, shift_angstrom, origin = (torch.cat(values) for values in zip(*found, strict=True))
@@ -102,7 +100,7 @@ class Reference:
         """Gauss-Newton steps in the distance over the frequencies of `plane`."""
         image, ctf = image[:, : len(plane)], ctf[:, : len(plane)]
         fit = fit_at(rotation, shift_angstrom, ctf, self.grid, plane)
-        for _ in range(self.newton_steps):
+        for _ in range(self.settings.newton_steps):
             fit = newton_step(fit, image, ctf, self.grid, plane, self.particle_radius_angstrom)
         return fit
 
@@ -137,7 +135,7 @@ class Reference:
         count = len(rotation)
         seen, transfer = image[:, : len(low)], ctf[:, : len(low)]
         centred = seen * displacement_phase(shift_angstrom, low.frequency_per_angstrom).conj()
-        few = min(self.candidates, len(bank.rotation))
+        few = min(self.settings.candidates, len(bank.rotation))
         of_bank = bank.best(centred, transfer, shift_angstrom, self.shift_range_angstrom, few)
         candidates = torch.cat([rotation[:, None], of_bank], dim=1)
         each = candidates.shape[1]

@@ -266,17 +266,15 @@ class ProjectionMatching:
         noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
         draws, radius = RandomDraws(self.config.seed, "polish bank", iteration), self.particle_radius_angstrom
         bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
-        settings, symmetry = self.config.polish, self.config.symmetry_members(noise.device)
         return Reference(
-            grid,
-            plane,
-            1 / noise,
-            bank,
-            settings.candidates,
-            settings.newton_steps,
-            symmetry,
-            radius,
-            self.shift_range_angstrom,
+            grid=grid,
+            plane=plane,
+            weight=1 / noise,
+            bank=bank,
+            settings=self.config.polish,
+            symmetry=self.config.symmetry_members(noise.device),
+            particle_radius_angstrom=radius,
+            shift_range_angstrom=self.shift_range_angstrom,
         )
 
     def _filtered_halves(self, maps: Halves) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
