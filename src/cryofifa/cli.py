@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cryofifa: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except Stopped:
-        came = signal.Signals(options.signals.came)
+        # of several processes one may have been told, and have told the others
+        came = signal.Signals(options.signals.came or signal.SIGTERM)
         print(f"cryofifa: stopped by {came.name}; the same command goes on where it was", file=sys.stderr)
         return 128 + came
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ A settings file is TOML with one table per class below, in lower case:
 from __future__ import annotations
 
 import dataclasses
+import json
 import reprlib
 import tomllib
 from dataclasses import dataclass, field
@@ -354,5 +355,8 @@ def config_as_toml(config: Config) -> str:
 def _toml_line(name: str, value: Any) -> str:
     if value is None:
         return f"# {name}: chosen from the data"
-    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value).lower() if isinstance(value, bool) else repr(value)
     return f"{name} = {text}"

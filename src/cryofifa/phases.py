@@ -103,8 +103,10 @@ class Phases:
         self._particles.forget_polish_images()
         return state
 
-    def final_map(self, state: PolishState, taken: Bool[Tensor, " n"]) -> tuple[HalfMaps, float]:
+    def final_map(self, state: PolishState, taken: Bool[Tensor, " n"]) -> tuple[HalfMaps, float] | None:
         """Back-projection of the untouched full-size images; also the particle's radius as the map shows it.
+
+        None in all processes but the first, which alone writes it: its grids are large.
 
         taken: the particles to use.
         """
@@ -122,6 +124,8 @@ class Phases:
                 run.config.symmetry_members(run.device),
                 run.processes,
             )
+            if not run.processes.is_first:
+                return None
             radius_pixel, edge_pixel = run.config.image.volume_mask_pixel(radius, plane.pixel_size_angstrom)
             maps = solve_half_maps(sums, radius_pixel, edge_pixel)
         if run.config.diameter_angstrom is None:

@@ -187,6 +187,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
             f"{table.source_path}: images of {box_size} px cannot be used; "
             f"extract or crop them to an even box of at least {SMALLEST_BOX} px"
         )
+    if len(table) < 2:
+        raise InputError(f"{table.source_path}: one particle alone cannot be reconstructed; give more of them")
     longest_radius = 0.5 * box_size * pixel_size
     radius = survey.particle_radius_angstrom if config.diameter_angstrom is None else config.diameter_angstrom / 2
     if not 0 < radius <= longest_radius:

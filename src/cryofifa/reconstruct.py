@@ -109,10 +109,11 @@ def _reconstructed(
         kept = split.kept(score)
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
-        maps, particle_radius_angstrom = phases.final_map(poses, taken)
-        if not processes.is_first:
+        found = phases.final_map(poses, taken)
+        if found is None:
             processes.wait()
             return read_summary(folder)
+        maps, particle_radius_angstrom = found
         mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
         results = RunResults(
             plan=progress.plan,
@@ -128,9 +129,9 @@ def _reconstructed(
             timings=progress.timings,
             warnings=log.warnings,
         )
-        found = write_outputs(folder, config, prepared.images, results)
+        reconstruction = write_outputs(folder, config, prepared.images, results)
     processes.wait()
-    return found
+    return reconstruction
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cryofifa.run_progress import read_run_state, write_run_state
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.process_group import ALONE, Processes
 
+BEFORE_REFINEMENT = ("read particles", AbInitio.phase, "judge starts")  # phases whose time counts for both
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
 
 
@@ -74,7 +75,10 @@ def refine(
         plan = replace(progress.plan, refinement=plan_refinement(config, progress.plan.polish_frame))
         history = [record for record in progress.history if record.phase == AbInitio.phase]
         kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(("polish.", "refinement."))}
-        write_run_state(target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history))
+        timings = {name: seconds for name, seconds in progress.timings.items() if name in BEFORE_REFINEMENT}
+        write_run_state(
+            target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history, timings=timings)
+        )
     return reconstruct(
         particles,
         target.path,

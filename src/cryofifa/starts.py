@@ -74,10 +74,11 @@ class Starts:
         last = run.plan.start_epochs - 1
         for epoch in range(len(progress.start_history), last + 1):
             progress.start_history.append(run.train_epoch(start, epoch, name, bar, "start"))
-            if epoch < last:
+            if epoch < last or run.plan.judges_by_matching:  # which takes long
                 run.keep(start=start.state())
         merit, poses = self._judge(start, bar)
-        run.log.line(f"{name}: {run.plan.start_judge} {merit:.4f}")
+        if run.plan.starts > 1:
+            run.log.line(f"{name}: {run.plan.start_judge} {merit:.4f}")
         found = {f"start{which}": poses}
         if not progress.starts or merit > max(progress.starts):
             progress.history = progress.start_history

@@ -1,13 +1,17 @@
 """The commands whose names other tools call: simulate and evaluate through the command line."""
 
+import argparse
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import starfile
 
+from cryofifa import cli
 from cryofifa.cli import main
+from cryofifa.errors import Stopped
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import pseudo_protein
 
@@ -72,3 +76,16 @@ def test_an_absent_file_is_one_line_and_exit_code_2(
     assert wanted in message
     assert "\n" not in message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_another_one_stops_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Only one of several was sent the signal; it told the others between two steps."""
+
+    def stopped(_: argparse.Namespace) -> None:
+        raise Stopped
+
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=stopped)
+    monkeypatch.setattr(cli, "_parser", lambda: parser)
+    assert main([]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.count("\n") == 1

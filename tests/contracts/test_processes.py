@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import Int
+from known_volumes import random_rotations, turned_by_degrees
 from safetensors.torch import load_file, save_file
 from small_sets import simulated_particles
-from test_ab_initio import CONFIG, CURRICULUM, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, particles
+from test_ab_initio import CONFIG, CURRICULUM, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, SIZE, particles
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
@@ -26,9 +27,12 @@ from cryofifa.config import config_as_toml
 from cryofifa.launch import LAUNCHER, environment, launch, store_port
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.star import read_poses_star
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.train import projection_matching
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.process_group import Processes, joined
+from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.training_loop import TrainingLoop, WorkingSet
 
 COUNT = 53  # shards of 27 and 26; minibatches of 16, the last one of 5
@@ -74,12 +78,39 @@ def state_after_step(number: int, name: str, processes: Processes) -> dict[str, 
     return states[number - 1]
 
 
+def polished(processes: Processes) -> dict[str, Tensor]:
+    """Two iterations and the scores, of halves whose last blocks are of one process alone; so are those looked at."""
+    every = particles(COUNT)
+    own = torch.arange(COUNT)[processes.rank :: processes.count]
+    kept = ImagesInMemory(every.image.read(own))
+    matching = ProjectionMatching(
+        SMALL,
+        lambda rows: kept.read(processes.local(torch.from_numpy(rows))),
+        every.ctf,
+        HalfPlane.of_box(SIZE, PIXEL),
+        RADIUS_ANGSTROM,
+        SHIFT_RANGE_ANGSTROM,
+        processes,
+    )
+    everyone = torch.arange(COUNT)
+    state = PolishState.unposed(torch.where((everyone % 2 == 0) | (everyone < 6), 1, 2))
+    state.rotation, state.posed[:] = turned_by_degrees(random_rotations(COUNT), 8.0), True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projection_matching, "BLOCK", 8 // processes.count)
+        patch.setattr(projection_matching, "MOST_FOR_NOISE", 27)
+        for iteration in range(2):
+            matching.iterate(state, iteration, search=iteration == 0)
+        matching.score(state)
+    return dict(vars(state))
+
+
 def in_process(rank: int, port: int, output: Path) -> None:
     torch.set_num_threads(1)
     os.environ |= environment(rank, 2, port) | {LAUNCHER: ""}
     with joined() as processes:
         for name in LOOPS:
             save_file(trained(name, processes, range(2)), output / f"{name}{rank}.safetensors")
+        save_file(polished(processes), output / f"polished{rank}.safetensors")
         half_way = state_after_step(2, "guided", processes)
         save_file(half_way, output / f"half_way{rank}.safetensors")
         save_file(trained("guided", processes, range(2), half_way), output / f"resumed{rank}.safetensors")
@@ -113,6 +144,13 @@ def test_two_processes_learn_what_one_learns_from_the_same_minibatches(name: str
         )
         learned += key in fresh and not torch.allclose(value, fresh[key], atol=10 * tolerance)
     assert learned > 40
+
+
+def test_two_processes_polish_as_one_though_some_blocks_are_of_one_of_them(by_two: Path):
+    found, second = (load_file(by_two / f"polished{rank}.safetensors") for rank in range(2))
+    for key, value in polished(OneOrderedAsTwo()).items():
+        assert torch.equal(found[key], second[key]), key
+        torch.testing.assert_close(found[key], value, atol=2e-3, rtol=2e-3)
 
 
 def test_two_processes_go_on_within_an_epoch_as_if_never_interrupted(by_two: Path):

@@ -352,3 +352,10 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_dark_particles_are_warned_about(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     reconstruct(particles, tmp_path / "run", config=SMALL.changed(invert=True))
     assert "darker than their background" in capsys.readouterr().err
+
+
+def test_one_particle_is_not_enough(particles: Path, tmp_path: Path):
+    (tmp_path / "rows.txt").write_text("3")
+    with pytest.raises(InputError, match="one particle alone"):
+        reconstruct(particles, tmp_path / "run", rows_file=tmp_path / "rows.txt", config=SMALL)
+    assert not (tmp_path / "run").exists()

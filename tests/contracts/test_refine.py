@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import starfile
+import torch
 from small_sets import simulated_particles
 
 from cryofifa import Config, InputError, reconstruct, refine, volume
 from cryofifa.cli import main
+from cryofifa.errors import Stopped
 from cryofifa.mrc_map import read_map
+from cryofifa.run_folder import RunFolder
+from cryofifa.run_progress import read_run_state
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
@@ -62,6 +66,14 @@ def test_a_refined_run_is_a_run_and_leaves_the_first_alone(run: Path):
         at_box.resolution_angstrom
         < 0.8 * volume(run, 32, PIXEL_SIZE_ANGSTROM, run.parent / "b.mrc").resolution_angstrom
     )
+
+
+def test_its_time_is_that_of_what_it_took_over_and_its_own(run: Path, tmp_path: Path):
+    with pytest.raises(Stopped):
+        refine(run, tmp_path, epochs=2, stop=lambda: True)
+    _, progress = read_run_state(RunFolder(tmp_path).checkpoint, torch.device("cpu"))
+    assert {"read particles", "ab-initio"} <= set(progress.timings)
+    assert "polish" not in progress.timings
 
 
 def test_settings_do_the_same_in_one_run(run: Path, particles: Path, tmp_path: Path):

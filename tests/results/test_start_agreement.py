@@ -32,6 +32,14 @@ def test_unrelated_searches_do_not_agree_whatever_the_symmetry():
         assert not starts_agree(random_rotations(COUNT, seed=3), POSES, symmetry_rotations(group))
 
 
+def test_what_is_near_for_a_particle_without_symmetry_is_far_for_a_cube():
+    """Of poses that the 24 members of O leave apart, a ball of 20 degrees holds a twentieth."""
+    turned = turned_by_degrees(POSES, 12.0)
+    assert starts_agree(turned, POSES, NONE)
+    assert not starts_agree(turned, POSES, symmetry_rotations("O"))
+    assert starts_agree(turned_by_degrees(POSES, 4.0), POSES, symmetry_rotations("O"))
+
+
 def test_poses_that_are_the_same_but_for_a_member_of_the_group_agree():
     group = symmetry_rotations("O")
     member = torch.from_numpy(group[np.random.default_rng(0).integers(len(group), size=COUNT)]).float()

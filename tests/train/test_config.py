@@ -25,6 +25,7 @@ def written(tmp_path, text: str):
             box=48,
             diameter_angstrom=120.5,
             invert=True,
+            mask_file='a folder\\of "masks"/é.mrc',
             search=replace(SearchSettings(), bank_rotations=11, narrow_cycles=1e-7),
         ),
     ],

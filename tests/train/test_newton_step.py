@@ -60,6 +60,18 @@ def test_poses_a_few_degrees_and_angstrom_off_converge_on_the_truth():
     assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 0.05
 
 
+def test_low_frequencies_take_a_pose_from_afar_though_the_grid_knows_higher_ones():
+    """A step may be as long as the frequencies allow by which it is made."""
+    low = PLANE.within(3.0)
+    measured = torch.from_numpy(exact_model(ROTATION.double().numpy(), SHIFT.double().numpy())).to(torch.complex64)
+    finer = FourierGrid.from_volume(blob_volume(SIZE), SIZE / 2 - 1)
+    seen, ctf = measured[:, : len(low)], CTF[:, : len(low)]
+    fit = fit_at(turned_by_degrees(ROTATION, 25.0), SHIFT, ctf, finer, low)
+    for _ in range(2):
+        fit = newton_step(fit, seen, ctf, finer, low, RADIUS)
+    assert np.median(error_degree(fit.rotation)) < 5
+
+
 def test_a_step_never_makes_a_fit_worse():
     generator = torch.Generator().manual_seed(0)
     measured = torch.randn(COUNT, len(PLANE), dtype=torch.complex64, generator=generator)

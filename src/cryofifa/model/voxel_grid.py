@@ -39,7 +39,7 @@ class VoxelGrid(VolumeDecoder):
     def slices(
         self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
     ) -> Complex[Tensor, "*batch points"]:
-        return self._raster(float(plane.radius[-1])).slices(rotation_volume_to_image, plane)
+        return self._raster(plane.largest_radius).slices(rotation_volume_to_image, plane)
 
     def on_grid(
         self,

@@ -14,9 +14,12 @@ BRIGHT = 2.0  # times the median; particles of one set differ less, by defocus a
 LEAST = 1e-12  # keeps an empty image from dividing by zero
 
 
-def bounded_influence(power: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Weights min(1, 2 median / power)^2 of the images of one minibatch or block.
+def bounded_influence(power: Float[Tensor, " n"], median: Float[Tensor, ""] | None = None) -> Float[Tensor, " n"]:
+    """Weights min(1, 2 median / power)^2 of images.
 
     A redescending influence: weight times power falls again beyond twice the median.
+
+    median: of the whole set, where these are a part of it; by default their own.
     """
-    return (BRIGHT * power.median() / power.clamp_min(LEAST)).clamp_max(1.0).square()
+    usual = power.median() if median is None else median
+    return (BRIGHT * usual / power.clamp_min(LEAST)).clamp_max(1.0).square()

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.physics.rotations import rotation_distance_radian
+
 
 def in_asymmetric_unit(
     rotation_volume_to_image: Float[Tensor, "*batch 3 3"], members: Float[Tensor, "members 3 3"]
@@ -18,3 +20,11 @@ def in_asymmetric_unit(
     members = members.to(rotation_volume_to_image)
     trace = torch.einsum("...ij,mji->...m", rotation_volume_to_image, members)  # 1 + 2 cos(angle) of A g
     return rotation_volume_to_image @ members[trace.argmax(dim=-1)]
+
+
+def symmetric_distance_radian(
+    one: Float[Tensor, "n 3 3"], other: Float[Tensor, "n 3 3"], members: Float[Tensor, "members 3 3"]
+) -> Float[Tensor, " n"]:
+    """Angle between poses of a volume with this point group: the least over its members."""
+    turn = in_asymmetric_unit(one.mT @ other, members)
+    return rotation_distance_radian(turn, torch.eye(3, device=turn.device).expand_as(turn))

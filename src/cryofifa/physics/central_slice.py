@@ -12,6 +12,7 @@ from torch import Tensor
 from cryofifa.physics.fourier import HalfPlane, centred_index, fourier_3d, window_centre
 
 OVERSAMPLING = 2  # RELION's padding factor: the grid is twice finer than the box's own Fourier pixels
+POINTS_AT_ONCE = 2**20  # of a grid that is symmetrised; bounds the memory, changes nothing else
 
 
 def slice_coordinates(
@@ -64,15 +65,7 @@ class FourierGrid:
         """Mean over the turned copies of a point group's members: slices at A and at A S read the same."""
         if len(members) == 1:
             return self
-        size = self.real_imaginary.shape[-1]
-        line = centred_index(size, members.device).float() / OVERSAMPLING
-        z, y, x = torch.meshgrid(line, line, line, indexing="ij")
-        inside = x.square() + y.square() + z.square() <= (self.radius + 1) ** 2
-        point = torch.stack([x[inside], y[inside], z[inside]], dim=-1)
-        mean = torch.stack([self.at(point @ member.mT) for member in members]).mean(dim=0)
-        averaged = torch.zeros_like(self.real_imaginary)
-        averaged[:, inside] = torch.stack([mean.real, mean.imag])
-        return FourierGrid(averaged, self.radius)
+        return FourierGrid(mean_over_members(self.real_imaginary, members, self.radius + 1), self.radius)
 
 
 def read_trilinear(
@@ -85,6 +78,25 @@ def read_trilinear(
         channels[None], normalised.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
     )
     return sampled.reshape(-1, *coordinate.shape[:-1])
+
+
+def mean_over_members(
+    channels: Float[Tensor, "channels size size size"], members: Float[Tensor, "members 3 3"], radius: float
+) -> Float[Tensor, "channels size size size"]:
+    """Mean of a grid read at g k over the members g of a point group; zero beyond `radius` Fourier pixels."""
+    size = channels.shape[-1]
+    line = centred_index(size, channels.device).float() / OVERSAMPLING
+    axes = torch.meshgrid(line, line, line, indexing="ij")
+    z, y, x = (axis.flatten() for axis in axes)
+    inside = (x.square() + y.square() + z.square() <= radius**2).nonzero()[:, 0]
+    mean = torch.zeros_like(channels).flatten(1)
+    for rows in inside.split(POINTS_AT_ONCE):
+        point = torch.stack([x[rows], y[rows], z[rows]], dim=-1)
+        total = torch.zeros(len(channels), len(rows), device=channels.device)
+        for member in members:
+            total += read_trilinear(channels, point @ member.mT)
+        mean[:, rows] = total / len(members)
+    return mean.reshape(channels.shape)
 
 
 def trilinear_gridding(size: int, device: torch.device | None = None) -> Float[Tensor, "z y x"]:

@@ -7,6 +7,7 @@ The origin of an image, a volume and of their transforms is the 0-based index N/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -115,20 +116,32 @@ class HalfPlane:
         """Side of the field of view: one Fourier pixel is one cycle over it."""
         return self.box_size * self.pixel_size_angstrom
 
-    @property
+    @cached_property
     def radius(self) -> Float[Tensor, " points"]:
         """Distance from the origin in Fourier pixels."""
         return self.index_xy.float().square().sum(-1).sqrt()
 
-    @property
+    @cached_property
+    def largest_radius(self) -> float:
+        """Of the points there are."""
+        return float(self.radius[-1])
+
+    @cached_property
     def frequency_per_angstrom(self) -> Float[Tensor, "points 2"]:
         """Spatial frequency (x, y) in cycles per angstrom."""
         return self.index_xy.float() / self.extent_angstrom
 
     def within(self, radius: float) -> HalfPlane:
         """The points of a smaller circular mask: always the first ones of this list."""
-        count = int((self.index_xy.square().sum(-1) <= radius * radius).sum())
-        return HalfPlane(self.index_xy[:count], self.box_size, self.pixel_size_angstrom)
+        if radius not in self._within:
+            count = int((self.index_xy.square().sum(-1) <= radius * radius).sum())
+            self._within[radius] = HalfPlane(self.index_xy[:count], self.box_size, self.pixel_size_angstrom)
+        return self._within[radius]
+
+    @cached_property
+    def _within(self) -> dict[float, HalfPlane]:
+        """Masks come back step after step, and counting their points makes a GPU wait."""
+        return {}
 
     def gather(self, transform: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch points"]:
         """Values of centred transforms at these points."""

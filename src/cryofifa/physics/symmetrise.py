@@ -9,12 +9,16 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.back_projection import BackProjector
-from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, read_trilinear, trilinear_gridding
+from cryofifa.physics.central_slice import (
+    OVERSAMPLING,
+    POINTS_AT_ONCE,
+    FourierGrid,
+    mean_over_members,
+    trilinear_gridding,
+)
 from cryofifa.physics.fourier import centred_index, inverse_fourier_3d
 from cryofifa.physics.resample import low_pass_ball
 from cryofifa.physics.shift import shift_phase
-
-_POINTS_AT_ONCE = 2**20  # bounds the memory, changes nothing else
 
 
 def mean_of_turned(
@@ -44,7 +48,7 @@ def mean_of_turned(
     shift = volume.new_zeros(3) if centre_voxel is None else centre_voxel
     transform = torch.zeros_like(volume, dtype=torch.complex64)
     blocks = []
-    for block in points.split(_POINTS_AT_ONCE):
+    for block in points.split(POINTS_AT_ONCE):
         total = torch.zeros(len(block), dtype=torch.complex64, device=volume.device)
         for member in rotation.to(volume):
             turned = block @ member.mT
@@ -65,17 +69,9 @@ def symmetrised_sums(sums: BackProjector, members: Float[Tensor, "members 3 3"])
     """
     size = FourierGrid.size_for(sums.box_size / 2)
     channels = torch.stack([sums.data_real, sums.data_imaginary, sums.weight])
-    line = centred_index(size, sums.weight.device).float() / OVERSAMPLING
-    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
     # A point spreads to less than two samples, or one Fourier pixel, around it.
-    inside = (x.square() + y.square() + z.square() <= (sums.box_size / 2 + 1) ** 2).flatten().nonzero()[:, 0]
-    points = torch.stack([x.flatten()[inside], y.flatten()[inside], z.flatten()[inside]], dim=-1)
-    del x, y, z
-    mean = torch.zeros_like(channels)
-    for rows, block in zip(inside.split(_POINTS_AT_ONCE), points.split(_POINTS_AT_ONCE), strict=True):
-        for member in members.to(channels):
-            mean[:, rows] += read_trilinear(channels.reshape(3, size, size, size), block @ member.mT) / len(members)
-    return BackProjector(sums.box_size, *mean)
+    mean = mean_over_members(channels.reshape(3, size, size, size), members.to(channels), sums.box_size / 2 + 1)
+    return BackProjector(sums.box_size, *mean.flatten(1))
 
 
 def _read_cubic(grid: FourierGrid, coordinate: Float[Tensor, "points 3"]) -> Complex[Tensor, " points"]:

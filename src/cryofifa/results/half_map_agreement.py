@@ -2,9 +2,9 @@
 
     agreement = sum over shells s of FSC_s(half_1 - its spherical mean, half_2 - its spherical mean)
 
-over the shells from 4/3 to twice the last one that the halves shared. Next to that shell wrong minima agree as well as
-right ones do, and the spherical mean of a near-sphere agrees whatever its poses are. Measured on apoferritin from 15 to
-10 A (LOG.md); its default runs share 18.2 A, and so count from 13.7 to 9.1 A.
+over the shells beyond 4/3 and up to twice the last one that the halves shared. Next to that shell wrong minima agree as
+well as right ones do, and the spherical mean of a near-sphere agrees whatever its poses are. Measured on apoferritin
+from 15 to 10 A (LOG.md); its default runs share 18.2 A, and so count from 13.7 to 9.1 A.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.fsc import fourier_shell_correlation
 
-SHELLS = (4 / 3, 2.0)  # first and last, times the last shell that was shared
+SHELLS = (4 / 3, 2.0)  # beyond the one, up to the other, times the last shell that was shared
 
 
 def half_map_agreement(half_1: Float[Tensor, "z y x"], half_2: Float[Tensor, "z y x"], shared_shell: float) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.config import ImageSettings
+from cryofifa.config import config_from_dict
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_like, read_map
 from cryofifa.physics.mask import spherical_mask
@@ -85,7 +85,8 @@ def _run_maps(folder: RunFolder) -> UnfilteredMaps:
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
         raise InputError(f"{folder.fsc}: is not the curve of {folder.map.name} (other box or pixel size)")
     gain = half_map_gain(fsc)
-    radius, edge = ImageSettings().volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
+    config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
+    radius, edge = config.image.volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
     return UnfilteredMaps(
         scale_shells(combined, 1 / combined_map_gain(gain)),
         (scale_shells(first, 1 / gain), scale_shells(second, 1 / gain)),

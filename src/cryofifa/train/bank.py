@@ -52,7 +52,7 @@ class Bank:
         rotation = rotation_from_uniform(uniform.reshape(-1, 3))
         radius = settings.bank_cycles * plane.extent_angstrom / particle_radius_angstrom
         low = plane.within(radius)
-        finest_period = plane.extent_angstrom / float(low.radius[-1])
+        finest_period = plane.extent_angstrom / low.largest_radius
         offset = shift_grid(SHIFT_STEP_CYCLES * finest_period, 2, uniform.device)
         slices = grid.slices(rotation, low)
         pairs = torch.view_as_real(slices).flatten(1)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex, Float, Int
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryofifa.particles.bright_junk import bounded_influence
+from cryofifa.particles.row_list import evenly_spread
 from cryofifa.physics.back_projection import BackProjector
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
@@ -18,10 +20,11 @@ from cryofifa.physics.shells import LEAST_GAIN, scale_shells
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.physics.symmetrise import symmetrised_sums
 from cryofifa.results.fsc import fourier_shell_correlation
-from cryofifa.train.particle_score import LEAST_POWER, ring_sums
+from cryofifa.train.particle_score import LEAST_POWER, ring_noise_power, ring_power
 from cryofifa.train.process_group import ALONE, Processes
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
+MOST_FOR_MEDIAN = 250  # particles of a half that say what is bright; our choice
 
 ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 
@@ -29,6 +32,11 @@ ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 def in_blocks(members: Int[Tensor, " m"], size: int) -> tuple[Tensor, ...]:
     """Split into blocks of at most `size`; nothing gives no block (torch gives an empty one)."""
     return members.split(size) if len(members) else ()
+
+
+def evenly_some(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:
+    """At most this many of them, spread over the list."""
+    return members[torch.from_numpy(evenly_spread(len(members), most)).to(members.device)]
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,8 @@ def back_project_halves(
 ) -> tuple[BackProjector, BackProjector]:
     """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out.
 
-    Weights follow the images' power, so that bright junk counts no more than a particle.
+    Weights follow the images' power, so that bright junk counts no more than a particle. What is bright, some images
+    from all over a half say: those of one block lie side by side in the file, and so does ice.
 
     symmetry: a point group's members, by which the sums are averaged.
     processes: each reads and back-projects its own particles; all get the sums.
@@ -68,24 +77,34 @@ def back_project_halves(
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
     frequency, ring = plane.frequency_per_angstrom, plane.radius.round().long()
+    rings = int(ring.max()) + 1
+
+    def centred_images(members: Tensor) -> Tensor:
+        image = read_images(members.cpu().numpy()).to(device)
+        return plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
+
+    def power_of(image: Tensor) -> Tensor:
+        return ring_power(image, ring, rings)[:, 1:]
+
     for which, projector in enumerate(sums, start=1):
         everyone = (half == which).nonzero()[:, 0]
+        if not len(everyone):
+            continue
+        some = evenly_some(everyone, MOST_FOR_MEDIAN)
+        power = [torch.zeros(0, rings - 1, device=device)]
+        power += [power_of(centred_images(members)) for members in in_blocks(processes.own(some, some), BLOCK)]
+        some_power = processes.gathered(torch.cat(power), some)
+        median = ring_noise_power(some_power).clamp_min(LEAST_POWER)
+        usual = (some_power / median).mean(dim=1).median()
         for members in in_blocks(processes.own(everyone, everyone), BLOCK):
-            image = read_images(members.cpu().numpy()).to(device)
-            centred = plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
-            weight = bounded_influence(_power_over_median(centred, ring)).sqrt()[:, None]
+            centred = centred_images(members)
+            weight = bounded_influence((power_of(centred) / median).mean(dim=1), usual).sqrt()[:, None]
             ctf = contrast_transfer(ctf_parameters[members], frequency)
             projector.add(weight * centred, weight * ctf, rotation_volume_to_image[members], plane)
     sums = (sums[0].summed(processes.summed), sums[1].summed(processes.summed))
     if symmetry is None or len(symmetry) == 1:
         return sums
     return symmetrised_sums(sums[0], symmetry), symmetrised_sums(sums[1], symmetry)
-
-
-def _power_over_median(image: Complex[Tensor, "n points"], ring: Int[Tensor, " points"]) -> Float[Tensor, " n"]:
-    """Mean over the rings of an image's power over that of the median image."""
-    power = ring_sums(image.abs().square(), ring, int(ring.max()) + 1)[:, 1:]
-    return (power / power.median(dim=0).values.clamp_min(LEAST_POWER)).mean(dim=1)
 
 
 def solve_halves(sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float) -> Halves:

@@ -19,18 +19,17 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.config import PolishSettings
-from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
+from cryofifa.physics.asymmetric_unit import symmetric_distance_radian
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import squared_distance_over_shifts
-from cryofifa.physics.rotations import rotation_distance_radian
 from cryofifa.physics.shift import displacement_phase
 from cryofifa.train.bank import Bank
 from cryofifa.train.candidates import clamp_length, fine_shifts, wide_shifts
 from cryofifa.train.newton_step import PoseFit, fit_at, newton_step
 from cryofifa.train.run_log import WINNER_ORIGINS
 
-POINTS_AT_ONCE = 2**22  # of all candidates together; bounds the memory, changes nothing else
+POINTS_AT_ONCE = 2**22  # of all particles and candidates; bounds the memory, changes nothing else
 SAME_POSE_CYCLES = 0.5  # of the particle's edge at the low frequencies: two poses no farther apart are one
 
 
@@ -74,20 +73,32 @@ class Reference:
         shift_angstrom: Float[Tensor, "n 2"],
     ) -> MatchedPoses:
         """The poses that these become; image: masked, in the scale in which CTF times a slice predicts it."""
+        points = len(self.plane)
+        if self.bank is not None:
+            points = max(points, self.settings.candidates * len(self._middle))
+        at_once = max(1, POINTS_AT_ONCE // points)
+        parts = (values.split(at_once) for values in (image, ctf, rotation, shift_angstrom))
+        found = [self._matched(*part) for part in zip(*parts, strict=True)]
+        return MatchedPoses(*(torch.cat(values) for values in zip(*found, strict=True)))
+
+    def _matched(
+        self,
+        image: Complex[Tensor, "n points"],
+        ctf: Float[Tensor, "n points"],
+        rotation: Float[Tensor, "n 3 3"],
+        shift_angstrom: Float[Tensor, "n 2"],
+    ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
         weight = self.weight.sqrt()
         image, ctf = image * weight, ctf * weight
         origin = torch.full_like(rotation[:, 0, 0], WINNER_ORIGINS.index("memory"), dtype=torch.long)
         planes = [self.plane]
         if self.bank is not None:
-            at_once = max(1, POINTS_AT_ONCE // (self.settings.candidates * len(self._middle)))
-            each = zip(*(values.split(at_once) for values in (image, ctf, rotation, shift_angstrom)), strict=True)
-            found = [self._best_candidate(self.bank, *values) for values in each]
-            rotation, shift_angstrom, origin = (torch.cat(values) for values in zip(*found, strict=True))
+            rotation, shift_angstrom, origin = self._best_candidate(self.bank, image, ctf, rotation, shift_angstrom)
             planes = [self._middle, self.plane]
         for plane in planes:
             fit = self._down(rotation, shift_angstrom, image, ctf, plane)
             rotation, shift_angstrom = fit.rotation, fit.shift_angstrom
-        return MatchedPoses(rotation, clamp_length(shift_angstrom, self.shift_range_angstrom), origin)
+        return rotation, clamp_length(shift_angstrom, self.shift_range_angstrom), origin
 
     def _down(
         self,
@@ -113,13 +124,13 @@ class Reference:
     @cached_property
     def _middle(self) -> HalfPlane:
         """Between those and all: the highest ones cannot say where to go from a pose that the low ones found."""
-        return self.plane.within((float(self._low.radius[-1]) * self.grid.radius) ** 0.5)
+        return self.plane.within((self._low.largest_radius * self.grid.radius) ** 0.5)
 
     @cached_property
     def _offset_angstrom(self) -> Float[Tensor, "shifts 2"]:
         """Shifts that every candidate is tried with."""
         device = self.weight.device
-        fine = fine_shifts(self.plane.extent_angstrom, float(self._low.radius[-1]), device)
+        fine = fine_shifts(self.plane.extent_angstrom, self._low.largest_radius, device)
         return torch.cat([fine, wide_shifts(self.shift_range_angstrom, device)])
 
     def _best_candidate(
@@ -149,8 +160,7 @@ class Reference:
         found, shift = fit.rotation.reshape(count, each, 3, 3), fit.shift_angstrom.reshape(count, each, 2)
         everyone = torch.arange(count, device=image.device)
         winner, before = found[everyone, best], found[:, 0]
-        turn = in_asymmetric_unit(before.mT @ winner, self.symmetry)
-        turned = rotation_distance_radian(turn, torch.eye(3, device=turn.device).expand_as(turn))
-        cycles = float(low.radius[-1]) / self.plane.extent_angstrom * self.particle_radius_angstrom
+        turned = symmetric_distance_radian(before, winner, self.symmetry)
+        cycles = low.largest_radius / self.plane.extent_angstrom * self.particle_radius_angstrom
         memory, other = (WINNER_ORIGINS.index(name) for name in ("memory", "bank"))
         return winner, shift[everyone, best], torch.where(turned > SAME_POSE_CYCLES / cycles, other, memory)

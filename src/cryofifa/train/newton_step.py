@@ -20,7 +20,7 @@ from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.rotations import perturb_rotation
 
 DAMPING = 1e-3  # of the diagonal, so that a direction without signal (the axis of a round particle) is left alone
-LONGEST_TURN_CYCLES = 0.5  # radians times the grid's frequency times particle radius: the edge moves half a period
+LONGEST_TURN_CYCLES = 0.5  # radians times the highest frequency times particle radius: the edge moves half a period
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,9 @@ def newton_step(
     curvature = (derivatives.conj() @ derivatives.mT).real
     slope = (derivatives.conj() @ residual[..., None]).real
     diagonal = curvature.diagonal(dim1=1, dim2=2)
-    step = torch.linalg.solve(curvature + torch.diag_embed(DAMPING * diagonal + 1e-6), slope)[..., 0]
-    longest = LONGEST_TURN_CYCLES * plane.extent_angstrom / (grid.radius * particle_radius_angstrom)
+    # without a look at whether it could be solved, which makes a GPU wait; damped, it always can
+    step = torch.linalg.solve_ex(curvature + torch.diag_embed(DAMPING * diagonal + 1e-6), slope).result[..., 0]
+    longest = LONGEST_TURN_CYCLES * plane.extent_angstrom / (plane.largest_radius * particle_radius_angstrom)
     step = step * (longest / step[:, :3].norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1.0)
     tried = fit_at(perturb_rotation(fit.rotation, step[:, :3]), fit.shift_angstrom + step[:, 3:], ctf, grid, plane)
     better = (measured - tried.model).abs().square().sum(dim=1) < residual.abs().square().sum(dim=1)

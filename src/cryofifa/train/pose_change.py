@@ -1,21 +1,30 @@
 """How far poses moved from one epoch to the next: the sign of health that a loss is not."""
 
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryofifa.physics.rotations import rotation_distance_radian
+from cryofifa.physics.asymmetric_unit import symmetric_distance_radian
+
+
+@runtime_checkable
+class Poses(Protocol):
+    """Of the same particles, in the same order; posed: those that have one."""
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+    posed: Bool[Tensor, " n"]
 
 
 def median_pose_change(
-    rotation_before: Float[Tensor, "n 3 3"],
-    rotation: Float[Tensor, "n 3 3"],
-    shift_before_angstrom: Float[Tensor, "n 2"],
-    shift_angstrom: Float[Tensor, "n 2"],
-    posed_before: Bool[Tensor, " n"],
+    before: Poses, after: Poses, symmetry: Float[Tensor, "members 3 3"]
 ) -> tuple[float | None, float | None]:
     """Median turn in degrees and median move in angstrom of the particles that had a pose before; None without any."""
-    if not posed_before.any():
+    if not before.posed.any():
         return None, None
-    turned = rotation_distance_radian(rotation_before, rotation)[posed_before].rad2deg()
-    moved = (shift_before_angstrom - shift_angstrom).norm(dim=-1)[posed_before]
+    turned = symmetric_distance_radian(before.rotation, after.rotation, symmetry)[before.posed].rad2deg()
+    moved = (before.shift_angstrom - after.shift_angstrom).norm(dim=-1)[before.posed]
     return float(turned.median()), float(moved.median())

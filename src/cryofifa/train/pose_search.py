@@ -61,8 +61,11 @@ class PoseSearch:
             groups["bank"] = bank.best(
                 self._centred(batch), batch.ctf, batch.shift_angstrom, batch.shift_sd_angstrom, settings.bank_best
             )
-        origin = [torch.full((group.shape[1],), WINNER_ORIGINS.index(name)) for name, group in groups.items()]
-        return torch.cat(list(groups.values()), dim=1), torch.cat(origin).to(batch.particle.device)
+        origin = [
+            torch.full((group.shape[1],), WINNER_ORIGINS.index(name), device=group.device)
+            for name, group in groups.items()
+        ]
+        return torch.cat(list(groups.values()), dim=1), torch.cat(origin)
 
     def _best(
         self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], grid: FourierGrid, stage: Stage, epoch: int

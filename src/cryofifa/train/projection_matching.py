@@ -32,13 +32,13 @@ from cryofifa.physics.local_wiener import local_wiener
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.bank import Bank
-from cryofifa.train.half_maps import Halves, ReadImages, back_project_halves, in_blocks, solve_halves
+from cryofifa.train.half_maps import Halves, ReadImages, back_project_halves, evenly_some, in_blocks, solve_halves
 from cryofifa.train.matched_poses import Reference
-from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score, ring_sums
+from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
+from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord, count_of_origins
 
 BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
 MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
@@ -183,9 +183,7 @@ class ProjectionMatching:
         self.so_far = None
         state.merge(self.processes)
         origins = self.processes.summed(so_far.origins)
-        turned, moved = median_pose_change(
-            before.rotation, state.rotation, before.shift_angstrom, state.shift_angstrom, before.posed
-        )
+        turned, moved = median_pose_change(before, state, self.config.symmetry_members(before.rotation.device))
         return EpochRecord(
             epoch=iteration,
             particles=len(state.half),
@@ -240,11 +238,11 @@ class ProjectionMatching:
         plane = self.plane.within(limit)
         ring = plane.radius.round().long()
         everyone = torch.arange(len(state.half), device=ring.device)
-        some = _evenly(everyone, MOST_FOR_NOISE)
-        own = self.processes.own(some, some)
-        measured, _ = self._measured(own, state.shift_angstrom[own], plane)
-        power = ring_power(measured, ring, int(ring.max()) + 1)
-        noise = ring_noise_power(self.processes.gathered(power, some))
+
+        def seen(members: Tensor) -> Tensor:
+            return self._measured(members, state.shift_angstrom[members], plane)[0]
+
+        noise = ring_noise_power(self._ring_power(evenly_some(everyone, MOST_FOR_NOISE), ring, seen))
         grid = FourierGrid.from_volume(volume * self._mask, limit)
         for members in in_blocks(particles, BLOCK):
             shift = state.shift_angstrom[members]
@@ -263,7 +261,7 @@ class ProjectionMatching:
         search: bool,
     ) -> Reference:
         grid, plane = FourierGrid.from_volume(volume * self._mask, limit), self.plane.within(limit)
-        noise = self._noise_power(state, _evenly(posed, MOST_FOR_NOISE), grid, plane)
+        noise = self._noise_power(state, evenly_some(posed, MOST_FOR_NOISE), grid, plane)
         draws, radius = RandomDraws(self.config.seed, "polish bank", iteration), self.particle_radius_angstrom
         bank = Bank.drawn(draws, 0, grid, plane, self.config.bank_search, radius) if search else None
         return Reference(
@@ -303,17 +301,25 @@ class ProjectionMatching:
         weight: measured on ribosome, 1.18 degrees with it and 1.09 with this (1.01 with the true map).
         """
         shell = plane.radius.round().long()
-        count = torch.bincount(shell)
-        sums = [torch.zeros(0, len(count), device=shell.device)]
-        for members in in_blocks(self.processes.own(some, some), BLOCK):
+
+        def left(members: Tensor) -> Tensor:
             shift = state.shift_angstrom[members]
             measured, ctf = self._measured(members, shift, plane)
-            predicted = form_image(grid.slices(state.rotation[members], plane), ctf, shift, plane)
-            sums.append(ring_sums((measured - predicted).abs().square(), shell, len(count)))
-        power = self.processes.gathered(torch.cat(sums), some)
-        particles = power[bounded_influence(power.sum(dim=1)) == 1]
-        mean = particles.sum(dim=0) / (max(1, len(particles)) * count.clamp_min(1))
-        return mean[shell].clamp_min(1e-6)
+            return measured - form_image(grid.slices(state.rotation[members], plane), ctf, shift, plane)
+
+        power = self._ring_power(some, shell, left)
+        particles = power[bounded_influence(power @ torch.bincount(shell).float()) == 1]
+        return (particles.sum(dim=0) / max(1, len(particles)))[shell].clamp_min(1e-6)
+
+    def _ring_power(
+        self, some: Int[Tensor, " m"], ring: Int[Tensor, " points"], values: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "m rings"]:
+        """Mean power in every ring of the values that each of these particles has, as all processes know them."""
+        rings = int(ring.max()) + 1
+        power = [torch.zeros(0, rings, device=ring.device)]
+        own = self.processes.own(some, some)
+        power += [ring_power(values(members), ring, rings) for members in in_blocks(own, BLOCK)]
+        return self.processes.gathered(torch.cat(power), some)
 
     def _measured(
         self, members: Int[Tensor, " m"], shift_angstrom: Float[Tensor, "m 2"], plane: HalfPlane
@@ -330,13 +336,15 @@ class ProjectionMatching:
 
     def _search(self, state: PolishState, members: Tensor, reference: Reference) -> Int[Tensor, " origins"]:
         """Pose these particles; returns where their poses came from: a first one counts as the bank's."""
+        if not len(members):  # the last blocks of a half may be other processes' alone
+            return count_of_origins(members)
         shift, was_posed = state.shift_angstrom[members], state.posed[members]
         image, ctf = self._measured(members, shift, reference.plane)
         found = reference.matched(image, ctf, state.rotation[members], shift)
         state.rotation[members], state.shift_angstrom[members] = found.rotation, found.shift_angstrom
         state.posed[members] = True
         origin = torch.where(was_posed, found.origin, WINNER_ORIGINS.index("bank"))
-        return torch.bincount(origin, minlength=len(WINNER_ORIGINS))
+        return count_of_origins(origin)
 
 
 def searches_due(bank_shares: list[float], settings: PolishSettings) -> int:
@@ -346,8 +354,3 @@ def searches_due(bank_shares: list[float], settings: PolishSettings) -> int:
     """
     again = (share > settings.search_again_share for share in bank_shares)
     return min(1 + sum(itertools.takewhile(bool, again)), settings.most_searches)
-
-
-def _evenly(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:
-    """At most this many of them, spread over the list."""
-    return members[torch.linspace(0, len(members) - 1, min(len(members), most)).long()]

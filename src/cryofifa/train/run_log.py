@@ -13,11 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import torch
+from jaxtyping import Int
+from torch import Tensor
 from tqdm import tqdm
 
 from cryofifa.atomic_file import unwritable
 
 WINNER_ORIGINS = ("encoder", "memory", "perturbation", "bank")
+
+
+def count_of_origins(origin: Int[Tensor, " n"]) -> Int[Tensor, " origins"]:
+    """Winners by origin; torch.bincount would make a GPU wait."""
+    return (origin[:, None] == torch.arange(len(WINNER_ORIGINS), device=origin.device)).sum(dim=0)
 
 
 @dataclass(frozen=True)

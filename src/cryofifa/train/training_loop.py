@@ -39,7 +39,7 @@ from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord
+from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord, count_of_origins
 
 SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
 DECODER_SHARE = 0.4  # of the memory that a run may still take, for the decoder's way back; our choice
@@ -208,9 +208,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.poses = self.poses.merged(self.processes)
         before, stage = so_far.before, stages[-1]
         self.shift_sd_angstrom = self._seen_shift_sd()
-        turned, moved = median_pose_change(
-            before.rotation, self.poses.rotation, before.shift_angstrom, self.poses.shift_angstrom, before.posed
-        )
+        turned, moved = median_pose_change(before, self.poses, self.symmetry)
         if turned is not None and turned < SETTLING_DEGREE:
             self.particle_radius_angstrom = self._tightened_radius(stage)
         means = self.processes.summed(so_far.sums) / len(self.particles)
@@ -300,7 +298,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
         self.poses.posed[members] = True
         explained = (power - loss.detach()) * influence
-        winners = torch.bincount(poses.origin, minlength=len(WINNER_ORIGINS))
+        winners = count_of_origins(poses.origin)
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
