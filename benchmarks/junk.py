@@ -104,7 +104,7 @@ def measured(run: Path, particle_set: Path) -> list[str]:
 def _resolution(run: Path, particle_set: Path, taken: np.ndarray) -> float:
     """FSC 0.5 to the truth of the map that these particles give in their found poses, made as the run makes its own."""
     table, poses = read_star(particle_set / "particles.star"), read_poses_star(run / "particles.star")
-    images = ParticleImages(table, ImageStacks(table), 1.0)
+    images = ParticleImages(table, ImageStacks(table))
     plane = HalfPlane.of_box(table.box_size, images.pixel_size_angstrom, with_origin=True)
     sums = back_project_halves(
         images.normalised,

@@ -1,7 +1,6 @@
 """The poses of a finished run for RELION or cryoSPARC, whichever of them the particles came from."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +36,7 @@ def export(run: Path | str, file_format: Literal["star", "cs"], output: Path | s
     if file_format == "cs" and given.suffix == ".star":
         table = read_star(folder.particles, find_stacks=False)
         if config_from_dict(settings["config"], str(folder.settings)).invert:  # a .cs file can say so
-            table = replace(table, contrast_sign=-table.contrast_sign)
+            table = table.inverted()
         write_particles_cs(output, table, read_poses_star(folder.particles))
         return output
     written = folder.particles if file_format == "star" else folder.particles_cs

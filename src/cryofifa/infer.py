@@ -110,7 +110,9 @@ def _images(
         raise InputError(
             f"{particles}: images of {table.box_size} px, the run looks at {window} px; extract them in a larger box"
         )
-    return ParticleImages(table, ImageStacks(table), -1.0 if trained.config.invert else 1.0)
+    if trained.config.invert:
+        table = table.inverted()
+    return ParticleImages(table, ImageStacks(table))
 
 
 def _pose_by_encoder(

@@ -186,7 +186,9 @@ def _read_images(
         None if data_folder is None else Path(data_folder),
         None if rows_file is None else Path(rows_file),
     )
-    return ParticleImages(table, ImageStacks(table), -1.0 if config.invert else 1.0)
+    if config.invert:
+        table = table.inverted()
+    return ParticleImages(table, ImageStacks(table))
 
 
 def _prepare_together(

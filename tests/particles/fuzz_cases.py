@@ -366,7 +366,7 @@ def _judge_images(table: ParticleTable) -> None:
     for row, image in zip(rows, read, strict=True):
         expected = _mrc_images(table.stack_paths[table.stack_index[row]])[table.frame_index[row]]
         _agree("an image", image, expected.astype(np.float32) * table.contrast_sign[row])
-    images = ParticleImages(table, stacks, 1.0)
+    images = ParticleImages(table, stacks)
     plane = HalfPlane.of_box(table.box_size, images.pixel_size_angstrom)
     ctf = contrast_transfer(images.ctf_parameters()[torch.from_numpy(rows)], plane.frequency_per_angstrom)
     _agree("the CTF", ctf.numpy(), ctf.numpy())
@@ -469,7 +469,7 @@ def _small_run(folder: Path) -> SmallRun:
     )
     reconstruct(particles, folder / "run", config=SMALL)
     table = read_particles(particles)
-    return SmallRun(RunFolder(folder / "run"), particles, ParticleImages(table, ImageStacks(table), 1.0))
+    return SmallRun(RunFolder(folder / "run"), particles, ParticleImages(table, ImageStacks(table)))
 
 
 def _config_seeds(run: SmallRun) -> list[Seed]:

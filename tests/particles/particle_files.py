@@ -87,7 +87,7 @@ def particle_images(folder: Path, image: np.ndarray, pixel_sizes: list[float]) -
     (folder / "set.star").write_text(star_text(optics=optics, particles=particles))
     write_stack(folder / "stack.mrcs", image.astype(np.float32))
     table = read_star(folder / "set.star")
-    return ParticleImages(table, ImageStacks(table), 1.0)
+    return ParticleImages(table, ImageStacks(table))
 
 
 def cs_records(n: int = 3, box: int = 8, without: tuple[str, ...] = (), **extra: np.ndarray) -> np.ndarray:

@@ -87,6 +87,15 @@ def assert_same_optics(back: ParticleTable, table: ParticleTable) -> None:
     assert len(groups) == len(set(back.optics_group)) == len(set(table.optics_group))
 
 
+def test_cs_says_which_contrast_was_meant(tmp_path: Path) -> None:
+    for name, sign in (("bright", 1.0), ("dark", -1.0)):
+        records = cs_records(**{"blob/sign": np.full(3, sign, dtype=np.float32)})
+        table = read_particles(write_cs(tmp_path / f"{name}.cs", records))
+        np.testing.assert_array_equal(written(tmp_path / "as-given.cs", table)["blob/sign"], sign)
+        np.testing.assert_array_equal(written(tmp_path / "inverted.cs", table.inverted())["blob/sign"], -sign)
+        assert (read_particles(tmp_path / "inverted.cs").contrast_sign == -sign).all()
+
+
 def test_cs_keeps_every_field_and_gets_the_poses(tmp_path: Path) -> None:
     records = cs_records(
         **{

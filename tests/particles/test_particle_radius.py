@@ -16,9 +16,11 @@ from cryofifa.physics.mask import spherical_mask
 CPU = torch.device("cpu")
 
 
-def surveyed(star: Path, sign: float = 1.0):
+def surveyed(star: Path, *, dark: bool = False):
     table = read_star(star)
-    return survey_images(ParticleImages(table, ImageStacks(table), sign), CPU)
+    if dark:
+        table = table.inverted()
+    return survey_images(ParticleImages(table, ImageStacks(table)), CPU)
 
 
 @pytest.mark.parametrize("radius_angstrom", [45.0, 60.0])
@@ -33,7 +35,7 @@ def test_radius_of_a_ball_within_ten_percent(tmp_path, radius_angstrom):
     # projected power is 4 (R^2 - r^2): 99 % of it over the plane lies within R sqrt(1 - 0.1)
     assert found.particle_radius_angstrom == pytest.approx(radius_angstrom * 0.9**0.5, rel=0.1)
     assert found.contrast_z_score > 3
-    assert surveyed(tmp_path / "set" / "particles.star", -1.0).contrast_z_score < -3
+    assert surveyed(tmp_path / "set" / "particles.star", dark=True).contrast_z_score < -3
 
 
 def test_bright_junk_does_not_make_the_particle_larger(tmp_path):

@@ -111,8 +111,8 @@ def test_noise_keeps_its_power_when_the_pixel_size_is_brought_to_the_largest_gro
 def test_inverting_flips_the_sign(tmp_path):
     image = noise(2, SIZE).numpy()
     plain = particle_images(tmp_path, image, [2.0, 2.0]).normalised(np.arange(2))
-    table = read_star(tmp_path / "set.star")
-    inverted = ParticleImages(table, ImageStacks(table), -1.0).normalised(np.arange(2))
+    table = read_star(tmp_path / "set.star").inverted()
+    inverted = ParticleImages(table, ImageStacks(table)).normalised(np.arange(2))
     torch.testing.assert_close(inverted, -plain)
 
 

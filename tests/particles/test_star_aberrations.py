@@ -62,7 +62,7 @@ def normalised(folder: Path, image: np.ndarray, optics: dict) -> torch.Tensor:
         file.set_data(image.astype(np.float32))
         file.set_image_stack()
     table = read_particles(write_star(folder / "a.star", IN_GROUPS, {**GROUPS, **optics}))
-    return ParticleImages(table, ImageStacks(table), 1.0).normalised(np.arange(3))
+    return ParticleImages(table, ImageStacks(table)).normalised(np.arange(3))
 
 
 def test_tilts_of_their_groups_are_taken_out_of_the_images(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from cryofifa.particles.poses import PoseTable
 from cryofifa.particles.table import ParticleTable
 
 POSE_GROUP = "alignments3D/"
+SIGN = "blob/sign"
 
 
 def write_particles_cs(path: Path, table: ParticleTable, poses: PoseTable) -> None:
     """Write particles and poses as .cs, all at once: the old file stays whole until the new one is.
 
-    Every field of a .cs input is kept as it was, uid and paths included; only alignments3D is new: what else it
-    held told of the old poses and is 0 now.  For a STAR input see `records_from_star`.
+    Every field of a .cs input is kept as it was, uid and paths included, but for two: alignments3D is new (what else it
+    held told of the old poses and is 0 now), and blob/sign is that of a table whose contrast was inverted.  For a STAR
+    input see `records_from_star`.
 
     Raises:
         ValueError: if table and poses have different lengths, or a pose has no half set.
@@ -30,6 +32,8 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: PoseTable) -> No
         raise ValueError("cryoSPARC needs the half set of every particle, 1 or 2")
     records = table.source[table.row] if isinstance(table.source, np.ndarray) else records_from_star(table)
     columns = {name: records[name] for name in records.dtype.names or ()}
+    if SIGN in columns or (table.contrast_sign < 0).any():
+        columns[SIGN] = table.contrast_sign.astype(columns[SIGN].dtype if SIGN in columns else np.float32)
     outdated = {name: np.zeros_like(column) for name, column in columns.items() if name.startswith(POSE_GROUP)}
     records = records_from_columns(columns | outdated | _alignments(poses, table.pixel_size_angstrom))
     with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:  # by name, np.save would add .npy

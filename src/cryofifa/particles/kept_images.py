@@ -233,8 +233,9 @@ def _as_16_bit(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
 
 def _fingerprint(images: ParticleImages, frame: Frame, rows: np.ndarray) -> str:
     """Of everything that the images depend on."""
-    known = [version("cryofifa"), images.stacks.marks(), images.sign, asdict(frame)]
+    known = [version("cryofifa"), images.stacks.marks(), asdict(frame)]
     digest = hashlib.sha256(json.dumps(known).encode())
     digest.update(images.table.source_path.read_bytes())
     digest.update(images.table.row[rows].tobytes())
+    digest.update(images.table.contrast_sign[rows].tobytes())
     return digest.hexdigest()[:40]

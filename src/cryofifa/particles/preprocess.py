@@ -53,7 +53,6 @@ class ParticleImages:
 
     table: ParticleTable
     stacks: ImageStacks
-    sign: float  # -1 where the user asked to invert the contrast
 
     @property
     def pixel_size_angstrom(self) -> float:
@@ -61,7 +60,7 @@ class ParticleImages:
 
     def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
         """Full-size images without beam tilt: background ring of mean 0 and sd 1, protein bright."""
-        image = torch.from_numpy(self.stacks.read(rows)) * self.sign
+        image = torch.from_numpy(self.stacks.read(rows))
         flat = background_pixels(image).std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
         if flat.any():
             row = rows[int(flat.nonzero()[0])]

@@ -78,6 +78,10 @@ class ParticleTable:
         """The particles at these 0-based positions of this table, in this order; `row` is kept."""
         return replace(self, **{name: array[rows] for name, array in self._columns().items()})
 
+    def inverted(self) -> "ParticleTable":
+        """The same particles, whose images have the other contrast (`--invert`)."""
+        return replace(self, contrast_sign=-self.contrast_sign)
+
     @property
     def reference_pixel_size_angstrom(self) -> float:
         """Pixel size of the optics group with most particles (the first of equals)."""
