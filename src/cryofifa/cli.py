@@ -8,6 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cryofifa", description="Ab-initio cryo-EM reconstruction: particles in; map, poses and report out."
     )
+    parser.add_argument("--version", action="version", version=f"cryofifa {version('cryofifa')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     add = commands.add_parser("reconstruct", help="particles in; map, poses and report out").add_argument
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
     add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
-    add("--symmetry", metavar="G", help="point group imposed from the start: Cn, Dn, T, O, I (default: C1)")
+    add("--symmetry", metavar="G", help="point group imposed from the start: Cn, Dn, T, O, I or I1 to I4 (default: C1)")
     add("--mask", metavar="FILE", help="map of 0 to 1 in which the halves are compared (default: made from the map)")
     add(
         "--memory-gib",
@@ -122,10 +124,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixel-size", type=float, required=True, metavar="A", help="angstrom per pixel")
     add("--snr", type=float, required=True, metavar="S", help="variance of signal in the central disc over noise")
     add("--shift-sd", type=float, default=1.5, metavar="PX", help="sd of the origins in pixels (default: 1.5)")
-    add("--defocus", type=float, nargs=2, default=(8000.0, 25000.0), metavar=("LO", "HI"), help="angstrom")
+    add(
+        "--defocus",
+        type=float,
+        nargs=2,
+        default=(8000.0, 25000.0),
+        metavar=("LO", "HI"),
+        help="angstrom (default: 8000 25000)",
+    )
     add("--junk", type=float, default=0.0, metavar="F", help="share of junk particles (default: 0)")
     add("--select", metavar="GEMMI_SELECTION", help="part of the model")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="the same one gives the same files (default: 0)")
     commands.choices["simulate"].set_defaults(run=_simulate)
 
     add = commands.add_parser("evaluate", help="compare a run or a map with the truth or a model").add_argument
@@ -143,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     add("run_folder", type=Path, metavar="RUN")
     add("--format", choices=("star", "cs"), required=True, help="RELION's or cryoSPARC's particle file")
     add("-o", "--output", type=Path, metavar="FILE", help="default: RUN.star or RUN.cs, beside the run")
+    add("--kept", action="store_true", help="without the particles that the run took for junk")
     commands.choices["export"].set_defaults(run=_export)
 
     add = commands.add_parser("sharpen", help="sharpen the map of a run, or another").add_argument
@@ -157,7 +167,13 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("symmetry", help="which point group a map has, and where its axes lie").add_argument
     add("map", type=Path, metavar="MAP")
     add("--groups", nargs="+", metavar="G", help="groups to try (default: C2 to C8, D2 to D7, T, O, I)")
-    add("-o", "--output", type=Path, metavar="FILE", help="the map in the group's frame, symmetrised")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the map in its group's frame, symmetrised (a single --groups G: whether G fits or not)",
+    )
     add("--json", action="store_true", help="print JSON instead of a table")
     commands.choices["symmetry"].set_defaults(run=_symmetry)
 
@@ -324,7 +340,7 @@ def _export(options: argparse.Namespace) -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        output = export(options.run_folder, options.format, options.output)
+        output = export(options.run_folder, options.format, options.output, kept=options.kept)
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     print(f"particles  {output}")

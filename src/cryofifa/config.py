@@ -279,7 +279,9 @@ def read_config(path: Path, base: Config | None = None) -> Config:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path given to --config") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not TOML ({error}); see the example in the documentation") from None
+        raise InputError(
+            f"{path}: is not TOML ({error}); a table is a line [search], a setting bank_rotations = 3000"
+        ) from None
     return _overlay(base or Config(), tables, str(path))
 
 
@@ -319,8 +321,20 @@ def checked_value(value: Any, wanted: Any, where: str) -> Any:
     if float in kinds and type(value) is int:
         value = float(value)
     if type(value) not in kinds:
-        raise InputError(f"{where} is {_shown(value)}; it must be a {' or '.join(kind.__name__ for kind in kinds)}")
+        raise InputError(f"{where} is {_shown(value)}; it must be {' or '.join(KIND_NAMES[kind] for kind in kinds)}")
     return value
+
+
+KIND_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    type(None): "left out",
+    list: "a list",
+    tuple: "a list",
+    dict: "a table",
+}
 
 
 def _shown(value: Any) -> str:

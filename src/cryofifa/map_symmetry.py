@@ -13,10 +13,11 @@ from torch import Tensor
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.errors import InputError
-from cryofifa.mrc_map import map_to_write, read_map, write_map
+from cryofifa.mrc_map import read_map, write_map
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.symmetrise import mean_of_turned
 from cryofifa.results.symmetry_fit import GroupFit, SymmetryFits, fit_symmetries
+from cryofifa.run_folder import map_to_write
 
 GROUPS = (*(f"C{n}" for n in range(2, 9)), *(f"D{n}" for n in range(2, 8)), "T", "O", "I")
 _SMALLEST_BOX = 16
@@ -51,11 +52,15 @@ class GroupReport:
 
 @dataclass(frozen=True)
 class SymmetryReport:
-    """symmetry: the largest group that fits, C1 if none does, None if it cannot be told; reason: why, in words."""
+    """symmetry: the largest group that fits, C1 if none does, None if it cannot be told; reason: why, in words.
+
+    written: which group's map was written, and where; None if none was asked for.
+    """
 
     symmetry: str | None
     reason: str
     groups: dict[str, GroupReport]
+    written: str | None = None
 
     def as_text(self) -> str:
         """A table and the verdict."""
@@ -69,6 +74,8 @@ class SymmetryReport:
                 + ("  fits" if group.fits else "")
             )
         lines.append(f"{self.symmetry or 'cannot be told'}: {self.reason}")
+        if self.written is not None:
+            lines.append(self.written)
         return "\n".join(lines)
 
     def as_json(self) -> str:
@@ -96,7 +103,7 @@ def find_symmetry(
     members.pop("C1", None)
     if not members:
         raise InputError("C1 fits every map; give other groups")
-    target = None if output is None else map_to_write(Path(output))
+    target = None if output is None else map_to_write(Path(output), Path(map_path))
     volume, pixel_size = read_map(Path(map_path))
     if volume.shape[-1] < _SMALLEST_BOX:
         raise InputError(f"{map_path}: {volume.shape[-1]} voxels across are too few; give at least {_SMALLEST_BOX}")
@@ -113,6 +120,8 @@ def find_symmetry(
         frame = fits.groups[name].frame
         symmetrised = mean_of_turned(volume, frame.rotation_group_to_map @ members[name], frame.centre_voxel)
         write_map(target, symmetrised, pixel_size)
+        imposed = f"{name} imposed{'' if reports[name].fits else ', which does not fit'}: {target}"
+        return SymmetryReport(symmetry, reason, reports, imposed)
     return SymmetryReport(symmetry, reason, reports)
 
 

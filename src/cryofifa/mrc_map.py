@@ -76,19 +76,6 @@ def read_mask(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Te
     return torch.clamp(mask, 0, 1)
 
 
-def map_to_write(path: Path) -> Path:
-    """The path, checked before long work: what ends there must not fail for its name.
-
-    Raises:
-        InputError: if the name does not end in .mrc or .map, or its folder does not exist.
-    """
-    if path.suffix not in (".mrc", ".map"):
-        raise InputError(f"{path}: the name of a map must end in .mrc or .map; change -o")
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: there is no such folder; make it, or change -o")
-    return path
-
-
 def write_map(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> None:
     """Write float32 with voxel size and origin 0; an older file stays whole until the new one is complete.
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from cryofifa.config import Config
 from cryofifa.errors import InputError
-from cryofifa.memory import GIB, allowed_bytes_on, is_out_of_memory
+from cryofifa.memory import GIB, allowed_bytes, allowed_bytes_on, is_out_of_memory
 from cryofifa.mrc_map import read_mask
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
@@ -175,7 +175,13 @@ def prepare(
     mask = None
     if config.mask_file is not None:
         mask = read_mask(Path(config.mask_file), table.box_size, table.reference_pixel_size_angstrom)
-    return Prepared(images, plan_run(config, table, survey), device, mask, tuple(warnings))
+    plan, free = plan_run(config, table, survey), allowed_bytes(config.memory_gib)
+    if plan.least_bytes > free:
+        warnings.append(
+            f"images of {table.box_size} px take about {plan.least_bytes / GIB:.1f} GiB of memory without any images, "
+            f"and {free / GIB:.1f} GiB may be used: bin the particles, or use a machine with more"
+        )
+    return Prepared(images, plan, device, mask, tuple(warnings))
 
 
 def _read_images(

@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "decoder.mrc"
 
     @property
+    def maps(self) -> tuple[Path, ...]:
+        """All that `reconstruct` writes."""
+        return self.map, *self.half_maps, self.mask, self.local_resolution, self.decoder_map
+
+    @property
     def particles(self) -> Path:
         return self.path / "particles.star"
 
@@ -123,6 +128,11 @@ class RunFolder:
 
     def _compare(self, settings: dict[str, Any]) -> None:
         old, new = _flat(self.read_settings()), _flat(settings)
+        if old["particle_file_sha256"] != new["particle_file_sha256"]:
+            raise InputError(
+                f"{self.path}: belongs to a run of other particles ({old['particles']} as it was then, now "
+                f"{new['particles']}); choose another folder with -o"
+            )
         for name in sorted(old.keys() | new.keys()):
             if name.split(".")[-1] in FREE_SETTINGS:
                 continue
@@ -138,6 +148,25 @@ class RunFolder:
                     f"{self.path}: belongs to a run with other settings ({name} was {old.get(name)!r}, now "
                     f"{new.get(name)!r}); choose another folder with -o, or give the old settings to resume"
                 )
+
+
+def map_to_write(path: Path, source: Path) -> Path:
+    """The path, checked before long work: what ends there must not fail for its name, or take another map's place.
+
+    source: what it is made from.
+
+    Raises:
+        InputError: if the name does not end in .mrc or .map, its folder does not exist, or it is the source or a map
+            that a run has written.
+    """
+    if path.suffix not in (".mrc", ".map"):
+        raise InputError(f"{path}: the name of a map must end in .mrc or .map; change -o")
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: there is no such folder; make it, or change -o")
+    beside = RunFolder(path.parent.resolve())
+    if path.resolve() == source.resolve() or (beside.settings.exists() and path.resolve() in beside.maps):
+        raise InputError(f"{path}: is the source, or a result of the run; give another name with -o")
+    return path
 
 
 def run_settings(stacks: ImageStacks, config: Config) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryofifa.errors import InputError
-from cryofifa.mrc_map import map_to_write, read_mask, write_map
+from cryofifa.mrc_map import read_mask, write_map
 from cryofifa.physics.shells import shell_amplitude
 from cryofifa.results.deepemhancer import run_deepemhancer
 from cryofifa.results.fsc import first_crossing_angstrom, in_mask, read_fsc_csv, resample_fsc
+from cryofifa.results.outputs import read_summary
 from cryofifa.results.sharpening import (
     GUINIER_COARSEST_ANGSTROM,
     GUINIER_TRUSTED_ANGSTROM,
@@ -18,6 +19,7 @@ from cryofifa.results.sharpening import (
     sharpen_volume,
 )
 from cryofifa.results.unfiltered_maps import read_unfiltered, run_of
+from cryofifa.run_folder import map_to_write
 
 FSC_THRESHOLD = 0.143  # of the resolution at which the low-pass begins
 LARGEST_B_FACTOR = 2000.0  # square angstrom; no map has more, and larger ones overflow; our choice
@@ -52,8 +54,8 @@ def sharpen(
 
     b_factor_square_angstrom: negative sharpens; by default from a Guinier fit between 10 A and the resolution, of the
         weighted amplitudes inside the mask.
-    fsc_file: CSV with columns frequency_per_angstrom and fsc; by default the run's own curve, or that of half1.mrc and
-        half2.mrc beside the map.
+    fsc_file: CSV with columns frequency_per_angstrom and fsc; by default the run's own corrected curve, or that of
+        half1.mrc and half2.mrc beside the map.
     mask_file: map with values 0 to 1; the half maps' FSC and the Guinier fit are of what is inside. By default a soft
         sphere. The result is not masked.
 
@@ -91,6 +93,9 @@ def sharpen(
             f"a resolution of {resolution:.1f} A leaves too little beyond {GUINIER_COARSEST_ANGSTROM:.0f} A for a "
             "Guinier fit: FSC weighting only (give --b-factor to sharpen all the same)"
         )
+    folder = run_of(source)
+    if folder is not None and read_summary(folder).verdict == "not converged":
+        note = "the run has not converged: there is nothing in its map that sharpening could bring out"
     write_map(target, sharpen_volume(maps.combined, pixel_size, b_factor, resolution, weight), pixel_size)
     return Sharpened(target, b_factor, resolution, note)
 
@@ -108,13 +113,9 @@ def sharpen_with_deepemhancer(run_or_map: Path | str, output: Path | str | None 
 
 
 def _target(source: Path, output: Path | str | None, how: str) -> Path:
-    """Where the result goes: never over what it is made from."""
+    """Where the result goes."""
     if not source.exists():
         raise InputError(f"{source}: there is no such run folder or map")
     folder = run_of(source)
-    taken = {source} if folder is None else {folder.map, *folder.half_maps}
     beside = source.with_name(f"{source.stem}_{how}.mrc") if folder is None else folder.path / f"map_{how}.mrc"
-    target = map_to_write(beside if output is None else Path(output))
-    if target.resolve() in {path.resolve() for path in taken}:
-        raise InputError(f"{target}: is what is to be sharpened; give another name with -o")
-    return target
+    return map_to_write(beside if output is None else Path(output), source)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import VolumeDecoder
-from cryofifa.mrc_map import map_to_write, write_map
+from cryofifa.mrc_map import write_map
 from cryofifa.particles.preprocess import even_at_least
 from cryofifa.physics.fourier import window_centre
 from cryofifa.plan import SMALLEST_BOX, RunPlan
+from cryofifa.run_folder import map_to_write
 from cryofifa.trained_run import read_trained_run
 
 
@@ -49,8 +50,8 @@ def volume(
     for option, value in (("--pixel-size", pixel_size_angstrom), ("--resolution", resolution_angstrom)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{option} {value:g}: give a positive number of angstrom")
-    target = map_to_write(Path(run) / "volume.mrc" if output is None else Path(output))
     trained = read_trained_run(Path(run), torch.device("cpu"))
+    target = map_to_write(Path(run) / "volume.mrc" if output is None else Path(output), trained.folder.path)
     plan, radius = trained.plan, trained.mask_radius
     extent = plan.ab_initio_frame.extent_angstrom
     if resolution_angstrom is not None:

@@ -60,7 +60,8 @@ def test_a_runs_map_is_weighted_once_from_unfiltered_data(unfiltered_and_run):
     assert found.path == run / "map_sharpened.mrc"
     last = SIZE * PIXEL / found.resolution_angstrom  # the low-pass begins there
     assert last >= 3
-    fsc = read_fsc_csv(run / "fsc.csv")[0].clamp(0, 1)
+    # by the curve that the run's resolution is read from, not by that of the map's own filter
+    fsc = read_fsc_csv(run / "fsc.csv", "fsc_corrected")[0].clamp(0, 1)
     radius = distance_from_centre(SIZE, 3)
     shell = radius.round().long().clamp(max=SIZE // 2)
     weighted = fourier_3d(combined) * (2 * fsc / (1 + fsc)).sqrt()[shell]
@@ -76,6 +77,29 @@ def test_the_map_of_a_run_means_the_run_and_its_halves_are_refused(unfiltered_an
     assert torch.equal(read_map(by_folder.path)[0], read_map(by_map.path)[0])
     assert main(["sharpen", str(run / "half1.mrc")]) == 2
     assert "give the run's folder" in capsys.readouterr().err
+
+
+def test_the_halves_are_written_without_any_filter(unfiltered_and_run):
+    (first, second, _), run = unfiltered_and_run
+    for name, expected in (("half1.mrc", first), ("half2.mrc", second)):
+        torch.testing.assert_close(
+            read_map(run / name)[0], expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())
+        )
+
+
+@pytest.mark.parametrize("name", ["map.mrc", "half2.mrc", "decoder.mrc", "mask.mrc"])
+def test_no_result_of_a_run_is_written_over(unfiltered_and_run, capsys: pytest.CaptureFixture[str], name: str):
+    _, run = unfiltered_and_run
+    before = (run / name).read_bytes()
+    grid = ["--box", str(SIZE), "--pixel-size", str(PIXEL)]
+    for command in (
+        ["symmetry", str(run / "map.mrc"), "--groups", "C2", "-o", str(run / name)],
+        ["volume", str(run), *grid, "-o", str(run / name)],
+        ["sharpen", str(run), "--b-factor", "-50", "-o", str(run / name)],
+    ):
+        assert main(command) == 2
+        assert "give another name with -o" in capsys.readouterr().err
+    assert (run / name).read_bytes() == before
 
 
 def test_deepemhancer_gets_the_unfiltered_halves(unfiltered_and_run, tmp_path: Path, monkeypatch):

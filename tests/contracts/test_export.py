@@ -1,5 +1,6 @@
 """Poses out of a finished run, for both programs, from both kinds of input."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,10 +138,27 @@ def test_aberrations_left_behind_are_told(star_run: Path, tmp_path: Path, capsys
         assert main(["export", str(star_run), "--format", "cs", "-o", str(tmp_path / "out.cs")]) == 0
     finally:
         before.write_text(text)
-    message = capsys.readouterr().err.strip()
-    assert message.startswith("warning: ")
-    assert "rlnBeamTiltX" in message
-    assert "\n" not in message
+    told = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("warning: ") for line in told)
+    # a run as short as this one has not converged, which is said too
+    assert [("rlnBeamTiltX" in line, "not converged" in line) for line in told] == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize("run", ["star_run", "cs_run"])
+def test_kept_particles_alone_are_exported_where_asked_for(
+    run: str, request: pytest.FixtureRequest, images: Path, tmp_path: Path
+):
+    folder: Path = request.getfixturevalue(run)
+    # as if the run had found junk
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    kept = starfile.read(copy / "kept.star", always_dict=True)
+    kept["particles"] = kept["particles"].iloc[::2]
+    starfile.write(kept, copy / "kept.star", overwrite=True)
+    for file_format in ("star", "cs") if run == "star_run" else ("star",):
+        output = tmp_path / f"kept.{file_format}"
+        assert main(["export", str(copy), "--format", file_format, "--kept", "-o", str(output)]) == 0
+        assert len(read_particles(output, images)) == len(kept["particles"])
 
 
 def test_kept_cs_holds_the_particles_of_kept_star(cs_run: Path):

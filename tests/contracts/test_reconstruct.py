@@ -175,21 +175,23 @@ def test_a_run_that_never_has_enough_memory_says_so_in_one_line(
         reconstruct(particles, tmp_path / "run", config=SMALL.changed(memory_gib=1.0))
 
 
-@pytest.mark.parametrize("word", ["doubtful", "not converged"])
-def test_local_resolution_is_given_where_a_resolution_counts(
-    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+@pytest.mark.parametrize(("word", "halves_agree"), [("doubtful", True), ("doubtful", False), ("not converged", True)])
+def test_local_resolution_is_given_where_a_resolution_counts_and_the_halves_say_something(
+    finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, halves_agree: bool
 ):
     from cryofifa.results import outputs
 
     original = outputs.verdict_of
     monkeypatch.setattr(outputs, "verdict_of", lambda evidence: replace(original(evidence), word=word))
+    monkeypatch.setattr(outputs.Evidence, "confirmed_by_halves", property(lambda _: halves_agree))
+    given = word == "doubtful" and halves_agree
     run = shutil.copytree(finished, tmp_path / "run")
     (run / "run.json").unlink()  # so that the end is done again
     (run / "local_resolution.mrc").unlink(missing_ok=True)
     result = reconstruct(particles, run, config=SMALL)
     assert result == reconstruct(particles, run, config=SMALL)
-    assert 'id="local"' in (run / "report.html").read_text() or word == "not converged"
-    if word == "not converged":
+    assert ('id="local"' in (run / "report.html").read_text()) == given
+    if not given:
         assert not (run / "local_resolution.mrc").exists()
         assert result.local_resolution_quartiles_angstrom is None
         return
@@ -298,7 +300,7 @@ def test_an_edited_input_is_not_taken_for_the_old_one(finished: Path, particles:
     text = particles.read_text()
     try:
         particles.write_text(text + "\n")
-        with pytest.raises(InputError, match="particle_file_sha256"):
+        with pytest.raises(InputError, match="other particles"):
             reconstruct(particles, finished, config=SMALL)
     finally:
         particles.write_text(text)
@@ -359,3 +361,12 @@ def test_one_particle_is_not_enough(particles: Path, tmp_path: Path):
     with pytest.raises(InputError, match="one particle alone"):
         reconstruct(particles, tmp_path / "run", rows_file=tmp_path / "rows.txt", config=SMALL)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_box_that_has_no_room_in_memory_is_told_before_any_work(particles: Path, capsys: pytest.CaptureFixture[str]):
+    """Its grids for the final map alone; --dry-run says so too."""
+    command = ["reconstruct", str(particles), "-o", "unused", "--dry-run"]
+    assert main([*command, "--memory-gib", "0.1"]) == 0
+    assert "bin the particles" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "bin the particles" not in capsys.readouterr().err

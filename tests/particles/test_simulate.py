@@ -220,3 +220,11 @@ def test_wrong_settings_leave_nothing_behind(map_path, tmp_path):
     with pytest.raises(InputError, match=r"none\.mrc"):
         simulate(tmp_path / "none.mrc", tmp_path / "out", particles=3, snr=1.0, **SETTINGS)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_set_is_not_written_over(map_path, tmp_path):
+    simulate(map_path, tmp_path, particles=3, snr=1.0, **SETTINGS)
+    before = (tmp_path / "particles.mrcs").read_bytes()
+    with pytest.raises(InputError, match="holds a particle set"):
+        simulate(map_path, tmp_path, particles=5, snr=1.0, **SETTINGS)
+    assert (tmp_path / "particles.mrcs").read_bytes() == before

@@ -506,3 +506,10 @@ def test_trpv1_with_its_dotted_stack_and_group_7(data_folder: Path) -> None:
     assert table.stack_paths[0].name == "batch_0_restacked.mrc"
     np.testing.assert_array_equal(table.optics_group, 0)
     np.testing.assert_array_equal(table.pixel_size_angstrom, 4.88)
+
+
+def test_groups_without_their_table_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "no_optics.star"
+    path.write_text(star_text(particles=PARTICLES))
+    with pytest.raises(InputError, match=r"no_optics\.star: there is no data_optics"):
+        read_particles(path)

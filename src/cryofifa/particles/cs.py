@@ -137,7 +137,8 @@ def _read_records(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except DAMAGED as error:
-        reason = " ".join(str(error).split())
+        # numpy's own words for what is no .npy at all tell to load it as a pickle
+        reason = "no numpy file" if "pickle" in str(error) else " ".join(str(error).split())
         raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error
     if len(records) == 0:
         raise InputError(f"{path}: has no particles")

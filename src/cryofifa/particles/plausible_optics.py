@@ -30,7 +30,7 @@ def check_plausible(table: ParticleTable) -> None:
         if len(bad):
             row, column = bad[0]
             raise InputError(
-                f"{table.source_path}: particle row {table.row[row]} (counted from 0): {name} of "
-                f"{values[row, column]:g} is not from {least:g} to {largest:g}; correct the file or leave the row out "
-                "with --ind"
+                f"{table.source_path}: particle row {table.row[row]} (counted from 0): {name.replace('_', ' ')} of "
+                f"{values[row, column]:g} is not from {least:g} to {largest:g}; correct the file"
+                + ("" if len(set(bad[:, 0])) == len(table) else " or leave the row out with --ind")
             )

@@ -91,6 +91,8 @@ def simulate(
     Raises:
         InputError: if a setting makes no sense, or the structure cannot be read or does not fit the box.
     """
+    if (Path(output) / "particles.star").exists():
+        raise InputError(f"{output}: holds a particle set; choose another folder with -o")
     _check(particles, box, pixel_size_angstrom, snr, shift_sd_pixel, defocus_angstrom, junk, views, dtype)
     volume = structure_volume(Path(structure), box, pixel_size_angstrom, select)
     drawn = draw_parameters(

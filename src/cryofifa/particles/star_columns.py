@@ -49,6 +49,10 @@ def optics_rows_of_particles(star: StarBlocks, rows: Int64[np.ndarray, " m"]) ->
         InputError: if a particle names a group that data_optics lacks, or groups cannot be told apart.
     """
     if star.optics is None:
+        if "rlnOpticsGroup" in star.particles.columns:
+            raise InputError(
+                f"{star.path}: there is no data_optics, which rlnOpticsGroup points to; export the particles again"
+            )
         return None
     if "rlnOpticsGroup" not in star.particles.columns and len(star.optics) == 1:
         return np.zeros(len(rows), dtype=np.int64)

@@ -72,22 +72,22 @@ def write_fsc_csv(
             writer.writerow([shell, resolution, f"{shell / box_angstrom:.7f}", *numbers])
 
 
-def read_fsc_csv(path: Path) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """A curve and its frequencies per angstrom, from the columns fsc and frequency_per_angstrom.
+def read_fsc_csv(path: Path, column: str = "fsc") -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """A curve and its frequencies per angstrom, from this column and frequency_per_angstrom.
 
     Raises:
         InputError: if the file cannot be read, a column is absent, or the frequencies do not rise.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [(float(row["fsc"]), float(row["frequency_per_angstrom"])) for row in csv.DictReader(file)]
+            rows = [(float(row[column]), float(row["frequency_per_angstrom"])) for row in csv.DictReader(file)]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a curve as fsc.csv of a run") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: wants number columns frequency_per_angstrom and fsc ({error!r})") from None
+        raise InputError(f"{path}: wants number columns frequency_per_angstrom and {column} ({error!r})") from None
     fsc, frequency = torch.tensor(rows).reshape(-1, 2).unbind(1)
     if len(rows) < 2 or not bool((frequency.diff() > 0).all()) or not bool(torch.isfinite(fsc).all()):
-        raise InputError(f"{path}: wants two rows or more with finite fsc and rising frequency_per_angstrom")
+        raise InputError(f"{path}: wants two rows or more with finite {column} and rising frequency_per_angstrom")
     return fsc, frequency
 
 

@@ -96,7 +96,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     """Write all files of a run, run.json last: its presence says that the run is finished."""
     maps, curves, state, pixel_size = results.maps, results.curves, results.poses, images.pixel_size_angstrom
     box_angstrom = maps.combined.shape[-1] * pixel_size
-    for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, (maps.half_1, maps.half_2), strict=True)):
+    for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, maps.unfiltered, strict=True)):
         write_map(path, volume.cpu(), pixel_size)
     write_map(folder.decoder_map, results.decoder_map.cpu(), pixel_size)
     write_map(folder.mask, results.mask.cpu(), pixel_size)
@@ -105,19 +105,18 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     resolution_0143, resolution_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
     views = with_equal_poses(poses.rotation_volume_to_image, symmetry_rotations(config.symmetry))
     change = results.history[-1].pose_change_median_degree if results.history else None
-    verdict = verdict_of(
-        Evidence(
-            pose_change_median_degree=change,
-            starts=results.plan.starts,
-            agreeing_starts=results.agreeing_starts,
-            resolution_angstrom=resolution_0143,
-            shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
-            unshared_resolution_angstrom=box_angstrom / (results.plan.shared_shell + 1),
-            fourier_sampling=fourier_sampling(views),
-        )
+    evidence = Evidence(
+        pose_change_median_degree=change,
+        starts=results.plan.starts,
+        agreeing_starts=results.agreeing_starts,
+        resolution_angstrom=resolution_0143,
+        shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
+        unshared_resolution_angstrom=box_angstrom / (results.plan.shared_shell + 1),
+        fourier_sampling=fourier_sampling(views),
     )
+    verdict = verdict_of(evidence)
     local = None
-    if verdict.resolution_counts:
+    if verdict.resolution_counts and evidence.confirmed_by_halves:  # what both had from one model agrees anywhere
         local = local_resolution(*maps.unfiltered, results.mask, pixel_size)
         write_map(folder.local_resolution, local.cpu(), pixel_size)
     rows = np.flatnonzero(results.kept)

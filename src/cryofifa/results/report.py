@@ -137,8 +137,8 @@ def _resolution(contents: ReportContents) -> str:
         _plot("fsc", contents, "FSC curve"),
         f"<p><strong>{FSC_NOTE}</strong></p>",
         _note(
-            f"Corrected, 0.143 is crossed at {_angstrom(contents.resolution_0143_angstrom)}, "
-            f"0.5 at {_angstrom(contents.resolution_05_angstrom)}; "
+            f"Corrected: 0.143 {_crossed(contents.resolution_0143_angstrom)}, "
+            f"0.5 {_crossed(contents.resolution_05_angstrom)}; "
             f"shared down to {_angstrom(contents.shared_resolution_angstrom)}; "
             f"Nyquist is {_angstrom(contents.nyquist_angstrom)}. Corrected for what the mask alone correlates: the "
             "curve of the same maps with random phases, drawn beyond what was shared (Chen et al. 2013). All but the "
@@ -280,6 +280,11 @@ def _data_address(png: bytes) -> str:
 
 def _angstrom(value: float | None) -> str:
     return "not reached" if value is None or not math.isfinite(value) else f"{value:.2f} Å"
+
+
+def _crossed(value: float | None) -> str:
+    text = _angstrom(value)
+    return text if text == "not reached" else f"crossed at {text}"
 
 
 def _share(value: float) -> str:

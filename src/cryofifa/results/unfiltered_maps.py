@@ -1,8 +1,8 @@
 """Maps to be sharpened, as they were before any filter: of a run, or of another program.
 
-A run's maps are Wiener filtered by one gain per shell (`train.half_maps`), the last thing that was done to them. The
+A run's map.mrc is Wiener filtered by one gain per shell (`train.half_maps`), the last thing that was done to it. The
 gain follows from the curve in fsc.csv and is nowhere under 0.15, so it can be divided out: what is left is the plain
-back-projection, and no weighting counts twice.
+back-projection, and no weighting counts twice. half1.mrc and half2.mrc are unfiltered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ SPHERE_SHARE = 0.45  # radius of the soft sphere of maps that come without a mas
 
 @dataclass(frozen=True)
 class UnfilteredMaps:
-    """A map without filter, its halves and their FSC where they are known, and where the particle is."""
+    """A map without filter, its halves and their FSC where they are known, and where the particle is.
+
+    fsc: of a run the corrected curve, which its resolution is read from; else that of the halves inside the mask.
+    """
 
     combined: Float[Tensor, "z y x"]
     halves: tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]] | None
@@ -51,7 +54,7 @@ def run_of(path: Path) -> RunFolder | None:
     """The run whose map is meant by its folder or by its map.mrc; None for any other map.
 
     Raises:
-        InputError: if it is a half map of a run: it is filtered, and only half of the data.
+        InputError: if it is a half map of a run: it is made of half of the data.
     """
     if path.is_dir():
         return RunFolder(path)
@@ -81,18 +84,18 @@ def _run_maps(folder: RunFolder) -> UnfilteredMaps:
     combined, pixel_size = read_map(folder.map)
     first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.half_maps)
     fsc, frequency = read_fsc_csv(folder.fsc)
+    corrected, _ = read_fsc_csv(folder.fsc, "fsc_corrected")
     box_angstrom = combined.shape[-1] * pixel_size
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
         raise InputError(f"{folder.fsc}: is not the curve of {folder.map.name} (other box or pixel size)")
-    gain = half_map_gain(fsc)
     config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
     radius, edge = config.image.volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
     return UnfilteredMaps(
-        scale_shells(combined, 1 / combined_map_gain(gain)),
-        (scale_shells(first, 1 / gain), scale_shells(second, 1 / gain)),
+        scale_shells(combined, 1 / combined_map_gain(half_map_gain(fsc))),
+        (first, second),
         pixel_size,
         spherical_mask(combined.shape[-1], radius, edge),
-        fsc,
+        corrected,
     )
 
 

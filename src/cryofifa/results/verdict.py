@@ -113,14 +113,17 @@ def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
             f"{evidence.agreeing_starts} of {evidence.starts} agree",
             evidence.confirmed_by_starts or None,
             "Independent starts from other seeds, two fifths and more of whose particles had about the poses of the "
-            "end when the starts were compared. Several that agree speak for a right solution; one alone may still be "
-            "right: the likeliest one went on, and starts of a particle whose symmetry was not imposed do not agree "
-            "even when right.",
+            "end (within 20 degrees; less for symmetric particles) when the starts were compared. Several that agree "
+            "speak for a right solution; one alone may still be right: the likeliest one went on, and starts of a "
+            "particle whose symmetry was not imposed do not agree even when right.",
         ),
         HealthSign(
             "Half maps",
             f"corrected FSC 0.143 at {evidence.resolution_angstrom:.1f} A, one model in common down to "
-            f"{evidence.shared_resolution_angstrom:.1f} A",
+            f"{evidence.shared_resolution_angstrom:.1f} A"
+            if evidence.confirmed_by_halves
+            else f"agree no farther than the {evidence.shared_resolution_angstrom:.1f} A down to which they had one "
+            "model in common",
             evidence.confirmed_by_halves,
             "Both halves saw the same model down to that resolution and were refined apart from there. What they "
             "agree on beyond it, neither has from the other.",
