@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.particles.bright_junk import bounded_influence
@@ -37,6 +37,19 @@ def in_blocks(members: Int[Tensor, " m"], size: int) -> tuple[Tensor, ...]:
 def evenly_some(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:
     """At most this many of them, spread over the list."""
     return members[torch.from_numpy(evenly_spread(len(members), most)).to(members.device)]
+
+
+def ring_power_of_some(
+    some: Int[Tensor, " m"],
+    ring: Int[Tensor, " points"],
+    values: Callable[[Tensor], Complex[Tensor, "n points"]],
+    processes: Processes,
+) -> Float[Tensor, "m rings"]:
+    """Mean power in every ring of the values that each of these particles has, as all processes know them."""
+    rings = int(ring.max()) + 1
+    power = [torch.zeros(0, rings, device=ring.device)]
+    power += [ring_power(values(members), ring, rings) for members in in_blocks(processes.own(some, some), BLOCK)]
+    return processes.gathered(torch.cat(power), some)
 
 
 @dataclass(frozen=True)
@@ -77,34 +90,33 @@ def back_project_halves(
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
     frequency, ring = plane.frequency_per_angstrom, plane.radius.round().long()
-    rings = int(ring.max()) + 1
 
     def centred_images(members: Tensor) -> Tensor:
         image = read_images(members.cpu().numpy()).to(device)
         return plane.gather(fourier_2d(image)) * displacement_phase(shift_angstrom[members], frequency).conj()
 
-    def power_of(image: Tensor) -> Tensor:
-        return ring_power(image, ring, rings)[:, 1:]
-
     for which, projector in enumerate(sums, start=1):
         everyone = (half == which).nonzero()[:, 0]
         if not len(everyone):
             continue
-        some = evenly_some(everyone, MOST_FOR_MEDIAN)
-        power = [torch.zeros(0, rings - 1, device=device)]
-        power += [power_of(centred_images(members)) for members in in_blocks(processes.own(some, some), BLOCK)]
-        some_power = processes.gathered(torch.cat(power), some)
-        median = ring_noise_power(some_power).clamp_min(LEAST_POWER)
-        usual = (some_power / median).mean(dim=1).median()
+        power = ring_power_of_some(evenly_some(everyone, MOST_FOR_MEDIAN), ring, centred_images, processes)
+        median = ring_noise_power(power).clamp_min(LEAST_POWER)
+        usual = _brightness(power, median).median()
         for members in in_blocks(processes.own(everyone, everyone), BLOCK):
             centred = centred_images(members)
-            weight = bounded_influence((power_of(centred) / median).mean(dim=1), usual).sqrt()[:, None]
+            brightness = _brightness(ring_power(centred, ring, len(median)), median)
+            weight = bounded_influence(brightness, usual).sqrt()[:, None]
             ctf = contrast_transfer(ctf_parameters[members], frequency)
             projector.add(weight * centred, weight * ctf, rotation_volume_to_image[members], plane)
     sums = (sums[0].summed(processes.summed), sums[1].summed(processes.summed))
     if symmetry is None or len(symmetry) == 1:
         return sums
     return symmetrised_sums(sums[0], symmetry), symmetrised_sums(sums[1], symmetry)
+
+
+def _brightness(power: Float[Tensor, "n rings"], median: Float[Tensor, " rings"]) -> Float[Tensor, " n"]:
+    """Power of images over that of the median image, mean over all rings but the origin."""
+    return (power / median)[:, 1:].mean(dim=1)
 
 
 def solve_halves(sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float) -> Halves:

@@ -32,9 +32,17 @@ from cryofifa.physics.local_wiener import local_wiener
 from cryofifa.physics.mask import circular_mask, spherical_mask
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.bank import Bank
-from cryofifa.train.half_maps import Halves, ReadImages, back_project_halves, evenly_some, in_blocks, solve_halves
+from cryofifa.train.half_maps import (
+    Halves,
+    ReadImages,
+    back_project_halves,
+    evenly_some,
+    in_blocks,
+    ring_power_of_some,
+    solve_halves,
+)
 from cryofifa.train.matched_poses import Reference
-from cryofifa.train.particle_score import ring_noise_power, ring_power, ring_score
+from cryofifa.train.particle_score import ring_noise_power, ring_score
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
@@ -242,7 +250,7 @@ class ProjectionMatching:
         def seen(members: Tensor) -> Tensor:
             return self._measured(members, state.shift_angstrom[members], plane)[0]
 
-        noise = ring_noise_power(self._ring_power(evenly_some(everyone, MOST_FOR_NOISE), ring, seen))
+        noise = ring_noise_power(ring_power_of_some(evenly_some(everyone, MOST_FOR_NOISE), ring, seen, self.processes))
         grid = FourierGrid.from_volume(volume * self._mask, limit)
         for members in in_blocks(particles, BLOCK):
             shift = state.shift_angstrom[members]
@@ -307,19 +315,9 @@ class ProjectionMatching:
             measured, ctf = self._measured(members, shift, plane)
             return measured - form_image(grid.slices(state.rotation[members], plane), ctf, shift, plane)
 
-        power = self._ring_power(some, shell, left)
+        power = ring_power_of_some(some, shell, left, self.processes)
         particles = power[bounded_influence(power @ torch.bincount(shell).float()) == 1]
         return (particles.sum(dim=0) / max(1, len(particles)))[shell].clamp_min(1e-6)
-
-    def _ring_power(
-        self, some: Int[Tensor, " m"], ring: Int[Tensor, " points"], values: Callable[[Tensor], Tensor]
-    ) -> Float[Tensor, "m rings"]:
-        """Mean power in every ring of the values that each of these particles has, as all processes know them."""
-        rings = int(ring.max()) + 1
-        power = [torch.zeros(0, rings, device=ring.device)]
-        own = self.processes.own(some, some)
-        power += [ring_power(values(members), ring, rings) for members in in_blocks(own, BLOCK)]
-        return self.processes.gathered(torch.cat(power), some)
 
     def _measured(
         self, members: Int[Tensor, " m"], shift_angstrom: Float[Tensor, "m 2"], plane: HalfPlane
