@@ -66,9 +66,9 @@ def reconstruct(
         InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
     """
     config, folder = config or Config(), RunFolder(Path(output))
-    prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
-    if processes.any(processes.is_first and folder.summary.exists()):
+    if processes.any(processes.is_first and _is_finished(particles, data_folder, rows_file, config, folder)):
         return read_summary(folder)
+    prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
     allowed_gib = config.memory_gib or allowed_bytes_on(prepared.device, None) / GIB
     while True:
         try:
@@ -195,6 +195,22 @@ def _read_images(
     if config.invert:
         table = table.inverted()
     return ParticleImages(table, ImageStacks(table))
+
+
+def _is_finished(
+    particles: Path | str,
+    data_folder: Path | str | None,
+    rows_file: Path | str | None,
+    config: Config,
+    folder: RunFolder,
+) -> bool:
+    """Whether the folder holds the end of this very run; no image is looked at."""
+    if not folder.summary.exists():
+        return False
+    with python_warnings.catch_warnings(action="ignore"):
+        images = _read_images(particles, data_folder, rows_file, config)
+    folder.claim(run_settings(images.stacks, config))
+    return True
 
 
 def _prepare_together(

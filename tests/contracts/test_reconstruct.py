@@ -19,6 +19,7 @@ from small_sets import simulated_particles
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.junk import JunkSplit
@@ -121,7 +122,8 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
     assert json.loads((tmp_path / "run.json").read_text())["kept_particles"] == len(wanted)
 
 
-def test_a_finished_run_is_not_done_again(finished: Path, particles: Path):
+def test_a_finished_run_is_not_done_again(finished: Path, particles: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ImageStacks, "read", lambda *_: pytest.fail("an image is read"))
     before = (finished / "map.mrc").stat().st_mtime_ns
     again = reconstruct(particles, finished, config=SMALL)
     assert (finished / "map.mrc").stat().st_mtime_ns == before
