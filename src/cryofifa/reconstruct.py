@@ -27,6 +27,7 @@ from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.phases import Phases
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.plan import RunPlan, plan_from_json, plan_run
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.junk import split_scores
@@ -119,7 +120,13 @@ def _reconstructed(
             plan=progress.plan,
             maps=maps,
             mask=mask,
-            curves=masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed),
+            curves=masked_fsc(
+                *maps.unfiltered,
+                mask,
+                progress.plan.shared_shell,
+                config.seed,
+                len(symmetry_rotations(config.symmetry)),
+            ),
             decoder_map=phases.decoder_map(trained),
             poses=poses,
             kept=kept,

@@ -6,7 +6,9 @@ from known_volumes import blob_volume
 
 from cryofifa.physics.fourier import fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
+from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.shells import scale_shells
+from cryofifa.physics.symmetrise import mean_of_turned
 from cryofifa.results.fsc import fourier_shell_correlation
 from cryofifa.results.gold_standard import CHANCE_SD, chance_level, masked_fsc, with_random_phases
 
@@ -103,3 +105,18 @@ def test_chance_is_three_standard_deviations_of_unrelated_maps(radius):
     seen = curves[:, 8:].square().mean().sqrt()
     expected = (level[8:] / CHANCE_SD).square().mean().sqrt()
     assert 0.85 < float(seen / expected) < 1.15
+
+
+@pytest.mark.parametrize("group", ["C3", "D2", "O"])
+def test_chance_can_do_more_where_both_maps_are_symmetrised(group):
+    """Of maps alike in nothing but the group that was imposed on both."""
+    members = torch.from_numpy(symmetry_rotations(group)).float()
+    mask = spherical_mask(SIZE, 15.0, 4.0)
+    level = chance_level(mask, 0, len(members))
+    curves = []
+    for one in range(10):
+        pair = (mask * mean_of_turned(noise(100 + 2 * one + half), members) for half in (0, 1))
+        curves.append(fourier_shell_correlation(*pair))
+    seen = torch.stack(curves)[:, 8:22].square().mean().sqrt()
+    expected = (level[8:22] / CHANCE_SD).square().mean().sqrt()
+    assert 0.75 < float(seen / expected) < 1.25
