@@ -67,9 +67,9 @@ def reconstruct(
         InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
     """
     config, folder = config or Config(), RunFolder(Path(output))
-    if processes.any(processes.is_first and _is_finished(particles, data_folder, rows_file, config, folder)):
-        return read_summary(folder)
     prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
+    if prepared is None:
+        return read_summary(folder)
     allowed_gib = config.memory_gib or allowed_bytes_on(prepared.device, None) / GIB
     while True:
         try:
@@ -227,13 +227,22 @@ def _prepare_together(
     config: Config,
     folder: RunFolder,
     processes: Processes,
-) -> Prepared:
-    """The first process prepares the run and claims its folder, then tells the others its plan."""
+) -> Prepared | None:
+    """The first process prepares the run and claims its folder, then tells the others its plan.
+
+    None where the folder holds the end of this very run.
+    """
     if not processes.is_first:
-        plan = plan_from_json(json.loads(processes.first_says("")))
+        said = processes.first_says("")
+        if not said:
+            return None
+        plan = plan_from_json(json.loads(said))
         with python_warnings.catch_warnings(action="ignore"):
             images = _read_images(particles, data_folder, rows_file, config)
         return Prepared(images, plan, device_of(config.device), None, ())
+    if _is_finished(particles, data_folder, rows_file, config, folder):
+        processes.first_says("")
+        return None
     prepared = prepare(particles, data_folder, rows_file, config)
     most = min(config.curriculum.minibatch, prepared.plan.ab_initio_particles)
     if processes.count > most:
