@@ -30,6 +30,7 @@ DecoderKind = Literal["FourierNet", "voxels", "hash grid"]
 Augmentation = Literal["4x90", "8x45", "random"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
+KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "left out"}
 
 
 @dataclass(frozen=True)
@@ -323,18 +324,6 @@ def checked_value(value: Any, wanted: Any, where: str) -> Any:
     if type(value) not in kinds:
         raise InputError(f"{where} is {_shown(value)}; it must be {' or '.join(KIND_NAMES[kind] for kind in kinds)}")
     return value
-
-
-KIND_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    type(None): "left out",
-    list: "a list",
-    tuple: "a list",
-    dict: "a table",
-}
 
 
 def _shown(value: Any) -> str:

@@ -17,7 +17,6 @@ from cryofifa.mrc_map import read_map
 from cryofifa.particles.cs_writer import write_particles_cs
 from cryofifa.particles.kept_images import KeptImages, keep_images
 from cryofifa.particles.preprocess import Frame, ParticleImages
-from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.star_writer import write_particles_star
 from cryofifa.particles.table import read_particles
 from cryofifa.physics.fourier import HalfPlane, window_centre
@@ -95,11 +94,7 @@ def infer(
 def _images(
     trained: TrainedRun, particles: Path, data_folder: Path | str | None, rows_file: Path | str | None
 ) -> ParticleImages:
-    table = read_particles(
-        particles,
-        None if data_folder is None else Path(data_folder),
-        None if rows_file is None else Path(rows_file),
-    )
+    table = read_particles(particles, data_folder, rows_file)
     wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
     pixel_size = table.reference_pixel_size_angstrom
     if abs(pixel_size / wanted - 1) > 0.001:
@@ -110,9 +105,7 @@ def _images(
         raise InputError(
             f"{particles}: images of {table.box_size} px, the run looks at {window} px; extract them in a larger box"
         )
-    if trained.config.invert:
-        table = table.inverted()
-    return ParticleImages(table, ImageStacks(table))
+    return ParticleImages.of_table(table, inverted=trained.config.invert)
 
 
 def _pose_by_encoder(

@@ -113,6 +113,7 @@ def find_symmetry(
     best = max(fit.best_member for fit in fits.groups.values())
     reports = {name: _report(fit, len(members[name]), best, pixel_size) for name, fit in fits.groups.items()}
     symmetry, reason = _verdict(fits, reports, members)
+    written = None
     if target is not None:
         name = next(iter(members)) if len(members) == 1 else symmetry
         if name is None or name == "C1":
@@ -120,9 +121,8 @@ def find_symmetry(
         frame = fits.groups[name].frame
         symmetrised = mean_of_turned(volume, frame.rotation_group_to_map @ members[name], frame.centre_voxel)
         write_map(target, symmetrised, pixel_size)
-        imposed = f"{name} imposed{'' if reports[name].fits else ', which does not fit'}: {target}"
-        return SymmetryReport(symmetry, reason, reports, imposed)
-    return SymmetryReport(symmetry, reason, reports)
+        written = f"{name} imposed{'' if reports[name].fits else ', which does not fit'}: {target}"
+    return SymmetryReport(symmetry, reason, reports, written)
 
 
 def _report(fit: GroupFit, members: int, best_member: float, pixel_size_angstrom: float) -> GroupReport:

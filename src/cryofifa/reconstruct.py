@@ -24,7 +24,6 @@ from cryofifa.memory import GIB, allowed_bytes, allowed_bytes_on, is_out_of_memo
 from cryofifa.mrc_map import read_mask
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.stacks import ImageStacks
 from cryofifa.particles.table import read_particles
 from cryofifa.phases import Phases
 from cryofifa.physics.point_groups import symmetry_rotations
@@ -194,30 +193,7 @@ def prepare(
 def _read_images(
     particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
 ) -> ParticleImages:
-    table = read_particles(
-        Path(particles),
-        None if data_folder is None else Path(data_folder),
-        None if rows_file is None else Path(rows_file),
-    )
-    if config.invert:
-        table = table.inverted()
-    return ParticleImages(table, ImageStacks(table))
-
-
-def _is_finished(
-    particles: Path | str,
-    data_folder: Path | str | None,
-    rows_file: Path | str | None,
-    config: Config,
-    folder: RunFolder,
-) -> bool:
-    """Whether the folder holds the end of this very run; no image is looked at."""
-    if not folder.summary.exists():
-        return False
-    with python_warnings.catch_warnings(action="ignore"):
-        images = _read_images(particles, data_folder, rows_file, config)
-    folder.claim(run_settings(images.stacks, config))
-    return True
+    return ParticleImages.of_table(read_particles(particles, data_folder, rows_file), inverted=config.invert)
 
 
 def _prepare_together(
@@ -232,15 +208,18 @@ def _prepare_together(
 
     None where the folder holds the end of this very run.
     """
+
+    def images_without_a_look() -> ParticleImages:
+        with python_warnings.catch_warnings(action="ignore"):
+            return _read_images(particles, data_folder, rows_file, config)
+
     if not processes.is_first:
         said = processes.first_says("")
         if not said:
             return None
-        plan = plan_from_json(json.loads(said))
-        with python_warnings.catch_warnings(action="ignore"):
-            images = _read_images(particles, data_folder, rows_file, config)
-        return Prepared(images, plan, device_of(config.device), None, ())
-    if _is_finished(particles, data_folder, rows_file, config, folder):
+        return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), device_of(config.device), None, ())
+    if folder.summary.exists():
+        folder.claim(run_settings(images_without_a_look().stacks, config))
         processes.first_says("")
         return None
     prepared = prepare(particles, data_folder, rows_file, config)

@@ -56,12 +56,7 @@ def refine(
         device=device or before.device, refinement={"epochs": epochs or before.refinement.epochs or FEWEST_EPOCHS}
     )
     particles = Path(settings["particles"])
-    table = read_particles(
-        particles,
-        None if data_folder is None else Path(data_folder),
-        None if rows_file is None else Path(rows_file),
-    )
-    stacks = ImageStacks(table)
+    stacks = ImageStacks(read_particles(particles, data_folder, rows_file))
     for name, found in run_settings(stacks, before).items():
         if name != "config" and found != settings.get(name, found):
             raise InputError(

@@ -54,6 +54,12 @@ class ParticleImages:
     table: ParticleTable
     stacks: ImageStacks
 
+    @classmethod
+    def of_table(cls, table: ParticleTable, *, inverted: bool) -> ParticleImages:
+        """inverted: the images' contrast is the other one than the particle file says (`--invert`)."""
+        meant = table.inverted() if inverted else table
+        return cls(meant, ImageStacks(meant))
+
     @property
     def pixel_size_angstrom(self) -> float:
         return self.table.reference_pixel_size_angstrom

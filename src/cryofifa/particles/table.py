@@ -89,7 +89,9 @@ class ParticleTable:
         return float(self.pixel_size_angstrom[np.argmax(self.optics_group == most_common)])
 
 
-def read_particles(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
+def read_particles(
+    path: Path | str, data_folder: Path | str | None = None, rows_file: Path | str | None = None
+) -> ParticleTable:
     """Read RELION's .star (3.0, 3.1) or cryoSPARC's .cs.
 
     Args:
@@ -113,6 +115,7 @@ def read_particles(path: Path, data_folder: Path | None = None, rows_file: Path 
     if data_folder is not None and not Path(data_folder).is_dir():
         raise InputError(f"{data_folder}: the data folder does not exist; correct --datadir")
     data_folder = None if data_folder is None else Path(data_folder)
+    rows_file = None if rows_file is None else Path(rows_file)
     read = read_star if path.suffix == ".star" else read_cs
     table = read(path, data_folder, rows_file)
     check_plausible(table)

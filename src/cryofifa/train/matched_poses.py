@@ -73,21 +73,12 @@ class Reference:
         shift_angstrom: Float[Tensor, "n 2"],
     ) -> MatchedPoses:
         """The poses that these become; image: masked, in the scale in which CTF times a slice predicts it."""
-        points = len(self.plane)
-        if self.bank is not None:
-            points = max(points, self.settings.candidates * len(self._middle))
-        at_once = max(1, POINTS_AT_ONCE // points)
-        parts = (values.split(at_once) for values in (image, ctf, rotation, shift_angstrom))
-        found = [self._matched(*part) for part in zip(*parts, strict=True)]
-        return MatchedPoses(*(torch.cat(values) for values in zip(*found, strict=True)))
-
-    def _matched(
-        self,
-        image: Complex[Tensor, "n points"],
-        ctf: Float[Tensor, "n points"],
-        rotation: Float[Tensor, "n 3 3"],
-        shift_angstrom: Float[Tensor, "n 2"],
-    ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+        if len(image) > self._at_once:
+            parts = zip(
+                *(values.split(self._at_once) for values in (image, ctf, rotation, shift_angstrom)), strict=True
+            )
+            found = [vars(self.matched(*part)).values() for part in parts]
+            return MatchedPoses(*(torch.cat(values) for values in zip(*found, strict=True)))
         weight = self.weight.sqrt()
         image, ctf = image * weight, ctf * weight
         origin = torch.full_like(rotation[:, 0, 0], WINNER_ORIGINS.index("memory"), dtype=torch.long)
@@ -98,7 +89,15 @@ class Reference:
         for plane in planes:
             fit = self._down(rotation, shift_angstrom, image, ctf, plane)
             rotation, shift_angstrom = fit.rotation, fit.shift_angstrom
-        return rotation, clamp_length(shift_angstrom, self.shift_range_angstrom), origin
+        return MatchedPoses(rotation, clamp_length(shift_angstrom, self.shift_range_angstrom), origin)
+
+    @property
+    def _at_once(self) -> int:
+        """Particles."""
+        points = len(self.plane)
+        if self.bank is not None:
+            points = max(points, self.settings.candidates * len(self._middle))
+        return max(1, POINTS_AT_ONCE // points)
 
     def _down(
         self,
