@@ -145,6 +145,7 @@ def known_set(star: Path) -> KnownSet:
 def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[float]) -> dict[str, Any]:
     """Teach a new encoder, and try it at each of these times of learning; the rate falls as in a run of that length."""
     ab_initio, curriculum, encoding = known.ab_initio(config), known.plan.curriculum, config.encoder
+    imagined = config.imagined_per_particle
     encoder, optimiser, stage = ab_initio.encoder, ab_initio.optimiser, stage_at(curriculum, 1.0)
     everyone, minibatch = torch.arange(len(known.particles)), config.curriculum.minibatch
     tried = RandomDraws(config.seed, "tried").order(everyone)[:TRIED_ON]
@@ -158,9 +159,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
             copies = ITSELF if every_copy else ab_initio.copy_choice.copies(batch.particle, step)
             draws = RandomDraws(config.seed, "imagined", step)
             optimiser.zero_grad(set_to_none=True)
-            imagined_loss(
-                encoder, batch, encoding.imagined, known.grid, copies, ab_initio.encoder_input, draws
-            ).backward()
+            imagined_loss(encoder, batch, imagined, known.grid, copies, ab_initio.encoder_input, draws).backward()
             optimiser.step()
             step += 1
         errors = []
@@ -173,7 +172,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
         trials.append(_trial(torch.cat(errors)))
     return {
         "parameters": sum(values.numel() for values in encoder.parameters()),
-        "images_per_second": step * minibatch * encoding.imagined / spent,
+        "images_per_second": step * minibatch * imagined / spent,
         "trials": trials,
     }
 

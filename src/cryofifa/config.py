@@ -68,7 +68,9 @@ class EncoderSettings:
     # convolutions multiply 16-bit numbers (bfloat16): where the processor has them a quarter less CPU time of the
     # encoder, and the same poses (gpcr, amortized, 3 seeds: 8.2 and 8.3 degrees); not tried on a GPU, so off
     half_precision: bool = False
-    imagined: int = 2  # per real particle; measured on ribosome, amortized, 180 s: 1, 2, 4 give 68, 47, 53 degrees
+    # imagined particles per real one; None is 1 in guided mode, 2 in amortized. Measured on ribosome, amortized, 180 s:
+    # 1, 2, 4 give 68, 47, 53 degrees; guided, the encoder's own best copy on gpcr 7.9 and 7.3 degrees with 1 and 2
+    imagined: int | None = None
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,13 @@ class Config:
     def symmetry_members(self, device: torch.device) -> Float[Tensor, "members 3 3"]:
         """The point group's rotations."""
         return torch.from_numpy(symmetry_rotations(self.symmetry)).float().to(device)
+
+    @property
+    def imagined_per_particle(self) -> int:
+        """What was asked for, or what suits the way poses are found."""
+        if self.encoder.imagined is not None:
+            return self.encoder.imagined
+        return 1 if self.pose_mode == "guided" else 2
 
     @property
     def decoder_kind(self) -> DecoderKind:

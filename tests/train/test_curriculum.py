@@ -47,6 +47,7 @@ def test_bank_filter_and_disturbance_follow_their_shares():
     stages = [stage_at(CURRICULUM, progress) for progress in PROGRESS]
     assert [stage.search_bank for stage in stages] == [progress < 0.75 for progress in PROGRESS]
     assert [stage.use_encoder for stage in stages] == [progress >= 0.4 for progress in PROGRESS]
+    assert [stage.encoder_proposes for stage in stages] == [progress < 0.75 for progress in PROGRESS]
     assert stages[0].keep_fraction == 1
     assert stages[250].keep_fraction == pytest.approx(0.95)
     assert [stage.keep_fraction for stage in stages[500:]] == pytest.approx([0.9] * 501)
@@ -61,6 +62,7 @@ def test_shares_of_zero_mean_from_the_start():
     assert stage.keep_fraction == pytest.approx(0.9)
     assert stage.disturbance_degree == 0
     assert not stage.search_bank
+    assert stage_at(curriculum, 1.0).encoder_proposes  # without a bank nothing else looks far
 
 
 def test_the_decoders_rate_holds_until_starts_are_compared_and_falls_evenly_in_its_logarithm_then():

@@ -164,6 +164,21 @@ def test_teaching_loss_reaches_the_encoder_and_nothing_else(world):
     assert sum(float(p.grad.abs().sum()) for p in search.encoder.translation_head.parameters()) > 0
 
 
+def test_an_encoder_that_does_not_propose_learns_all_the_same(world):
+    image, grid = world
+    wrong, poses = random_rotations(COUNT, seed=3), []
+    for seed in (0, 1):
+        search = inference()
+        torch.manual_seed(seed)
+        for parameter in search.encoder.parameters():
+            torch.nn.init.normal_(parameter)
+        found = infer(search, minibatch(image, wrong, SHIFT), grid, replace(STAGE, encoder_proposes=False))
+        found.teaching_loss.backward()
+        assert sum(float(p.grad.abs().sum()) for p in search.encoder.rotation_head.parameters()) > 0
+        poses.append(found.rotation)
+    assert torch.equal(*poses)  # whatever it would have said
+
+
 def test_an_encoder_that_is_right_has_no_teaching_loss(world):
     """An encoder that knows the pose of every copy it is asked about wins, and has nothing to learn."""
     image, grid = world

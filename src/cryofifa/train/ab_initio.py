@@ -39,7 +39,7 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         super().__init__(config, curriculum, particles, particle_radius_angstrom, shift_range_angstrom, processes)
         self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, particles.image.device)
         self.inference: GuidedInference | AmortizedInference
-        imagined = config.encoder.imagined
+        imagined = config.imagined_per_particle
         if config.pose_mode == "guided":
             self.inference = GuidedInference(self.encoder, self.encoder_input, imagined, self.search)
         else:

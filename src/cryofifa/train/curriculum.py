@@ -47,6 +47,8 @@ class Stage:
     disturbance_degree: float
     encoder_rate: float  # what the encoder's learning rate is multiplied by
     decoder_rate: float = 1.0  # likewise
+    # guided: afterwards it only learns. Measured on gpcr, ribosome: poses are the same without any of its proposals
+    encoder_proposes: bool = True
 
 
 LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
@@ -75,4 +77,5 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
         disturbance_degree=c.disturbance_start_degree * fading,
         encoder_rate=1 - (1 - LAST_ENCODER_RATE) * settling,
         decoder_rate=0.0 if progress < c.fade_in_share else c.decoder_rate_start * fall**settling,
+        encoder_proposes=progress < c.bank_share or c.bank_share == 0,
     )

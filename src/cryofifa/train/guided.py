@@ -42,7 +42,8 @@ class GuidedInference:
         """
         if seen is None:
             return self.search.best(batch, None, grid, stage, epoch, step)
-        found = self.search.best(batch, self._proposed(batch, seen, epoch), grid, stage, epoch, step)
+        proposed = self._proposed(batch, seen, epoch) if stage.encoder_proposes else None
+        found = self.search.best(batch, proposed, grid, stage, epoch, step)
         lesson = lesson_of(seen, found.rotation, found.shift_angstrom)
         draws = self.search.draws("imagined", epoch)
         imagined = imagined_loss(self.encoder, batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
