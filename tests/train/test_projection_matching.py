@@ -13,6 +13,7 @@ from cryofifa.particles.simulate import simulate_images
 from cryofifa.physics import local_wiener
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.shells import scale_shells
+from cryofifa.train import projection_matching
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching, searches_due
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
@@ -111,6 +112,26 @@ def test_particles_without_a_pose_get_one_from_the_others_map(images):
     polish.iterate(state, 1, search=False)
     assert bool(state.posed.all())
     assert np.median(angles_degree(state.rotation, ROTATION)[unposed.numpy()]) < 10
+
+
+def test_an_interrupted_iteration_goes_on_in_blocks_of_another_size(images, monkeypatch):
+    """As on a GPU after a CPU: every particle is improved once, whatever is dealt with at once."""
+
+    def interrupt(_: int) -> None:
+        if polish.so_far is not None and polish.so_far.particles > COUNT // 2:  # in the second half
+            raise KeyboardInterrupt
+
+    start = turned_by_degrees(ROTATION, 6.0)
+    whole, parts = state_at(start, SHIFT), state_at(start, SHIFT)
+    matching(images).iterate(whole, 0, search=False)
+    polish = matching(images)
+    monkeypatch.setattr(projection_matching, "BLOCK", 17)
+    with pytest.raises(KeyboardInterrupt):
+        polish.iterate(parts, 0, search=False, on_block=interrupt)
+    monkeypatch.setattr(projection_matching, "BLOCK", 50)
+    polish.iterate(parts, 0, search=False)
+    torch.testing.assert_close(parts.rotation, whole.rotation, atol=1e-4, rtol=0)
+    torch.testing.assert_close(parts.shift_angstrom, whole.shift_angstrom, atol=1e-3, rtol=0)
 
 
 def test_unposed_particles_stay_out_of_the_maps(images):

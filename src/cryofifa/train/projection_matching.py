@@ -49,6 +49,7 @@ from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord, count_of_origins
 
 BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
+PIXELS_ON_GPU = 2**24  # of their images, on a GPU: few large steps cost it less than many small ones; our choice
 MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
 MATCHES = 3  # of every particle to a finished map; our choice
 
@@ -95,28 +96,29 @@ class PolishState:
 
 @dataclass
 class IterationSoFar:
-    """Where an iteration stands between two of its blocks: the state it began with, blocks done, their winners.
+    """Where an iteration stands between two of its blocks: the state it began with, particles done, their winners.
 
     origins: of this process's particles.
+    particles: of all processes.
     """
 
     before: PolishState
     origins: Float[Tensor, " origins"]
-    blocks: int = 0
+    particles: int = 0
 
     def state(self, processes: Processes) -> dict[str, Tensor]:
         return {
             **vars(self.before),
             "origins": processes.summed(self.origins),
             "processes": torch.tensor(processes.count),
-            "blocks": torch.tensor(self.blocks),
+            "particles": torch.tensor(self.particles),
         }
 
     @classmethod
     def from_state(cls, tensors: dict[str, Tensor], processes: Processes) -> IterationSoFar:
         processes.check_count(tensors, "iteration")
         before = {name: tensors[name] for name in PolishState.__dataclass_fields__}
-        return cls(PolishState(**before), processes.share_of_sum(tensors["origins"]), int(tensors["blocks"]))
+        return cls(PolishState(**before), processes.share_of_sum(tensors["origins"]), int(tensors["particles"]))
 
 
 class ProjectionMatching:
@@ -143,6 +145,12 @@ class ProjectionMatching:
         self._mask_pixel = config.image.volume_mask_pixel(particle_radius_angstrom, plane.pixel_size_angstrom)
         self._mask = spherical_mask(plane.box_size, *self._mask_pixel, plane.index_xy.device)
         self.so_far: IterationSoFar | None = None  # of an iteration that is not at its end
+
+    @property
+    def _at_once(self) -> int:
+        """Particles of each process."""
+        on_cpu = self.plane.index_xy.device.type == "cpu"
+        return BLOCK if on_cpu else max(BLOCK, PIXELS_ON_GPU // self.plane.box_size**2)
 
     def half_maps(self, state: PolishState) -> Halves:
         """Maps of the posed particles."""
@@ -171,21 +179,21 @@ class ProjectionMatching:
         started = time.monotonic()
         origins = torch.zeros(len(WINNER_ORIGINS), device=state.half.device)
         so_far = self.so_far = self.so_far or IterationSoFar(state.copy(), origins)
-        before, done = so_far.before, so_far.blocks
+        before, done = so_far.before, so_far.particles
         maps = self.half_maps(before)
         limit = self._trusted_radius(maps.fsc)
         for which, volume in enumerate(self._filtered_halves(maps), start=1):
             mine = before.half == which
-            blocks = in_blocks(self.processes.dealt(mine.nonzero()[:, 0]), BLOCK * self.processes.count)
-            left, done = blocks[done:], max(0, done - len(blocks))
-            if not left:
+            order = self.processes.dealt(mine.nonzero()[:, 0])
+            left, done = order[done:], max(0, done - len(order))
+            if not len(left):
                 continue
             posed = (mine & before.posed).nonzero()[:, 0]
             reference = self._reference(volume, limit, before, posed, iteration, search=search)
-            for members in left:
+            for members in in_blocks(left, self._at_once * self.processes.count):
                 own = self.processes.own(members, members)
                 so_far.origins += self._search(state, own, reference)
-                so_far.blocks += 1
+                so_far.particles += len(members)
                 if on_block is not None:
                     on_block(len(members))
         self.so_far = None
@@ -225,7 +233,7 @@ class ProjectionMatching:
         for iteration in range(MATCHES):
             search = iteration < MATCHES - 1
             reference = self._reference(volume, limit, state, everyone, iteration, search=search)
-            for members in in_blocks(everyone, BLOCK):
+            for members in in_blocks(everyone, self._at_once):
                 self._search(state, members, reference)
                 if on_block is not None:
                     on_block(len(members))
@@ -252,7 +260,7 @@ class ProjectionMatching:
 
         noise = ring_noise_power(ring_power_of_some(evenly_some(everyone, MOST_FOR_NOISE), ring, seen, self.processes))
         grid = FourierGrid.from_volume(volume * self._mask, limit)
-        for members in in_blocks(particles, BLOCK):
+        for members in in_blocks(particles, self._at_once):
             shift = state.shift_angstrom[members]
             measured, ctf = self._measured(members, shift, plane)
             predicted = form_image(grid.slices(state.rotation[members], plane), ctf, shift, plane)
