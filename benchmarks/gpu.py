@@ -9,10 +9,13 @@ folder given with --work is used again: a complete set is not made twice, and a 
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +55,30 @@ def main() -> None:
     command = [sys.executable, "-m", "cryofifa", "reconstruct", str(particles / "particles.star"), "-o", str(run)]
     command += ["--seed", str(options.seed), "--device", options.device]
     started = time.monotonic()
-    subprocess.run(command, check=True)
+    with watched_gpu(options.device) as busy_percent:
+        subprocess.run(command, check=True)
     wall = time.monotonic() - started
-    print("\n" + as_table(options, run, particles / "truth", wall))
+    print("\n" + as_table(options, run, particles / "truth", wall, busy_percent))
+
+
+@contextmanager
+def watched_gpu(device: str) -> Iterator[list[float]]:
+    """How busy the driver says the GPU was, twice a second while this is open; empty where there is none to ask."""
+    busy_percent: list[float] = []
+    asker = shutil.which("nvidia-smi") if device == "cuda" else None
+    if asker is None:
+        yield busy_percent
+        return
+    query = [asker, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0", "--loop-ms=500"]
+    with tempfile.TemporaryFile("w+") as said:
+        watcher = subprocess.Popen(query, stdout=said)
+        try:
+            yield busy_percent
+        finally:
+            watcher.terminate()
+            watcher.wait()
+            said.seek(0)
+            busy_percent += [float(line) for line in said if line.strip().isdigit()]
 
 
 def simulate_on_device(options: argparse.Namespace, output: Path, device: torch.device) -> None:
@@ -112,7 +136,7 @@ def noisy_blocks(maker: ImageMaker, snr: float, seed: int) -> Iterator[tuple[int
         yield first, (clean * scale + noise).cpu().numpy()
 
 
-def as_table(options: argparse.Namespace, run: Path, truth: Path, wall: float) -> str:
+def as_table(options: argparse.Namespace, run: Path, truth: Path, wall: float, busy_percent: list[float]) -> str:
     """What was measured, as markdown."""
     summary = json.loads((run / "run.json").read_text(encoding="utf-8"))
     found = evaluate(run, truth / "map.mrc", truth / "poses.star", radius=options.radius)
@@ -132,6 +156,7 @@ def as_table(options: argparse.Namespace, run: Path, truth: Path, wall: float) -
         ("median rotation error", f"{found.median_rotation_error_degree:.2f} degrees"),
         ("within 10 degrees", f"{100 * (found.share_within_10_degree or 0):.1f} %"),
         ("median shift error", f"{found.median_shift_error_angstrom:.2f} A"),
+        ("GPU busy, mean", f"{np.mean(busy_percent):.0f} %" if busy_percent else "-"),
         ("peak memory", f"{summary['peak_memory_gib']:.2f} GiB"),
         ("peak GPU memory", "-" if gpu_memory is None else f"{gpu_memory:.2f} GiB"),
     ]
