@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ class Measured:
 def main() -> None:
     options = _options()
     particles = SimulatedSet(None, None, 200 if options.check else 2000, 48, 4.0, 0.5)
-    curriculum = {"starts": 1, "visits": 400 if options.check else 20_000, "minibatch": options.minibatch}
+    curriculum = {"starts": options.starts, "visits": 400 if options.check else 20_000, "minibatch": options.minibatch}
     config = Config().changed(device="cpu", curriculum=curriculum)
     options.runs.mkdir(parents=True, exist_ok=True)
     star, settings = particles.made(options.runs), options.runs / "processes.toml"
@@ -68,8 +69,9 @@ def measured(star: Path, settings: Path, options: argparse.Namespace, processes:
     )
     wall = time.monotonic() - started
     summary = json.loads((output / "run.json").read_text(encoding="utf-8"))
-    epochs = [record for record in summary["history"] if record["phase"] == "ab-initio"]
-    steps = sum(math.ceil(record["particles"] / options.minibatch) for record in epochs)
+    # run.json has the epochs of the best start only
+    particles = re.findall(r"\(ab-initio\), (\d+) particles", (output / "log.txt").read_text(encoding="utf-8"))
+    steps = sum(math.ceil(int(number) / options.minibatch) for number in particles)
     return Measured(processes, threads, wall, steps / summary["timings_seconds"]["ab-initio"])
 
 
@@ -88,7 +90,7 @@ def as_lines(found: list[Measured], particles: SimulatedSet, options: argparse.N
     return [
         title("Processes"),
         "",
-        f"{particles.particles} x {particles.box} px, minibatch {options.minibatch}, one start.",
+        f"{particles.particles} x {particles.box} px, minibatch {options.minibatch}, {options.starts} start(s).",
         f"Hardware: {processor()}, {len(os.sched_getaffinity(0))} core(s). {versions('cryofifa', 'torch')}",
         made_by("processes.py"),
         "",
@@ -100,6 +102,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--minibatch", type=int, default=Config().curriculum.minibatch, help="of all together")
+    parser.add_argument("--starts", type=int, default=4, help="of ab initio, as a default run makes them")
     parser.add_argument("--check", action="store_true", help="a tiny run, whose numbers say nothing")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "benchmarks" / "runs", help="folder of the runs")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")

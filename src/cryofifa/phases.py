@@ -36,11 +36,14 @@ class Phases:
     def find_poses(self, bar: Progress) -> AbInitio:
         """Ab initio: train encoder and decoder together until the curriculum ends."""
         run = self._run
-        working_set = self._particles.working_set(run.plan.ab_initio_frame)
-        ab_initio = self.starts.best_of_all(working_set, bar)
+        ab_initio = self.starts.best_of_all(bar)
+
+        def state() -> dict[str, dict[str, Tensor]]:
+            return {"ab_initio": ab_initio.state()}
+
         for epoch in range(run.progress.epochs_done(ab_initio.phase), run.plan.curriculum.epochs):
-            run.progress.history.append(run.train_epoch(ab_initio, epoch, "ab initio", bar, "ab_initio"))
-            run.keep(ab_initio=ab_initio.state())
+            run.progress.history.append(run.train_epoch(ab_initio, epoch, "ab initio", bar, state))
+            run.keep(**state())
         self.starts.hold_against_best(ab_initio, bar)
         return ab_initio
 
@@ -52,7 +55,7 @@ class Phases:
         refinement = LocalRefinement(
             run.config,
             curriculum,
-            self._particles.working_set(plan.polish_frame),
+            self._particles.working_set(plan.polish_frame, run.processes),
             plan.particle_radius_angstrom,
             plan.shift_range_angstrom,
             run.processes,
@@ -62,10 +65,14 @@ class Phases:
         else:
             refinement.start_from(ab_initio)
         history = run.progress.history
+
+        def state() -> dict[str, dict[str, Tensor]]:
+            return {"refinement": refinement.state()}
+
         for epoch in range(run.progress.epochs_done(refinement.phase), curriculum.epochs):
-            record = run.train_epoch(refinement, epoch, "refinement", bar, "refinement")
+            record = run.train_epoch(refinement, epoch, "refinement", bar, state)
             history.append(replace(record, epoch=len(history)))
-            run.keep(refinement=refinement.state())
+            run.keep(**state())
         return refinement
 
     def polish_poses(self, trained: AbInitio | LocalRefinement, bar: Progress) -> PolishState:

@@ -13,6 +13,7 @@ from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.local_refinement import LocalRefinement
+from cryofifa.train.process_group import Processes
 from cryofifa.train.projection_matching import PolishState, ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.training_loop import WorkingSet
@@ -24,14 +25,19 @@ class RunParticles:
     def __init__(self, run: RunSoFar, images: ParticleImages) -> None:
         self._run, self.images = run, images
         self._polish_images: KeptImages | None = None  # all particles, from the first judged start or the polish on
+        self._working_set: tuple[tuple[Frame, Processes], WorkingSet] | None = None
 
-    def working_set(self, frame: Frame) -> WorkingSet:
-        """Those that take part in ab initio."""
-        run, chosen = self._run, self.of_ab_initio()
-        with run.timed("read particles"):
-            ctf = self.images.ctf_parameters()[self._own(chosen)].to(run.device)
-            images = self._kept_images(frame, chosen)
-        return WorkingSet(chosen, images, ctf, frame.pixel_size_angstrom, run.plan.noise)
+    def working_set(self, frame: Frame, processes: Processes) -> WorkingSet:
+        """Those that take part in ab initio, shared among these processes; the last one that was asked for is kept."""
+        if self._working_set is None or self._working_set[0] != (frame, processes):
+            run, chosen = self._run, self.of_ab_initio()
+            self._working_set = None  # before others are read
+            with run.timed("read particles"):
+                ctf = self.images.ctf_parameters()[_own(chosen, processes)].to(run.device)
+                images = self._kept_images(frame, chosen, processes)
+            found = WorkingSet(chosen, images, ctf, frame.pixel_size_angstrom, run.plan.noise)
+            self._working_set = (frame, processes), found
+        return self._working_set[1]
 
     def of_ab_initio(self) -> Int[Tensor, " chosen"]:
         """Rows of the random subset that takes part in ab initio."""
@@ -44,7 +50,8 @@ class RunParticles:
         run, frame = self._run, self._run.plan.polish_frame
         if self._polish_images is None:
             with run.timed("read particles"):
-                self._polish_images = self._kept_images(frame, torch.arange(len(self.images.table)))
+                everyone = torch.arange(len(self.images.table))
+                self._polish_images = self._kept_images(frame, everyone, run.processes)
         kept_images = self._polish_images
         return ProjectionMatching(
             run.config,
@@ -69,10 +76,11 @@ class RunParticles:
         state.posed[chosen] = memory.posed
         return state
 
-    def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"]) -> KeptImages:
-        """Of these rows, this process's own."""
-        run, own = self._run, self._own(rows).numpy()
+    def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"], processes: Processes) -> KeptImages:
+        """Of these rows, those that are this process's own among these."""
+        run, own = self._run, _own(rows, processes).numpy()
         return keep_images(self.images, frame, own, run.device, run.config.room, run.plan.least_bytes, run.log.line)
 
-    def _own(self, rows: Int[Tensor, " n"]) -> Int[Tensor, " own"]:
-        return self._run.processes.own(rows, torch.arange(len(rows)))
+
+def _own(rows: Int[Tensor, " n"], processes: Processes) -> Int[Tensor, " own"]:
+    return processes.own(rows, torch.arange(len(rows)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class RunProgress:
     """Settings, plan and what has been done; timings are seconds by phase.
 
     starts: what speaks for each finished one, by the plan's judge.
-    start_history: of the start that is being made.
+    start_history: of every epoch of the starts that are being made side by side, what happened in each of them.
     end_merit: of the end of ab initio, once it was held against the starts.
     """
 
@@ -30,7 +31,7 @@ class RunProgress:
     history: list[EpochRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
-    start_history: list[EpochRecord] = field(default_factory=list)
+    start_history: list[list[EpochRecord]] = field(default_factory=list)
     end_merit: float | None = None
 
     def epochs_done(self, phase: str) -> int:
@@ -70,7 +71,7 @@ class RunProgress:
         plan = self.plan
         losers = max(0, len(self.starts) - 1) * plan.start_epochs
         judged = len(self.starts) + (self.end_merit is not None) if plan.judges_by_matching else 0
-        trained = sum(record.particles for record in (*self.history, *self.start_history))
+        trained = sum(record.particles for record in itertools.chain(self.history, *self.start_history))
         return plan.ab_initio_particles * (losers + judged) + trained
 
 
@@ -82,7 +83,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
         "history": [epoch_record_to_json(record) for record in progress.history],
         "timings": progress.timings,
         "starts": progress.starts,
-        "start_history": [epoch_record_to_json(record) for record in progress.start_history],
+        "start_history": [[epoch_record_to_json(record) for record in epoch] for epoch in progress.start_history],
         "end_merit": progress.end_merit,
     }
     write_checkpoint(path, tensors, values)
@@ -102,8 +103,8 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
             history=[epoch_record_from_json(record) for record in values["history"]],
             timings=values["timings"],
             starts=values["starts"],
-            start_history=[epoch_record_from_json(record) for record in values.get("start_history", [])],
-            end_merit=values.get("end_merit"),
+            start_history=[[epoch_record_from_json(record) for record in epoch] for epoch in values["start_history"]],
+            end_merit=values["end_merit"],
         )
     except (KeyError, TypeError) as error:
         raise InputError(

@@ -119,13 +119,23 @@ class RunSoFar:
         self._clock = None
 
     def train_epoch(
-        self, training: AbInitio | LocalRefinement, epoch: int, name: str, bar: Progress, part: str
+        self,
+        training: AbInitio | LocalRefinement,
+        epoch: int,
+        name: str,
+        bar: Progress,
+        state: Callable[[], dict[str, dict[str, Tensor]]],
+        side_by_side: int = 1,
     ) -> EpochRecord:
-        """One epoch; `part` is what the checkpoint calls the state of this training."""
+        """One epoch.
+
+        state: of this training, as a checkpoint keeps it.
+        side_by_side: how many like this one the processes make at the same time.
+        """
 
         def after_step(particles: int) -> None:
-            bar.advance(particles)
-            self.after_step(lambda: {part: training.state()})
+            bar.advance(particles * side_by_side)
+            self.after_step(state)
 
         with self.timed(training.phase):
             stage = stage_at(training.curriculum, epoch / training.curriculum.epochs)

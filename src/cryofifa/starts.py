@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,9 +15,10 @@ from cryofifa.results.start_agreement import starts_agree
 from cryofifa.run_particles import RunParticles
 from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.projection_matching import PolishState
-from cryofifa.train.run_log import Progress
-from cryofifa.train.training_loop import PoseMemory, WorkingSet
+from cryofifa.train.run_log import Progress, epoch_record_from_json, epoch_record_to_json
+from cryofifa.train.training_loop import PoseMemory
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
 
@@ -26,12 +29,12 @@ class Starts:
     def __init__(self, run: RunSoFar, particles: RunParticles) -> None:
         self._run, self._particles = run, particles
 
-    def best_of_all(self, working_set: WorkingSet, bar: Progress) -> AbInitio:
+    def best_of_all(self, bar: Progress) -> AbInitio:
         """Make those that are not made yet; the one for which most speaks, as far as ab initio has come with it."""
         run = self._run
-        for which in range(len(run.progress.starts), run.plan.starts):
-            self._make(which, working_set, bar)
-        ab_initio = self._begun(run.progress.best_start, working_set)
+        while len(run.progress.starts) < run.plan.starts:
+            self._make_next(bar)
+        ab_initio = self._begun(run.progress.best_start, run.processes)
         ab_initio.load_state(run.kept("ab_initio"))
         return ab_initio
 
@@ -64,26 +67,52 @@ class Starts:
         others = [which for which in range(len(progress.starts)) if which != progress.best_start]
         return 1 + sum(starts_agree(run.kept(f"start{which}")["rotation"], found, group) for which in others)
 
-    def _make(self, which: int, working_set: WorkingSet, bar: Progress) -> None:
-        """One start; it is kept if more speaks for it than for those before it."""
-        run, progress = self._run, self._run.progress
-        name = f"start {which + 1} of {run.plan.starts}"
-        start = self._begun(which, working_set)
+    def _make_next(self, bar: Progress) -> None:
+        """As many as there are processes, each by one of them; one is kept if more speaks for it than for those before.
+
+        A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing it.
+        """
+        run, progress, processes = self._run, self._run.progress, self._run.processes
+        first, count = len(progress.starts), run.plan.starts
+        side_by_side = range(first, min(first + processes.count, count))
+        names = [f"start {which + 1} of {count}" for which in side_by_side]
+        # a single one goes on at once, and is shared; where fewer are left than there are processes, the last ones make
+        # some that do not count
+        start = self._begun(0, processes) if count == 1 else self._begun(first + processes.rank, ALONE)
+
+        def state() -> dict[str, dict[str, Tensor]]:
+            return {"start": {name: processes.stacked(values) for name, values in start.state().items()}}
+
         if kept := run.kept("start"):
-            start.load_state(kept)
+            if len(next(iter(kept.values()))) == processes.count:
+                start.load_state({name: values[processes.rank] for name, values in kept.items()})
+            else:
+                run.log.line(f"{names[0]} is made anew: it was begun by another number of processes")
+                progress.start_history = []
         last = run.plan.start_epochs - 1
         for epoch in range(len(progress.start_history), last + 1):
-            progress.start_history.append(run.train_epoch(start, epoch, name, bar, "start"))
+            record = run.train_epoch(start, epoch, names[0], bar, state, len(side_by_side))
+            said = processes.each_says(json.dumps(epoch_record_to_json(record)))
+            records = [epoch_record_from_json(json.loads(text)) for text in said[: len(side_by_side)]]
+            for other in records[1:]:
+                run.log.epoch(other)
+            progress.start_history.append(records)
             if epoch < last or run.plan.judges_by_matching:  # which takes long
-                run.keep(start=start.state())
-        merit, poses = self._judge(start, bar)
-        if run.plan.starts > 1:
-            run.log.line(f"{name}: {run.plan.start_judge} {merit:.4f}")
-        found = {f"start{which}": poses}
-        if not progress.starts or merit > max(progress.starts):
-            progress.history = progress.start_history
-            found["ab_initio"] = start.state()
-        progress.starts.append(merit)
+                run.keep(**state())
+        every = state()["start"]
+        explained_power = processes.stacked(torch.tensor(start.explained_power, dtype=torch.float64)).tolist()
+        found = {}
+        for rank, (which, name) in enumerate(zip(side_by_side, names, strict=True)):
+            made = {part: values[rank].clone() for part, values in every.items()}
+            start.load_state(made)
+            start.explained_power = explained_power[rank]
+            merit, found[f"start{which}"] = self._judge(start, bar)
+            if count > 1:
+                run.log.line(f"{name}: {run.plan.start_judge} {merit:.4f}")
+            if not progress.starts or merit > max(progress.starts):
+                progress.history = [records[rank] for records in progress.start_history]
+                found["ab_initio"] = made
+            progress.starts.append(merit)
         progress.start_history = []
         run.keep(start={}, **found)
 
@@ -111,16 +140,16 @@ class Starts:
             merit = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
         return merit, _poses_of(state, start.particles.particle)
 
-    def _begun(self, which: int, working_set: WorkingSet) -> AbInitio:
-        """A start at its beginning."""
+    def _begun(self, which: int, processes: Processes) -> AbInitio:
+        """A start at its beginning, made by these processes."""
         run, plan = self._run, self._run.plan
         return AbInitio(
             replace(run.config, seed=run.config.seed + START_SEED_STEP * which),
             plan.curriculum,
-            working_set,
+            self._particles.working_set(plan.ab_initio_frame, processes),
             plan.particle_radius_angstrom,
             plan.shift_range_angstrom,
-            run.processes,
+            processes,
         )
 
 

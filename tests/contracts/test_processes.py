@@ -253,15 +253,23 @@ def test_a_run_by_two_processes_is_the_run_of_one_in_the_same_order(set_of_parti
         for run in (run_by_two, one)
     )
     assert shown == wanted_epochs
+    assert starts_of(run_by_two) == starts_of(one)  # each is made by one process
 
 
+def starts_of(run: Path) -> list[str]:
+    """What the log says of every finished start, in their order."""
+    return re.findall(r"start \d of \d: explained power [\d.]+", (run / "log.txt").read_text())
+
+
+@pytest.mark.parametrize(("stopped_after", "devices"), [("epoch 0 (", 2), ("epoch 0 (", 1), ("start 1 of 2", 2)])
 def test_a_stopped_run_of_two_goes_on_to_the_same_end_and_leaves_no_process(
-    set_of_particles: Path, run_by_two: Path, tmp_path: Path
+    set_of_particles: Path, run_by_two: Path, tmp_path: Path, stopped_after: str, devices: int
 ):
+    """Within an epoch of the starts, or after them; one process makes the starts of two anew, and the same ones."""
     arguments = [sys.executable, "-m", "cryofifa", *command(set_of_particles, tmp_path / "run")]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as launcher:
         log = tmp_path / "run" / "log.txt"
-        while launcher.poll() is None and not (log.exists() and "start 1 of 2" in log.read_text()):
+        while launcher.poll() is None and not (log.exists() and stopped_after in log.read_text()):
             time.sleep(0.02)
         assert len(children_of(launcher.pid)) == 2
         launcher.send_signal(signal.SIGTERM)
@@ -271,8 +279,12 @@ def test_a_stopped_run_of_two_goes_on_to_the_same_end_and_leaves_no_process(
     assert errors == "cryofifa: stopped by SIGTERM; the same command goes on where it was\n"
     assert children_of(launcher.pid) == []
     assert not (tmp_path / "run" / "run.json").exists()
-    assert main(command(set_of_particles, tmp_path / "run")) == 0
-    assert "resumed after" in (tmp_path / "run" / "log.txt").read_text()
+    assert main(command(set_of_particles, tmp_path / "run", devices)) == 0
+    assert "resumed after" in log.read_text()
+    assert starts_of(tmp_path / "run") == starts_of(run_by_two)
+    assert ("is made anew" in log.read_text()) == (devices == 1)
+    if devices == 1:  # what the starts become is equal but for rounding
+        return
     for name in ("map.mrc", "particles.star"):
         found, expected = ((run / name).read_bytes() for run in (tmp_path / "run", run_by_two))
         skipped = 1024 if name == "map.mrc" else expected.index(b"data_optics")  # headers say when they were written

@@ -134,15 +134,28 @@ class Processes:
         """Until all processes are here."""
         self.any(False)
 
+    def stacked(self, values: Shaped[Tensor, ...]) -> Shaped[Tensor, ...]:
+        """What each process has of the same shape, in the order of their ranks."""
+        everyone = values.new_zeros(self.count, *values.shape)
+        everyone[self.rank] = values
+        return self.summed(everyone)
+
+    def each_says(self, text: str) -> list[str]:
+        """The texts of all processes, in the order of their ranks."""
+        return [self._said_by(rank, text) for rank in range(self.count)]
+
     def first_says(self, text: str) -> str:
         """The text of the first process."""
+        return self._said_by(0, text)
+
+    def _said_by(self, rank: int, text: str) -> str:
         if self.alone:
             return text
         words = torch.frombuffer(bytearray(text.encode() or b"\0"), dtype=torch.uint8)
         length = torch.tensor([len(words)])
-        distributed.broadcast(length, 0)
-        words = words if self.is_first else torch.empty(int(length), dtype=torch.uint8)
-        distributed.broadcast(words, 0)
+        distributed.broadcast(length, rank)
+        words = words if self.rank == rank else torch.empty(int(length), dtype=torch.uint8)
+        distributed.broadcast(words, rank)
         return words.numpy().tobytes().decode().rstrip("\0")
 
 
