@@ -291,6 +291,14 @@ def test_a_stopped_run_of_two_goes_on_to_the_same_end_and_leaves_no_process(
         assert found[skipped:] == expected[skipped:], name
 
 
+def test_each_process_takes_its_share_of_the_threads_whatever_mkl_was_told(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MKL_NUM_THREADS", "8")
+    assert launch([sys.executable, "-c", "import torch; print(torch.get_num_threads())"], 2) == 0
+    assert int(capfd.readouterr().out) == max(1, torch.get_num_threads() // 2)
+
+
 def test_processes_end_with_the_one_that_has_started_them(set_of_particles: Path, tmp_path: Path):
     arguments = [sys.executable, "-m", "cryofifa", *command(set_of_particles, tmp_path / "run")]
     with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as launcher:
