@@ -185,6 +185,8 @@ class PoseWatch:
             phase, prefix = next(one for one in CHECKPOINT_POSES if f"{one[1]}rotation" in names)
             rotation = file.get_tensor(f"{prefix}rotation").astype(np.float64)
             shift = file.get_tensor(f"{prefix}shift_angstrom").astype(np.float64)
+        if phase == "first start":  # those of each process, of which there is one
+            rotation, shift = rotation[0], shift[0]
         n = len(rotation)
         self.poses.append((seconds, phase, PoseTable(rotation, shift, np.zeros(n), np.zeros(n, dtype=np.int64))))
 
