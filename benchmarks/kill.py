@@ -187,7 +187,7 @@ def as_lines(killed: list[Killed], seconds: float, seed: int) -> list[str]:
         "",
         f"{SET.particles} simulated particles of {SET.box} px, one CPU thread; undisturbed {seconds:.1f} s, over which",
         f"the moments are drawn evenly (seed {seed}). A checkpoint every 0.5 s instead of 300, that kills meet many;",
-        "a short run (three starts of two epochs, one epoch more, one of refinement), otherwise default settings.",
+        "a short run (four starts of two epochs, one epoch more, one of refinement), otherwise default settings.",
         versions("cryofifa", "torch", "numpy", "safetensors"),
         made_by("kill.py"),
         "",

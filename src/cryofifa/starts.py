@@ -75,7 +75,6 @@ class Starts:
         run, progress, processes = self._run, self._run.progress, self._run.processes
         first, count = len(progress.starts), run.plan.starts
         side_by_side = range(first, min(first + processes.count, count))
-        names = [f"start {which + 1} of {count}" for which in side_by_side]
         # a single one goes on at once, and is shared; where fewer are left than there are processes, the last ones make
         # some that do not count
         start = self._begun(0, processes) if count == 1 else self._begun(first + processes.rank, ALONE)
@@ -87,11 +86,11 @@ class Starts:
             if len(next(iter(kept.values()))) == processes.count:
                 start.load_state({name: values[processes.rank] for name, values in kept.items()})
             else:
-                run.log.line(f"{names[0]} is made anew: it was begun by another number of processes")
+                run.log.line(f"{self._name(first)} is made anew: it was begun by another number of processes")
                 progress.start_history = []
         last = run.plan.start_epochs - 1
         for epoch in range(len(progress.start_history), last + 1):
-            record = run.train_epoch(start, epoch, names[0], bar, state, len(side_by_side))
+            record = run.train_epoch(start, epoch, self._name(first), bar, state, len(side_by_side))
             said = processes.each_says(json.dumps(epoch_record_to_json(record)))
             records = [epoch_record_from_json(json.loads(text)) for text in said[: len(side_by_side)]]
             for other in records[1:]:
@@ -99,16 +98,24 @@ class Starts:
             progress.start_history.append(records)
             if epoch < last or run.plan.judges_by_matching:  # which takes long
                 run.keep(**state())
-        every = state()["start"]
-        explained_power = processes.stacked(torch.tensor(start.explained_power, dtype=torch.float64)).tolist()
+        self._compare(side_by_side, start, state()["start"], bar)
+
+    def _compare(self, side_by_side: range, start: AbInitio, states: dict[str, Tensor], bar: Progress) -> None:
+        """Judge these starts one after another, all processes together, and keep the best of all.
+
+        start: this process's.
+        states: of every process's.
+        """
+        run, progress = self._run, self._run.progress
+        explained_power = run.processes.stacked(torch.tensor(start.explained_power, dtype=torch.float64)).tolist()
         found = {}
-        for rank, (which, name) in enumerate(zip(side_by_side, names, strict=True)):
-            made = {part: values[rank].clone() for part, values in every.items()}
+        for rank, which in enumerate(side_by_side):
+            made = {name: values[rank].clone() for name, values in states.items()}
             start.load_state(made)
             start.explained_power = explained_power[rank]
             merit, found[f"start{which}"] = self._judge(start, bar)
-            if count > 1:
-                run.log.line(f"{name}: {run.plan.start_judge} {merit:.4f}")
+            if run.plan.starts > 1:
+                run.log.line(f"{self._name(which)}: {run.plan.start_judge} {merit:.4f}")
             if not progress.starts or merit > max(progress.starts):
                 progress.history = [records[rank] for records in progress.start_history]
                 found["ab_initio"] = made
@@ -139,6 +146,9 @@ class Starts:
             # ab initio's: a refinement, which shares more, has not been
             merit = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
         return merit, _poses_of(state, start.particles.particle)
+
+    def _name(self, which: int) -> str:
+        return f"start {which + 1} of {self._run.plan.starts}"
 
     def _begun(self, which: int, processes: Processes) -> AbInitio:
         """A start at its beginning, made by these processes."""
