@@ -2,7 +2,8 @@
 
 Particle i belongs to process i % count: its image is held there and nowhere else, and its pose is found there. All that
 counts for everybody in the training loop (gradients, batch statistics, ranking) is summed over the processes, so each
-of them goes through the same steps with the same networks. A process alone gets back what it gives.
+of them goes through the same steps with the same networks. A process alone gets back what it gives. Starts of ab
+initio are not shared: each is one process's, as if it were alone (`starts.py`).
 
 One collective does it all: values that are zero wherever a particle is somebody else's are summed. Gradients are summed
 once, after backward: torch's DistributedDataParallel hooks into `forward`, but the decoder is called by `slices`, and
