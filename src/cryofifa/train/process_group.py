@@ -137,9 +137,7 @@ class Processes:
 
     def stacked(self, values: Shaped[Tensor, ...]) -> Shaped[Tensor, ...]:
         """What each process has of the same shape, in the order of their ranks."""
-        everyone = values.new_zeros(self.count, *values.shape)
-        everyone[self.rank] = values
-        return self.summed(everyone)
+        return self.gathered(values[None], torch.arange(self.count, device=values.device))
 
     def each_says(self, text: str) -> list[str]:
         """The texts of all processes, in the order of their ranks."""
