@@ -24,7 +24,8 @@ from cryofifa.reconstruct import device_of
 from cryofifa.results.outputs import read_summary
 from cryofifa.run_folder import RunFolder, write_json
 from cryofifa.train.half_sets import half_sets
-from cryofifa.train.projection_matching import MATCHES, PolishState, ProjectionMatching
+from cryofifa.train.polish_state import PolishState
+from cryofifa.train.projection_matching import MATCHES, ProjectionMatching
 from cryofifa.train.run_log import Progress, RunLog
 from cryofifa.train.training_loop import WorkingSet
 from cryofifa.trained_run import TrainedRun, read_trained_run

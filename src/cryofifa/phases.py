@@ -20,7 +20,7 @@ from cryofifa.starts import Starts
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.half_maps import HalfMaps, back_project_halves, solve_half_maps
 from cryofifa.train.local_refinement import LocalRefinement
-from cryofifa.train.projection_matching import IterationSoFar, PolishState
+from cryofifa.train.polish_state import IterationSoFar, PolishState
 from cryofifa.train.run_log import Progress
 from cryofifa.volume import decoder_density
 

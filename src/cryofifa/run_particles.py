@@ -13,8 +13,9 @@ from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.half_sets import half_sets
 from cryofifa.train.local_refinement import LocalRefinement
+from cryofifa.train.polish_state import PolishState
 from cryofifa.train.process_group import Processes
-from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.projection_matching import ProjectionMatching
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.training_loop import WorkingSet
 

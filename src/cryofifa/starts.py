@@ -15,8 +15,8 @@ from cryofifa.results.start_agreement import starts_agree
 from cryofifa.run_particles import RunParticles
 from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.polish_state import PolishState
 from cryofifa.train.process_group import ALONE, Processes
-from cryofifa.train.projection_matching import PolishState
 from cryofifa.train.run_log import Progress, epoch_record_from_json, epoch_record_to_json
 from cryofifa.train.training_loop import PoseMemory
 

@@ -31,8 +31,9 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.train import projection_matching
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.local_refinement import LocalRefinement
+from cryofifa.train.polish_state import PolishState
 from cryofifa.train.process_group import Processes, joined
-from cryofifa.train.projection_matching import PolishState, ProjectionMatching
+from cryofifa.train.projection_matching import ProjectionMatching
 from cryofifa.train.training_loop import TrainingLoop, WorkingSet
 
 COUNT = 53  # shards of 27 and 26; minibatches of 16, the last one of 5

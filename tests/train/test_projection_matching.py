@@ -14,7 +14,8 @@ from cryofifa.physics import local_wiener
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.shells import scale_shells
 from cryofifa.train import projection_matching
-from cryofifa.train.projection_matching import PolishState, ProjectionMatching, searches_due
+from cryofifa.train.polish_state import PolishState
+from cryofifa.train.projection_matching import ProjectionMatching, searches_due
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
 ROTATION = random_rotations(COUNT, seed=21)

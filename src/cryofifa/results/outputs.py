@@ -38,7 +38,7 @@ from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
 from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
 from cryofifa.run_folder import RunFolder, read_json, write_json
 from cryofifa.train.half_maps import HalfMaps
-from cryofifa.train.projection_matching import PolishState
+from cryofifa.train.polish_state import PolishState
 from cryofifa.train.run_log import EpochRecord, epoch_record_to_json
 
 EXAMPLES = 8

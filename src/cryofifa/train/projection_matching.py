@@ -15,15 +15,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.config import Config, PolishSettings
 from cryofifa.particles.bright_junk import bounded_influence
-from cryofifa.particles.poses import PoseTable
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters, contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
@@ -43,6 +41,7 @@ from cryofifa.train.half_maps import (
 )
 from cryofifa.train.matched_poses import Reference
 from cryofifa.train.particle_score import ring_noise_power, ring_score
+from cryofifa.train.polish_state import IterationSoFar, PolishState
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
@@ -52,73 +51,6 @@ BLOCK = 128  # particles searched at once; bounds the memory, changes nothing el
 PIXELS_ON_GPU = 2**24  # of their images, on a GPU: few large steps cost it less than many small ones; our choice
 MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
 MATCHES = 3  # of every particle to a finished map; our choice
-
-
-@dataclass
-class PolishState:
-    """Poses of all particles; score as in `particle_score`, NaN where unknown."""
-
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
-    posed: Bool[Tensor, " n"]
-    half: Int[Tensor, " n"]
-    score: Float[Tensor, " n"]
-
-    @classmethod
-    def unposed(cls, half: Int[Tensor, " n"]) -> PolishState:
-        """No pose known yet."""
-        count, device = len(half), half.device
-        return cls(
-            torch.eye(3, device=device).repeat(count, 1, 1),
-            torch.zeros(count, 2, device=device),
-            torch.zeros(count, dtype=torch.bool, device=device),
-            half,
-            torch.full((count,), float("nan"), device=device),
-        )
-
-    def merge(self, processes: Processes) -> None:
-        """Take every particle's row from its own process."""
-        for name, value in vars(self).items():
-            setattr(self, name, processes.merged(value))
-
-    def copy(self) -> PolishState:
-        return PolishState(*(value.clone() for value in vars(self).values()))
-
-    def pose_table(self) -> PoseTable:
-        """The poses as the writers take them."""
-        return PoseTable(
-            self.rotation.cpu().double().numpy(),
-            self.shift_angstrom.cpu().double().numpy(),
-            self.score.cpu().double().numpy(),
-            self.half.cpu().numpy(),
-        )
-
-
-@dataclass
-class IterationSoFar:
-    """Where an iteration stands between two of its blocks: the state it began with, particles done, their winners.
-
-    origins: of this process's particles.
-    particles: of all processes.
-    """
-
-    before: PolishState
-    origins: Float[Tensor, " origins"]
-    particles: int = 0
-
-    def state(self, processes: Processes) -> dict[str, Tensor]:
-        return {
-            **vars(self.before),
-            "origins": processes.summed(self.origins),
-            "processes": torch.tensor(processes.count),
-            "particles": torch.tensor(self.particles),
-        }
-
-    @classmethod
-    def from_state(cls, tensors: dict[str, Tensor], processes: Processes) -> IterationSoFar:
-        processes.check_count(tensors, "iteration")
-        before = {name: tensors[name] for name in PolishState.__dataclass_fields__}
-        return cls(PolishState(**before), processes.share_of_sum(tensors["origins"]), int(tensors["particles"]))
 
 
 class ProjectionMatching:
