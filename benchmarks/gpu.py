@@ -157,10 +157,16 @@ def as_table(options: argparse.Namespace, run: Path, truth: Path, wall: float, b
         ("within 10 degrees", f"{100 * (found.share_within_10_degree or 0):.1f} %"),
         ("median shift error", f"{found.median_shift_error_angstrom:.2f} A"),
         ("GPU busy, mean", f"{np.mean(busy_percent):.0f} %" if busy_percent else "-"),
+        ("GPU busy, each 5 s", " ".join(f"{np.mean(some):.0f}" for some in parts_of(busy_percent)) or "-"),
         ("peak memory", f"{summary['peak_memory_gib']:.2f} GiB"),
         ("peak GPU memory", "-" if gpu_memory is None else f"{gpu_memory:.2f} GiB"),
     ]
     return "\n".join(["| what | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def parts_of(busy_percent: list[float]) -> list[list[float]]:
+    """What was said within 5 s each."""
+    return [busy_percent[first : first + 10] for first in range(0, len(busy_percent), 10)]
 
 
 def _options() -> argparse.Namespace:

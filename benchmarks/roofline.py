@@ -90,14 +90,15 @@ def rows_of(name: str, options: argparse.Namespace, device: torch.device, machin
     for moment, progress in MOMENTS.items():
         stage = stage_at(loop.curriculum, progress)
         grid = loop.raster(stage)
-        loop._step(members, stage, grid, 0, 0)  # first calls plan and allocate
+        image = loop.images_of(members)
+        loop._step(members, image, grid, stage, 0, 0)  # first calls plan and allocate
         parts: dict[str, Part] = defaultdict(Part)
         started = now(device)
         with counted(parts, device):
             for step in range(STEPS):
                 if step % loop.raster_every == 0:
                     grid = loop.raster(stage)
-                loop._step(members, stage, grid, 0, step)
+                loop._step(members, image, grid, stage, 0, step)
         whole = now(device) - started
         parts["all else"] = Part(whole - sum(one.seconds for one in parts.values()))
         for label, part in parts.items():

@@ -3,13 +3,13 @@
 Within `rehearsed_gpu` torch says that there is a GPU. What is sent to it stays where it is and gets a mark; what is
 made of marked tensors is marked; and marked and unmarked ones together are refused where CUDA refuses them. So a run
 on the GPU is rehearsed without one. That says nothing of speed and rounding, but finds every tensor made on the wrong
-device. Threads other than the one that enters see nothing of it.
+device. Threads other than the one that enters see nothing of it, and steps are computed, not recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
+
+from cryofifa.train.step_graph import StepGraph
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 GPU_BYTES = 8 << 30
@@ -46,8 +48,15 @@ def rehearsed_gpu() -> Iterator[None]:
         "memory_allocated": lambda _=None: 0,
         "max_memory_allocated": lambda _=None: 0,
         "empty_cache": lambda: None,
+        "current_stream": lambda _=None: mock.Mock(),
+        "Stream": lambda _=None: mock.Mock(),
+        "stream": lambda _: nullcontext(),
     }
-    with mock.patch.multiple(torch.cuda, **says), _Marks():
+
+    def computed(_: StepGraph, alike: object, step: Callable[..., Tensor], *given: Tensor) -> Tensor:  # noqa: ARG001
+        return step(*given)
+
+    with mock.patch.multiple(torch.cuda, **says), mock.patch.object(StepGraph, "__call__", computed), _Marks():
         yield
 
 

@@ -70,7 +70,7 @@ def infer(
         raise InputError(f"{target.path}: holds a run; choose another folder with -o")
     place = device_of(device)
     trained = read_trained_run(folder.path, place)
-    images = _images(trained, Path(particles), data_folder, rows_file)
+    images = _images(trained, Path(particles), data_folder, rows_file, place)
     target.path.mkdir(parents=True, exist_ok=True)
     with RunLog(target.log) as log, Progress(len(images.table) * (1 + MATCHES if polish else 1)) as progress:
         state = PolishState.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
@@ -93,7 +93,11 @@ def infer(
 
 
 def _images(
-    trained: TrainedRun, particles: Path, data_folder: Path | str | None, rows_file: Path | str | None
+    trained: TrainedRun,
+    particles: Path,
+    data_folder: Path | str | None,
+    rows_file: Path | str | None,
+    device: torch.device,
 ) -> ParticleImages:
     table = read_particles(particles, data_folder, rows_file)
     wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
@@ -106,7 +110,7 @@ def _images(
         raise InputError(
             f"{particles}: images of {table.box_size} px, the run looks at {window} px; extract them in a larger box"
         )
-    return ParticleImages.of_table(table, inverted=trained.config.invert)
+    return ParticleImages.of_table(table, inverted=trained.config.invert, device=device)
 
 
 def _pose_by_encoder(

@@ -164,7 +164,7 @@ def prepare(
         python_warnings.simplefilter("always", UserWarning)
         images = _read_images(particles, data_folder, rows_file, config)
     table = images.table
-    survey = survey_images(images, device)
+    survey = survey_images(images)
     warnings = [str(one.message) for one in caught if one.category is UserWarning]
     # a hollow particle is darker in its centre than its shell, so the deconvolved mean must say the same
     if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:
@@ -193,7 +193,9 @@ def prepare(
 def _read_images(
     particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
 ) -> ParticleImages:
-    return ParticleImages.of_table(read_particles(particles, data_folder, rows_file), inverted=config.invert)
+    return ParticleImages.of_table(
+        read_particles(particles, data_folder, rows_file), inverted=config.invert, device=device_of(config.device)
+    )
 
 
 def _prepare_together(

@@ -473,7 +473,7 @@ def _small_run(folder: Path) -> SmallRun:
 
 
 def _config_seeds(run: SmallRun) -> list[Seed]:
-    survey = survey_images(run.images, CPU)
+    survey = survey_images(run.images)
 
     def judge(path: Path) -> None:
         """What is read is what the file says, survives a file, can be planned, and learns for one epoch."""

@@ -32,7 +32,7 @@ def ball(radius_pixel: float, height: float) -> np.ndarray:
 
 def measured(folder: Path, image: np.ndarray, radius_pixel: float) -> NoiseSpectrum:
     images = particle_images(folder, image, [PIXEL] * len(image))
-    return measure_noise(images, np.arange(len(image)), radius_pixel * PIXEL, CPU)
+    return measure_noise(images, np.arange(len(image)), radius_pixel * PIXEL)
 
 
 @pytest.mark.parametrize("radius_pixel", [12.0, 30.0])
@@ -56,7 +56,7 @@ def test_white_noise_is_white(tmp_path):
 def test_whitened_noise_has_sd_one_at_every_frequency(tmp_path):
     image = noise(power_of_ice(FREQUENCY))
     images = particle_images(tmp_path, image, [PIXEL] * COUNT)
-    found = measure_noise(images, np.arange(COUNT), 12.0 * PIXEL, CPU)
+    found = measure_noise(images, np.arange(COUNT), 12.0 * PIXEL)
     white = found.whitened(images.normalised(np.arange(COUNT)), PIXEL).numpy()
     power = (np.abs(np.fft.fft2(white)) ** 2).mean(axis=0) / SIZE**2
     shell = np.rint(FREQUENCY * SIZE * PIXEL).astype(int)

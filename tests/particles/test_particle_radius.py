@@ -20,7 +20,7 @@ def surveyed(star: Path, *, dark: bool = False):
     table = read_star(star)
     if dark:
         table = table.inverted()
-    return survey_images(ParticleImages(table, ImageStacks(table)), CPU)
+    return survey_images(ParticleImages(table, ImageStacks(table)))
 
 
 @pytest.mark.parametrize("radius_angstrom", [45.0, 60.0])

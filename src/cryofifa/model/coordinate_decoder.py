@@ -67,7 +67,7 @@ class CoordinateDecoder(VolumeDecoder):
         if not torch.is_grad_enabled() or coordinate[..., 0].numel() <= self.points_at_once:
             return self(coordinate)
         parts = coordinate.reshape(-1, 3).split(self.points_at_once)
-        values = torch.cat([checkpoint(self, part, use_reentrant=False) for part in parts])
+        values = torch.cat([checkpoint(self, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
         return values.reshape(coordinate.shape[:-1])
 
     def on_grid(

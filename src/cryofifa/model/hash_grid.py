@@ -9,6 +9,7 @@ others share them by a hash of their indices; the same points have the same rows
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -22,10 +23,16 @@ CORNERS = tuple(itertools.product((0, 1), repeat=3))
 
 def corners_and_weights(position: Float[Tensor, "n 3"]) -> tuple[Int[Tensor, "n 8 3"], Float[Tensor, "n 8"]]:
     """The eight grid points around a position, and what each counts in trilinear interpolation."""
-    corner = torch.tensor(CORNERS, device=position.device)
+    corner = _corners_on(position.device)
     base = position.floor()
     upper = (position - base)[:, None]
     return base.long()[:, None] + corner, torch.where(corner.bool(), upper, 1 - upper).prod(-1)
+
+
+@lru_cache(maxsize=8)
+def _corners_on(device: torch.device) -> Int[Tensor, "8 3"]:
+    """Once, for a GPU waits for what it is sent."""
+    return torch.tensor(CORNERS, device=device)
 
 
 def row_of(point: Int[Tensor, "*batch 3"], reach: int) -> Int[Tensor, "*batch"]:

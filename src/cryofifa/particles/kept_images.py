@@ -157,7 +157,7 @@ class ImageCache:
             raise InputError(f"{self.folder}: cannot be used as --cache ({error.strerror}); give another") from None
         with atomic_path(path) as partial, partial.open("wb") as file:
             for block in _blocks(images, frame, rows):
-                file.write(block.numpy().data)
+                file.write(block.cpu().numpy().data)
         return path
 
     def _make_room(self, size: int) -> None:

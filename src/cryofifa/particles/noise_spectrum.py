@@ -13,6 +13,7 @@ signal too, and give the frequencies where it is strong too little weight.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class NoiseSpectrum:
 
     def at(self, frequency_per_angstrom: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
         """N at spatial frequencies' lengths, linear between shells, constant beyond the last."""
-        power = frequency_per_angstrom.new_tensor(self.power)
+        power = _as_tensor(self.power, frequency_per_angstrom.dtype, frequency_per_angstrom.device)
         position = (frequency_per_angstrom * self.extent_angstrom).clamp(0, len(self.power) - 1)
         lower = position.floor().long()
         upper = (lower + 1).clamp_max(len(self.power) - 1)
@@ -60,24 +61,28 @@ class NoiseSpectrum:
         return inverse_fourier_2d(fourier_2d(image) * self.whitening_gain(frequency))
 
 
+@lru_cache(maxsize=8)
+def _as_tensor(power: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, " shells"]:
+    """Once, for a GPU waits for what it is sent."""
+    return torch.tensor(power, dtype=dtype, device=device)
+
+
 WHITE = NoiseSpectrum(1.0, (1.0,))
 
 
-def measure_noise(
-    images: ParticleImages, rows: np.ndarray, particle_radius_angstrom: float, device: torch.device
-) -> NoiseSpectrum:
+def measure_noise(images: ParticleImages, rows: np.ndarray, particle_radius_angstrom: float) -> NoiseSpectrum:
     """Power per shell of the images with the particle cut out, of at most 1,000 of these rows.
 
     A particle that reaches the background ring is cut out as far as that ring.
     """
     some = rows[evenly_spread(len(rows), MOST_PARTICLES)]
-    size, pixel_size = images.table.box_size, images.pixel_size_angstrom
+    size, pixel_size, device = images.table.box_size, images.pixel_size_angstrom, images.device
     distance = distance_from_centre(size, 2, device)
     radius = min(MARGIN * particle_radius_angstrom / pixel_size, BACKGROUND_RING_SHARE * size)
     background = 1 - soft_edge(distance, radius, 0.1 * radius)
     total = torch.zeros(size, size, device=device)
     for block in images.blocks(some):
-        total += fourier_2d(images.normalised(block).to(device) * background).abs().square().sum(dim=0)
+        total += fourier_2d(images.normalised(block) * background).abs().square().sum(dim=0)
     power = radial_mean(total) / (len(some) * float(background.square().sum()))
     power[:LOWEST_SHELL] = power[LOWEST_SHELL]
     return NoiseSpectrum(size * pixel_size, tuple(power.clip(LEAST_POWER).tolist()))

@@ -39,9 +39,9 @@ class ImageSurvey:
     noise: NoiseSpectrum = WHITE
 
 
-def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
+def survey_images(images: ParticleImages) -> ImageSurvey:
     """The particle's radius, the sign of the contrast and the noise's spectrum, from at most 3,000 particles."""
-    table = images.table
+    table, device = images.table, images.device
     rows = evenly_spread(len(table), MOST_PARTICLES)
     size, pixel_size = table.box_size, images.pixel_size_angstrom
     plane = HalfPlane.of_box(size, pixel_size, device=device)
@@ -53,7 +53,7 @@ def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
     total = torch.zeros(size, size, device=device)
     disc_means, ordinary = [], []
     for block in images.blocks(rows):
-        image = images.normalised(block).to(device)
+        image = images.normalised(block)
         ctf = contrast_transfer(ctf_parameters[torch.from_numpy(block).to(device)], frequency)
         restored = plane.gather(fourier_2d(image)) * ctf / (ctf.square() + WIENER_CONSTANT) * low_pass
         picture = inverse_fourier_2d(plane.fill(restored))
@@ -67,7 +67,7 @@ def survey_images(images: ParticleImages, device: torch.device) -> ImageSurvey:
     profile = radial_mean(total)
     skew = float((profile.max() + profile.min()) / (profile.max() - profile.min() + 1e-30))
     radius_angstrom = radius_of_power(power, SIGNAL_SHARE) * pixel_size
-    noise = measure_noise(images, np.concatenate(ordinary), radius_angstrom, device)
+    noise = measure_noise(images, np.concatenate(ordinary), radius_angstrom)
     return ImageSurvey(radius_angstrom, z_score, skew, noise)
 
 

@@ -18,6 +18,8 @@ from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_2d, rescale_images, window_centre
 from cryofifa.physics.mask import distance_from_centre
 
+CPU = torch.device("cpu")
+MOST_IN_BLOCK, PIXELS_IN_BLOCK = 512, 2**25  # of images read at once; bounds the memory, changes nothing else
 BACKGROUND_RING_SHARE = 0.45  # of the box: pixels farther out are background (RELION's extraction leaves about that)
 
 
@@ -49,16 +51,20 @@ def even_at_least(value: float) -> int:
 
 @dataclass(frozen=True)
 class ParticleImages:
-    """The images of a table, normalised and on one common pixel size."""
+    """The images of a table, normalised and on one common pixel size.
+
+    device: that computes them, and where they are given.
+    """
 
     table: ParticleTable
     stacks: ImageStacks
+    device: torch.device = CPU
 
     @classmethod
-    def of_table(cls, table: ParticleTable, *, inverted: bool) -> ParticleImages:
+    def of_table(cls, table: ParticleTable, *, inverted: bool, device: torch.device = CPU) -> ParticleImages:
         """inverted: the images' contrast is the other one than the particle file says (`--invert`)."""
         meant = table.inverted() if inverted else table
-        return cls(meant, ImageStacks(meant))
+        return cls(meant, ImageStacks(meant), device)
 
     @property
     def pixel_size_angstrom(self) -> float:
@@ -66,7 +72,7 @@ class ParticleImages:
 
     def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
         """Full-size images without beam tilt: background ring of mean 0 and sd 1, protein bright."""
-        image = torch.from_numpy(self.stacks.read(rows))
+        image = torch.from_numpy(self.stacks.read(rows)).to(self.device)
         flat = background_pixels(image).std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
         if flat.any():
             row = rows[int(flat.nonzero()[0])]
@@ -78,7 +84,7 @@ class ParticleImages:
         image = normalise_background(image)
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
         for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
-            members = torch.from_numpy(ratios == ratio)
+            members = torch.from_numpy(ratios == ratio).to(self.device)
             # values are kept, so white noise comes out with sd `ratio`: brought back to 1
             image[members] = resample_pixel_size(image[members], float(ratio)) / float(ratio)
         return image
@@ -98,9 +104,9 @@ class ParticleImages:
             if any(coefficients):
                 frequency = half_transform_frequencies(image.shape[-1], float(pixel_size))
                 tilt, zernike = torch.stack(coefficients).split([2, len(coefficients) - 2])
-                members = torch.from_numpy(member.reshape(-1) == number)
+                members = torch.from_numpy(member.reshape(-1) == number).to(self.device)
                 phase = antisymmetric_phase(tilt, zernike, voltage, aberration, frequency)
-                image[members] = without_phase(image[members], phase)
+                image[members] = without_phase(image[members], phase.to(self.device))
 
     def in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
         """Images windowed and resampled to a frame, scaled so that white noise keeps the sd 1."""
@@ -109,8 +115,9 @@ class ParticleImages:
             return image
         return rescale_images(image, frame.box_size) * (frame.window_pixel / frame.box_size)
 
-    def blocks(self, rows: np.ndarray, size: int = 512) -> Iterator[np.ndarray]:
+    def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The rows in blocks that fit any memory."""
+        size = max(1, min(MOST_IN_BLOCK, PIXELS_IN_BLOCK // self.table.box_size**2))
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
@@ -137,7 +144,7 @@ class ParticleImages:
 def background_pixels(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n pixels"]:
     """The pixels outside the background ring."""
     size = image.shape[-1]
-    return image[:, distance_from_centre(size, 2) > BACKGROUND_RING_SHARE * size]
+    return image[:, distance_from_centre(size, 2, image.device) > BACKGROUND_RING_SHARE * size]
 
 
 def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
@@ -154,7 +161,7 @@ def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Te
     interpolated; frequencies beyond the old Nyquist are zero.
     """
     size = image.shape[-1]
-    index = centred_index(size).double()
+    index = centred_index(size, image.device).double()
     frequency = index / size * ratio  # new grid's frequencies in cycles per old pixel
     angle = -2 * torch.pi * frequency[:, None] * index
     kernel = torch.complex(angle.cos(), angle.sin()) * (frequency.abs() <= 0.5)[:, None]

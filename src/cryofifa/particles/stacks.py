@@ -3,16 +3,19 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BufferedReader
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int64, Num
 
 from cryofifa.errors import InputError
 from cryofifa.particles.stack_header import StackHeader, read_stack_header
 from cryofifa.particles.table import ParticleTable
 
+IMAGES_IN_PART = 64  # that one thread reads; our choice
 LARGEST_PIXEL = 1e15  # the power of an image of larger ones is no 32-bit number
 
 
@@ -70,23 +73,32 @@ class ImageStacks:
         stacks, frames = self.table.stack_index[rows], self.table.frame_index[rows]
         # Stack by stack and front to back, as a disc likes it.
         order = np.lexsort((frames, stacks))
-        for part in np.split(order, np.flatnonzero(np.diff(stacks[order])) + 1):
-            if part.size == 0:
-                continue
-            stack = int(stacks[part[0]])
-            with self._opened(stack) as file:
-                self._check_unchanged(stack, file)
-                read = self._frames(stack, file, frames[part]).astype(np.float32)
-            usable = np.abs(read).max(axis=(1, 2)) < LARGEST_PIXEL
-            if not usable.all():
-                raise InputError(
-                    f"{self.table.stack_paths[stack]}: image {frames[part][~usable][0] + 1} (counted from 1) "
-                    f"holds NaN, infinity or more than {LARGEST_PIXEL:g}; leave the particle out with --ind or extract "
-                    "it again"
-                )
-            images[part] = read
-        images *= self.table.contrast_sign[rows].astype(np.float32)[:, None, None]
+        of_stacks = np.split(order, np.flatnonzero(np.diff(stacks[order])) + 1)
+        parts = [
+            part[first : first + IMAGES_IN_PART] for part in of_stacks for first in range(0, len(part), IMAGES_IN_PART)
+        ]
+
+        def read_part(part: Int64[np.ndarray, " some"]) -> None:
+            images[part] = self._usable(int(stacks[part[0]]), frames[part])
+            images[part] *= self.table.contrast_sign[rows[part]].astype(np.float32)[:, None, None]
+
+        # most of the time goes into numbers of 32 bits, on which threads do not wait for each other
+        with ThreadPoolExecutor(torch.get_num_threads()) as readers:
+            list(readers.map(read_part, parts))
         return images
+
+    def _usable(self, stack: int, frames: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Images of one stack, looked at."""
+        with self._opened(stack) as file:
+            self._check_unchanged(stack, file)
+            read = self._frames(stack, file, frames).astype(np.float32)
+        usable = np.abs(read).max(axis=(1, 2)) < LARGEST_PIXEL
+        if not usable.all():
+            raise InputError(
+                f"{self.table.stack_paths[stack]}: image {frames[~usable][0] + 1} (counted from 1) holds NaN, infinity "
+                f"or more than {LARGEST_PIXEL:g}; leave the particle out with --ind or extract it again"
+            )
+        return read
 
     def _check(self, header: StackHeader, largest_frame: int) -> None:
         if header.box_size != self.box_size:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.spatial.transform import Rotation
 
 from cryofifa.conventions import flip_hand
 from cryofifa.particles.poses import PoseTable
@@ -118,9 +117,10 @@ def _nearest_member(
     relative = np.swapaxes(found @ q, -1, -2) @ true
     trace = relative.reshape(-1, 9) @ group.reshape(-1, 9).T
     member = trace.argmax(axis=1)
-    # The angle of R from R itself, for arccos of the trace loses half the digits near 0.
     left = np.swapaxes(group[member], -1, -2) @ relative
-    return member, np.degrees(Rotation.from_matrix(left).magnitude())
+    # R - R^T holds the axis times sin: arccos of the trace alone loses half the digits near 0
+    twice_sine = np.linalg.norm(left - np.swapaxes(left, -1, -2), axis=(1, 2)) / np.sqrt(2)
+    return member, np.degrees(np.arctan2(twice_sine, np.trace(left, axis1=1, axis2=2) - 1))
 
 
 def _refined(q: np.ndarray, found: np.ndarray, true: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -130,12 +130,18 @@ def _refined(q: np.ndarray, found: np.ndarray, true: np.ndarray, group: np.ndarr
         if not inlier.any():
             return q
         relative = np.swapaxes(found, -1, -2) @ true @ np.swapaxes(group[member], -1, -2)
-        better = Rotation.from_matrix(relative[inlier]).mean().as_matrix()
+        better = _nearest_rotation(relative[inlier].sum(axis=0))
         change = np.abs(better - q).max()
         q = better
         if change < 1e-9:
             break
     return q
+
+
+def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
+    """Of a sum of rotations: their chordal mean."""
+    left, _, right = np.linalg.svd(matrix)
+    return left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
 
 
 def _common_origin(ideal: np.ndarray, difference: np.ndarray, inlier: np.ndarray) -> np.ndarray:

@@ -268,7 +268,7 @@ def _examples(images: ParticleImages, results: RunResults) -> tuple[np.ndarray, 
     slices = FourierGrid.from_volume(maps.combined, size / 2).slices(state.rotation[chosen], plane)
     predicted = inverse_fourier_2d(plane.fill(form_image(slices, ctf, state.shift_angstrom[chosen], plane)))
     # particles low-passed to what the eye can use
-    shown = butterworth_low_pass(images.normalised(rows), min(0.9, 2 * pixel_size / 20.0), 4)
+    shown = butterworth_low_pass(images.normalised(rows).cpu(), min(0.9, 2 * pixel_size / 20.0), 4)
     return shown.numpy(), predicted.cpu().numpy()
 
 

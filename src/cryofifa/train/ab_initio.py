@@ -17,7 +17,7 @@ from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.encoder_features import features_of
 from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.training_loop import TrainingLoop, WorkingSet
 
@@ -57,7 +57,7 @@ class AbInitio(TrainingLoop[PoseEncoder]):
             shift_scale_angstrom=self.shift_range_angstrom / 3,
         )
 
-    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
+    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber) -> InferredPoses:
         seen = self._seen(batch, epoch) if stage.use_encoder else None
         return self.inference.infer(batch, seen, grid, stage, epoch, step)
 

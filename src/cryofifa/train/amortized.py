@@ -22,7 +22,7 @@ from cryofifa.physics.rotations import perturb_rotation
 from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.encoder_poses import best_of_copies
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.teaching import EncoderInput, imagined_loss
 
@@ -43,7 +43,7 @@ class AmortizedInference:
         grid: FourierGrid,
         stage: Stage,
         epoch: int,
-        step: int,  # noqa: ARG002
+        step: StepNumber,  # noqa: ARG002
     ) -> InferredPoses:
         """The best copy's prediction, with gradient; disturbed a little in the early epochs."""
         assert seen is not None, "without the encoder there is no pose"

@@ -14,6 +14,7 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import shift_penalty
+from cryofifa.train.minibatch import StepNumber
 from cryofifa.train.random_draws import RandomDraws
 
 SHIFT_STEP_CYCLES = 0.2  # step of the shift grid times the highest frequency; prototype
@@ -41,14 +42,15 @@ class Bank:
     def drawn(
         cls,
         draws: RandomDraws,
-        index: int,
+        index: StepNumber,
         grid: FourierGrid,
         plane: HalfPlane,
         settings: SearchSettings,
         particle_radius_angstrom: float,
     ) -> Bank:
         """The bank of this index."""
-        uniform = draws.uniform(torch.tensor([index], device=plane.index_xy.device), 3 * settings.bank_rotations)
+        which = torch.as_tensor(index, device=plane.index_xy.device).reshape(1)
+        uniform = draws.uniform(which, 3 * settings.bank_rotations)
         rotation = rotation_from_uniform(uniform.reshape(-1, 3))
         radius = settings.bank_cycles * plane.extent_angstrom / particle_radius_angstrom
         low = plane.within(radius)

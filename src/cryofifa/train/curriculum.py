@@ -7,8 +7,11 @@ state the spacing of the radii. Here they are evenly spaced in frequency.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
 
 PoseMode = Literal["guided", "amortized"]
 
@@ -35,20 +38,48 @@ class Curriculum:
     decoder_rate_end: float = 1.0
 
 
+Number = float | Float[Tensor, ""]
+
+
 @dataclass(frozen=True)
 class Stage:
-    """What holds at one moment of the run."""
+    """What holds at one moment of the run.
+
+    The numbers that change from step to step can be tensors: what was captured with them runs again with others.
+    """
 
     mask_radius: float
     search_bank: bool
     use_encoder: bool
-    keep_fraction: float
-    temperature: float  # winners are drawn with probability exp(-distance / temperature); 0 takes the best
+    keep_fraction: Number
+    temperature: Number  # where winners are drawn, with probability exp(-distance / temperature)
     disturbance_degree: float
-    encoder_rate: float  # what the encoder's learning rate is multiplied by
-    decoder_rate: float = 1.0  # likewise
+    encoder_rate: Number  # what the encoder's learning rate is multiplied by
+    decoder_rate: Number = 1.0  # likewise
+    draws_winners: bool = False  # else the best wins
     # guided: afterwards it only learns. Measured on gpcr, ribosome: poses are the same without any of its proposals
     encoder_proposes: bool = True
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """Those that change from step to step."""
+        return self.keep_fraction, self.temperature, self.encoder_rate, self.decoder_rate
+
+    def with_numbers(self, numbers: Float[Tensor, " numbers"]) -> Stage:
+        """The same stage with other `numbers`."""
+        keep_fraction, temperature, encoder_rate, decoder_rate = numbers.unbind()
+        return replace(
+            self,
+            keep_fraction=keep_fraction,
+            temperature=temperature,
+            encoder_rate=encoder_rate,
+            decoder_rate=decoder_rate,
+        )
+
+    @property
+    def lasting(self) -> Stage:
+        """What is left without them: stages of which this is the same take the same operations."""
+        return replace(self, keep_fraction=0.0, temperature=0.0, encoder_rate=0.0, decoder_rate=0.0)
 
 
 LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
@@ -67,15 +98,17 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
     keep = c.keep_fraction_start + (c.keep_fraction_end - c.keep_fraction_start) * filtering
     settling = max(0.0, 2 * progress - 1)
     fall = c.decoder_rate_end / c.decoder_rate_start
+    temperature = c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0
     fading = max(0.0, 1 - progress / c.disturbance_share) if c.disturbance_share > 0 else 0.0
     return Stage(
         mask_radius=mask_radius,
         search_bank=progress < c.bank_share,
         use_encoder=progress >= c.encoder_share,
         keep_fraction=keep,
-        temperature=c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0,
+        temperature=temperature,
         disturbance_degree=c.disturbance_start_degree * fading,
         encoder_rate=1 - (1 - LAST_ENCODER_RATE) * settling,
         decoder_rate=0.0 if progress < c.fade_in_share else c.decoder_rate_start * fall**settling,
+        draws_winners=temperature > 0,
         encoder_proposes=progress < c.bank_share or c.bank_share == 0,
     )

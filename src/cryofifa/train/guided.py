@@ -18,7 +18,7 @@ from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.curriculum import Stage
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.teaching import EncoderInput, fundamental_copy, imagined_loss, lesson_of
 
@@ -33,7 +33,7 @@ class GuidedInference:
     search: PoseSearch
 
     def infer(
-        self, batch: Minibatch, seen: CopiedImages | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
+        self, batch: Minibatch, seen: CopiedImages | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
     ) -> InferredPoses:
         """Find the best pose of each particle and the loss that teaches it to the encoder.
 

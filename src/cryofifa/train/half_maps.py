@@ -24,6 +24,7 @@ from cryofifa.train.particle_score import LEAST_POWER, ring_noise_power, ring_po
 from cryofifa.train.process_group import ALONE, Processes
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
+PIXELS_ON_GPU = 2**24  # of their images, on a GPU: few large steps cost it less than many small ones; our choice
 MOST_FOR_MEDIAN = 250  # particles of a half that say what is bright; our choice
 
 ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
@@ -32,6 +33,11 @@ ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 def in_blocks(members: Int[Tensor, " m"], size: int) -> tuple[Tensor, ...]:
     """Split into blocks of at most `size`; nothing gives no block (torch gives an empty one)."""
     return members.split(size) if len(members) else ()
+
+
+def block_on(device: torch.device, box_size: int, block_on_cpu: int) -> int:
+    """Particles of this box that a device deals with at once."""
+    return block_on_cpu if device.type == "cpu" else max(block_on_cpu, PIXELS_ON_GPU // box_size**2)
 
 
 def evenly_some(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:
@@ -102,7 +108,7 @@ def back_project_halves(
         power = ring_power_of_some(evenly_some(everyone, MOST_FOR_MEDIAN), ring, centred_images, processes)
         median = ring_noise_power(power).clamp_min(LEAST_POWER)
         usual = _brightness(power, median).median()
-        for members in in_blocks(processes.own(everyone, everyone), BLOCK):
+        for members in in_blocks(processes.own(everyone, everyone), block_on(device, plane.box_size, BLOCK)):
             centred = centred_images(members)
             brightness = _brightness(ring_power(centred, ring, len(median)), median)
             weight = bounded_influence(brightness, usual).sqrt()[:, None]

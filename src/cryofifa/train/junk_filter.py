@@ -5,18 +5,19 @@ The paper ranks the minibatch's losses and leaves the worst out. The losses of t
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.particles.bright_junk import bounded_influence
+from cryofifa.train.curriculum import Number
 
 
-def gradient_weight(loss: Float[Tensor, " n"], keep_fraction: float) -> Float[Tensor, " n"]:
+def gradient_weight(loss: Float[Tensor, " n"], keep_fraction: Number) -> Float[Tensor, " n"]:
     """Weights of the losses; 0 for the highest, of which `keep_fraction` leaves at least one particle.
 
     Divided by the share that is kept, so that the mean over all n is that over the kept.
     """
-    kept = max(1, round(keep_fraction * len(loss)))
-    weight = bounded_influence(loss) * len(loss) / kept
-    weight[loss.argsort()[kept:]] = 0
-    return weight
+    kept = torch.as_tensor(keep_fraction * len(loss)).round().clamp_min(1)
+    place = loss.argsort().argsort()
+    return torch.where(place < kept, bounded_influence(loss) * len(loss) / kept, 0)

@@ -28,7 +28,7 @@ from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.encoder_features import features_of
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS
 from cryofifa.train.training_loop import TrainingLoop
@@ -72,7 +72,7 @@ class LocalRefinement(TrainingLoop[RefinementEncoder]):
     def new_encoder(self) -> RefinementEncoder:
         return RefinementEncoder(features_of(self.config.encoder, INPUTS, self.plane.box_size))
 
-    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
+    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber) -> InferredPoses:
         unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.particle_radius_angstrom)
         turn, move = self.encoder(self._compared(batch.image, batch, batch.rotation, grid))
         rotation = perturb_rotation(batch.rotation, turn * unit.turn_radian)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from cryofifa.physics.fourier import HalfPlane
 
+StepNumber = int | Int[Tensor, ""]  # of a minibatch in its epoch
+
 
 @dataclass(frozen=True)
 class Minibatch:

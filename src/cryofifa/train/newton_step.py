@@ -57,7 +57,7 @@ def pose_derivatives(
     along_view = fit.rotation[:, 2:].expand(on_slice.shape)
     along_circle = torch.stack([y, -x], dim=1) / radius[:, None] @ fit.rotation[:, :2]
     # all of a particle in one read: they lie so close that memory is fetched once
-    either_way = half_point * torch.tensor([1.0, -1.0], device=x.device)[:, None, None, None]
+    either_way = half_point * (1 - 2 * torch.arange(2, device=x.device))[:, None, None, None]
     direction = torch.stack([along_view, along_circle], dim=1)[:, None]
     ahead, behind = grid.at(on_slice[:, None, None] + either_way * direction).unbind(1)
     by_view, by_circle = ((ahead - behind) / (2 * half_point)).unbind(1)

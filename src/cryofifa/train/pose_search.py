@@ -15,7 +15,7 @@ from cryofifa.physics.shift import displacement_phase
 from cryofifa.train.bank import Bank
 from cryofifa.train.candidates import clamp_length, fine_shifts, rotations_around, shift_penalty, wide_shifts
 from cryofifa.train.curriculum import Stage
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS
 
@@ -31,7 +31,7 @@ class PoseSearch:
 
     @torch.no_grad()
     def best(
-        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
+        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
     ) -> InferredPoses:
         """The best of all candidates, without gradient; `proposed` are the encoder's, if it takes part yet."""
         rotation, origin = self._candidates(batch, proposed, grid, stage, epoch, step)
@@ -44,7 +44,7 @@ class PoseSearch:
         return RandomDraws(self.seed, purpose, epoch)
 
     def _candidates(
-        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: int
+        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
     ) -> tuple[Float[Tensor, "n candidates 3 3"], Int[Tensor, " candidates"]]:
         settings, remembered = self.settings, batch.rotation
         cycles = max(1.0, stage.mask_radius * self.particle_radius_angstrom / batch.plane.extent_angstrom)
@@ -79,7 +79,7 @@ class PoseSearch:
         distance = squared_distance_over_shifts(self._centred(batch), model, phase)
         penalty = shift_penalty(batch.shift_angstrom, offsets, batch.shift_sd_angstrom)
         distance = (distance + penalty[:, None]).flatten(1)
-        if stage.temperature > 0:
+        if stage.draws_winners:
             # adding Gumbel noise and taking the best draws from exp(-distance / temperature)
             uniform = self.draws("winner", epoch).uniform(batch.particle, distance.shape[1])
             distance = distance + stage.temperature * torch.log(-torch.log(uniform))

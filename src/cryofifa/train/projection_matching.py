@@ -34,6 +34,7 @@ from cryofifa.train.half_maps import (
     Halves,
     ReadImages,
     back_project_halves,
+    block_on,
     evenly_some,
     in_blocks,
     ring_power_of_some,
@@ -48,7 +49,6 @@ from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord, count_of_origins
 
 BLOCK = 128  # particles searched at once; bounds the memory, changes nothing else
-PIXELS_ON_GPU = 2**24  # of their images, on a GPU: few large steps cost it less than many small ones; our choice
 MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
 MATCHES = 3  # of every particle to a finished map; our choice
 
@@ -81,8 +81,7 @@ class ProjectionMatching:
     @property
     def _at_once(self) -> int:
         """Particles of each process."""
-        on_cpu = self.plane.index_xy.device.type == "cpu"
-        return BLOCK if on_cpu else max(BLOCK, PIXELS_ON_GPU // self.plane.box_size**2)
+        return block_on(self.plane.index_xy.device, self.plane.box_size, BLOCK)
 
     def half_maps(self, state: PolishState) -> Halves:
         """Maps of the posed particles."""

@@ -34,12 +34,13 @@ from cryofifa.train.batch_statistics import with_shared_statistics
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.decoder_choice import decoder_learning_rate, decoder_of
 from cryofifa.train.junk_filter import gradient_weight
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord, count_of_origins
+from cryofifa.train.step_graph import StepGraph, recordable_stream
 
 SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
 DECODER_SHARE = 0.4  # of the memory that a run may still take, for the decoder's way back; our choice
@@ -160,7 +161,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
                 {"params": self.decoder.parameters(), "lr": self.decoder_learning_rate},
             ],
             fused=True,
+            capturable=device.type == "cuda",
         )
+        # processes that sum over each other cannot be recorded
+        self.step_graph = StepGraph() if device.type == "cuda" and processes.alone else None
         self.symmetry = config.symmetry_members(device)
         self.search = PoseSearch(config.bank_search, config.seed, particle_radius_angstrom, shift_range_angstrom)
         # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
@@ -178,7 +182,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         """The network that is trained beside the decoder."""
 
     @abstractmethod
-    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: int) -> InferredPoses:
+    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber) -> InferredPoses:
         """The poses that a minibatch is to be explained with, and what teaches the encoder."""
 
     def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
@@ -194,16 +198,18 @@ class TrainingLoop(ABC, Generic[Encoder]):
         so_far = self.so_far = self.so_far or EpochSoFar(
             self.poses.copy(), torch.zeros(3 + len(WINNER_ORIGINS), device=self.plane.index_xy.device)
         )
-        for step in range(so_far.steps, len(minibatches)):
-            members, stage = minibatches[step], stages[step]
-            for following in minibatches[step + 1 : step + 2]:
-                self.particles.image.announce(self.processes.local(self.processes.own(following, following)))
-            if so_far.grid is None or step % self.raster_every == 0 or stage.mask_radius > so_far.grid.radius:
-                so_far.grid = self.raster(stage)
-            so_far.sums += self._step(members, stage, so_far.grid, epoch, step)
-            so_far.steps = step + 1
-            if on_step is not None:
-                on_step(len(members))
+        with recordable_stream(self.plane.index_xy.device):
+            step_of_epoch = self._recorded_steps(epoch, stages)
+            for step in range(so_far.steps, len(minibatches)):
+                members, stage = minibatches[step], stages[step]
+                for following in minibatches[step + 1 : step + 2]:
+                    self.particles.image.announce(self.processes.local(self.processes.own(following, following)))
+                if so_far.grid is None or step % self.raster_every == 0 or stage.mask_radius > so_far.grid.radius:
+                    so_far.grid = self.raster(stage)
+                so_far.sums += step_of_epoch(members, so_far.grid, step)
+                so_far.steps = step + 1
+                if on_step is not None:
+                    on_step(len(members))
         self.so_far = None
         self.poses = self.poses.merged(self.processes)
         before, stage = so_far.before, stages[-1]
@@ -268,10 +274,45 @@ class TrainingLoop(ABC, Generic[Encoder]):
             minibatches[-2:] = [torch.cat(minibatches[-2:])]
         return minibatches
 
-    def _step(self, members: Tensor, stage: Stage, grid: FourierGrid, epoch: int, step: int) -> Tensor:
+    def _recorded_steps(self, epoch: int, stages: list[Stage]) -> Callable[[Tensor, FourierGrid, int], Tensor]:
+        """The epoch's steps of a minibatch, a raster and a number; on a GPU each is recorded where it can be."""
+
+        def plain(members: Tensor, grid: FourierGrid, step: int) -> Tensor:
+            return self._step(members, self.images_of(members), grid, stages[step], epoch, step)
+
+        graph, device = self.step_graph, self.plane.index_xy.device
+        if graph is None:
+            return plain
+        graph.forget()
+        # sent at once, for each transfer would make the GPU wait
+        numbers = torch.tensor([stage.numbers for stage in stages], device=device)
+        count = torch.arange(len(stages), device=device)
+
+        def recorded(members: Tensor, grid: FourierGrid, step: int) -> Tensor:
+            stage, radius = stages[step], grid.radius
+
+            def again(members: Tensor, image: Tensor, values: Tensor, numbers: Tensor, step: Tensor) -> Tensor:
+                grid = FourierGrid(values, radius)
+                return self._step(members, image, grid, stage.with_numbers(numbers), epoch, step)
+
+            alike = (stage.lasting, radius, len(members))
+            image = self.images_of(members)
+            return graph(alike, again, members, image, grid.real_imaginary, numbers[step], count[step])
+
+        return recorded
+
+    def _step(
+        self,
+        members: Int[Tensor, " n"],
+        image: Float[Tensor, "own y x"],
+        grid: FourierGrid,
+        stage: Stage,
+        epoch: int,
+        step: StepNumber,
+    ) -> Float[Tensor, " sums"]:
         """One minibatch; returns this process's sums of loss, teaching loss, explained power and winners' origins."""
         everyone, members = members, self.processes.own(members, members)
-        batch = self.minibatch(members, stage)
+        batch = self.minibatch_of(members, image, stage)
         poses = self.infer(batch, grid, stage, epoch, step)
         # the network learns every particle in one of its equivalent poses at a time, and so becomes symmetric
         which = RandomDraws(self.config.seed, "symmetry", epoch).integers(members, 1, len(self.symmetry))[:, 0]
@@ -296,7 +337,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.optimiser.step()
         self.poses.rotation[members] = poses.rotation.detach()
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
-        self.poses.posed[members] = True
+        self.poses.posed.index_fill_(0, members, 1)
         explained = (power - loss.detach()) * influence
         winners = count_of_origins(poses.origin)
         teaching = poses.teaching_loss.detach() * len(members)
@@ -310,10 +351,19 @@ class TrainingLoop(ABC, Generic[Encoder]):
         settings = self.config.image
         return encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
 
-    def minibatch(self, members: Tensor, stage: Stage) -> Minibatch:
+    def images_of(self, members: Int[Tensor, " n"]) -> Float[Tensor, "own y x"]:
+        """Those that are this process's own."""
+        return self.particles.image.read(self.processes.local(self.processes.own(members, members)))
+
+    def minibatch(self, members: Int[Tensor, " n"], stage: Stage) -> Minibatch:
+        """Of this process's own members."""
+        return self.minibatch_of(members, self.images_of(members), stage)
+
+    def minibatch_of(self, members: Int[Tensor, " n"], image: Float[Tensor, "n y x"], stage: Stage) -> Minibatch:
+        """The members as the physics wants them; image: as they are kept."""
         plane, held = self.plane.within(stage.mask_radius), self.processes.local(members)
         noise = self.particles.noise
-        image = noise.whitened(self.particles.image.read(held), plane.pixel_size_angstrom)
+        image = noise.whitened(image, plane.pixel_size_angstrom)
         shift = self.poses.shift_angstrom[members]
         # the particle sits at minus its shift from the centre, and the mask goes with it
         mask_centre = -shift if self.config.image.mask_follows_shift else torch.zeros_like(shift)
