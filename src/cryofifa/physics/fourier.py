@@ -124,7 +124,12 @@ class HalfPlane:
     @cached_property
     def largest_radius(self) -> float:
         """Of the points there are."""
-        return float(self.radius[-1])
+        return float(self._square_radius[-1].float().sqrt())
+
+    @cached_property
+    def _square_radius(self) -> Int[Tensor, " points"]:
+        """On the host, for to ask a GPU for a number is to wait for all that it was asked for before."""
+        return self.index_xy.square().sum(-1).cpu()
 
     @cached_property
     def frequency_per_angstrom(self) -> Float[Tensor, "points 2"]:
@@ -134,13 +139,15 @@ class HalfPlane:
     def within(self, radius: float) -> HalfPlane:
         """The points of a smaller circular mask: always the first ones of this list."""
         if radius not in self._within:
-            count = int((self.index_xy.square().sum(-1) <= radius * radius).sum())
-            self._within[radius] = HalfPlane(self.index_xy[:count], self.box_size, self.pixel_size_angstrom)
+            count = int((self._square_radius <= radius * radius).sum())
+            inner = HalfPlane(self.index_xy[:count], self.box_size, self.pixel_size_angstrom)
+            vars(inner)["_square_radius"] = self._square_radius[:count]
+            self._within[radius] = inner
         return self._within[radius]
 
     @cached_property
     def _within(self) -> dict[float, HalfPlane]:
-        """Masks come back step after step, and counting their points makes a GPU wait."""
+        """Masks come back step after step."""
         return {}
 
     def gather(self, transform: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch points"]:

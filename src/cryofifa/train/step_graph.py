@@ -22,14 +22,15 @@ class StepGraph:
 
     def __init__(self) -> None:
         self._alike: Hashable = None
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._recorded = False
+        self._graph: torch.cuda.CUDAGraph | None = None  # the last one, whose memory the next one takes over
         self._given: tuple[Tensor, ...] = ()
         self._found = torch.empty(0)
         self._works = True
 
     def forget(self) -> None:
         """Call when tensors that a step holds on to, other than what it is given, have become others."""
-        self._alike, self._graph = None, None
+        self._alike, self._recorded = None, False
 
     def __call__(self, alike: Hashable, step: Step, *given: Tensor) -> Tensor:
         """step(*given), to be used before the next call.
@@ -40,10 +41,9 @@ class StepGraph:
         if not self._works:
             return step(*given)
         if alike != self._alike:
-            self.forget()
-            self._alike = alike
+            self._alike, self._recorded = alike, False
             return step(*given)
-        if self._graph is None:
+        if not self._recorded:
             try:
                 self._record(step, given)
             except RuntimeError as error:
@@ -61,12 +61,12 @@ class StepGraph:
         self._given = tuple(value.clone() for value in given)
         graph = torch.cuda.CUDAGraph()
         # torch.cuda.graph would collect garbage and empty the memory's cache first, which takes longer than many steps
-        graph.capture_begin(capture_error_mode="thread_local")
+        graph.capture_begin(None if self._graph is None else self._graph.pool(), capture_error_mode="thread_local")
         try:
             self._found = step(*self._given)
         finally:
             graph.capture_end()
-        self._graph = graph
+        self._graph, self._recorded = graph, True
 
 
 @contextmanager
