@@ -8,9 +8,10 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(VENV)/bin/python examples/demo.py
 
-# Two processes of one thread each: two threads gain little on tensors as small as those of the tests.
+# Two processes of one thread each: two threads gain little on tensors as small as those of the tests. A file's tests
+# stay together, for what they share takes longer to make than most of them to run.
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -44,6 +44,8 @@ class Phases:
         for epoch in range(run.progress.epochs_done(ab_initio.phase), run.plan.curriculum.epochs):
             run.progress.history.append(run.train_epoch(ab_initio, epoch, "ab initio", bar, state))
             run.keep(**state())
+        if not run.processes.alone:  # on a GPU, whose sums are in no fixed order, each has come to its own
+            ab_initio.load_state({name: run.processes.of_first(values) for name, values in ab_initio.state().items()})
         self.starts.hold_against_best(ab_initio, bar)
         return ab_initio
 

@@ -34,7 +34,8 @@ class Starts:
         run = self._run
         while len(run.progress.starts) < run.plan.starts:
             self._make_next(bar)
-        ab_initio = self._begun(run.progress.best_start, run.processes)
+        # one that was compared goes on in every process alike: steps are too short to be shared (see `_make_next`)
+        ab_initio = self._begun(run.progress.best_start, run.processes if run.plan.starts == 1 else ALONE)
         ab_initio.load_state(run.kept("ab_initio"))
         return ab_initio
 

@@ -262,15 +262,12 @@ def starts_of(run: Path) -> list[str]:
     return re.findall(r"start \d of \d: explained power [\d.]+", (run / "log.txt").read_text())
 
 
-@pytest.mark.parametrize(("stopped_after", "devices"), [("epoch 0 (", 2), ("epoch 0 (", 1), ("start 1 of 2", 2)])
-def test_a_stopped_run_of_two_goes_on_to_the_same_end_and_leaves_no_process(
-    set_of_particles: Path, run_by_two: Path, tmp_path: Path, stopped_after: str, devices: int
-):
-    """Within an epoch of the starts, or after them; one process makes the starts of two anew, and the same ones."""
-    arguments = [sys.executable, "-m", "cryofifa", *command(set_of_particles, tmp_path / "run")]
+def stop_after(said: str, particles: Path, run: Path) -> None:
+    """Begin a run by two processes, or go on with it, and stop it once its log says this."""
+    arguments = [sys.executable, "-m", "cryofifa", *command(particles, run)]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as launcher:
-        log = tmp_path / "run" / "log.txt"
-        while launcher.poll() is None and not (log.exists() and stopped_after in log.read_text()):
+        log = run / "log.txt"
+        while launcher.poll() is None and not (log.exists() and said in log.read_text()):
             time.sleep(0.02)
         assert len(children_of(launcher.pid)) == 2
         launcher.send_signal(signal.SIGTERM)
@@ -279,17 +276,36 @@ def test_a_stopped_run_of_two_goes_on_to_the_same_end_and_leaves_no_process(
     assert output == ""
     assert errors == "cryofifa: stopped by SIGTERM; the same command goes on where it was\n"
     assert children_of(launcher.pid) == []
-    assert not (tmp_path / "run" / "run.json").exists()
-    assert main(command(set_of_particles, tmp_path / "run", devices)) == 0
-    assert "resumed after" in log.read_text()
-    assert starts_of(tmp_path / "run") == starts_of(run_by_two)
-    assert ("is made anew" in log.read_text()) == (devices == 1)
-    if devices == 1:  # what the starts become is equal but for rounding
-        return
+    assert not (run / "run.json").exists()
+
+
+def test_a_run_of_two_stopped_twice_goes_on_to_the_same_end_and_leaves_no_process(
+    set_of_particles: Path, run_by_two: Path, tmp_path: Path
+):
+    """Within an epoch of the starts, and after them."""
+    run = tmp_path / "run"
+    for said in ("epoch 0 (", "start 1 of 2"):
+        stop_after(said, set_of_particles, run)
+    assert main(command(set_of_particles, run)) == 0
+    log = (run / "log.txt").read_text()
+    assert log.count("resumed after") == 2
+    assert "is made anew" not in log
+    assert starts_of(run) == starts_of(run_by_two)
     for name in ("map.mrc", "particles.star"):
-        found, expected = ((run / name).read_bytes() for run in (tmp_path / "run", run_by_two))
+        found, expected = ((folder / name).read_bytes() for folder in (run, run_by_two))
         skipped = 1024 if name == "map.mrc" else expected.index(b"data_optics")  # headers say when they were written
         assert found[skipped:] == expected[skipped:], name
+
+
+def test_one_process_makes_the_starts_of_two_anew_and_the_same_ones(
+    set_of_particles: Path, run_by_two: Path, tmp_path: Path
+):
+    stop_after("epoch 0 (", set_of_particles, tmp_path / "run")
+    assert main(command(set_of_particles, tmp_path / "run", devices=1)) == 0
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "resumed after" in log
+    assert "is made anew" in log
+    assert starts_of(tmp_path / "run") == starts_of(run_by_two)
 
 
 def test_each_process_takes_its_share_of_the_threads_whatever_mkl_was_told(

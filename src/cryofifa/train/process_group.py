@@ -135,6 +135,10 @@ class Processes:
         """Until all processes are here."""
         self.any(False)
 
+    def of_first(self, values: Shaped[Tensor, ...]) -> Shaped[Tensor, ...]:
+        """What the first process has of the same shape."""
+        return self.summed(self.share_of_sum(values))
+
     def stacked(self, values: Shaped[Tensor, ...]) -> Shaped[Tensor, ...]:
         """What each process has of the same shape, in the order of their ranks."""
         return self.gathered(values[None], torch.arange(self.count, device=values.device))
