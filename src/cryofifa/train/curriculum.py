@@ -7,6 +7,7 @@ state the spacing of the radii. Here they are evenly spaced in frequency.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -39,13 +40,14 @@ class Curriculum:
 
 
 Number = float | Float[Tensor, ""]
+CHANGING = ("keep_fraction", "temperature", "encoder_rate", "decoder_rate")  # of a stage, from step to step
 
 
 @dataclass(frozen=True)
 class Stage:
     """What holds at one moment of the run.
 
-    The numbers that change from step to step can be tensors: what was captured with them runs again with others.
+    The numbers that change from step to step can be tensors: what was recorded with them runs again with others.
     """
 
     mask_radius: float
@@ -62,24 +64,17 @@ class Stage:
 
     @property
     def numbers(self) -> tuple[Number, ...]:
-        """Those that change from step to step."""
-        return self.keep_fraction, self.temperature, self.encoder_rate, self.decoder_rate
+        """Those that change."""
+        return tuple(getattr(self, name) for name in CHANGING)
 
-    def with_numbers(self, numbers: Float[Tensor, " numbers"]) -> Stage:
-        """The same stage with other `numbers`."""
-        keep_fraction, temperature, encoder_rate, decoder_rate = numbers.unbind()
-        return replace(
-            self,
-            keep_fraction=keep_fraction,
-            temperature=temperature,
-            encoder_rate=encoder_rate,
-            decoder_rate=decoder_rate,
-        )
+    def with_numbers(self, numbers: Iterable[Number]) -> Stage:
+        """The same stage with others in their place."""
+        return replace(self, **dict(zip(CHANGING, numbers, strict=True)))
 
     @property
     def lasting(self) -> Stage:
         """What is left without them: stages of which this is the same take the same operations."""
-        return replace(self, keep_fraction=0.0, temperature=0.0, encoder_rate=0.0, decoder_rate=0.0)
+        return self.with_numbers(0.0 for _ in CHANGING)
 
 
 LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
