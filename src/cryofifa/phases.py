@@ -99,12 +99,12 @@ class Phases:
         while (iteration := progress.epochs_done("polish")) < progress.polish_iterations:
             search = iteration < progress.polish_searches
             with run.timed("polish"):
-                bar.expect(progress.visits_in_all)
                 bar.stage("polish", progress.history[-1].resolution_angstrom, progress.last_pose_change_degree)
                 record = matching.iterate(state, iteration, search=search, on_block=after_block)
             record = replace(record, epoch=len(progress.history))
             run.log.epoch(record)
             progress.history.append(record)
+            bar.expect(progress.visits_in_all)
             run.keep(polish=dict(vars(state)), polish_iteration={})
         state.rotation = in_asymmetric_unit(state.rotation, run.config.symmetry_members(run.device))
         with run.timed("score"):

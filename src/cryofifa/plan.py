@@ -149,7 +149,10 @@ class RunPlan:
             ),
             ("starts", self._describe_starts()),
             ("refinement", self._describe_refinement()),
-            ("polish", f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px"),
+            (
+                "polish",
+                f"{self.polish_iterations} iterations at {self.polish_frame.box_size} px, or until poses settle",
+            ),
             ("memory", f"about {self.least_bytes / GIB:.1f} GiB, and {self.images_bytes / GIB:.1f} GiB for images"),
             ("time", f"about {self.cpu_minutes:.0f} min on two CPU cores"),
         ]

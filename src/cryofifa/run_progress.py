@@ -13,7 +13,7 @@ from cryofifa.config import Config, config_as_dict, config_from_dict
 from cryofifa.errors import InputError
 from cryofifa.plan import RunPlan, plan_from_json
 from cryofifa.run_folder import read_checkpoint, write_checkpoint
-from cryofifa.train.projection_matching import searches_due
+from cryofifa.train.projection_matching import edge_moved_cycles, searches_due
 from cryofifa.train.run_log import EpochRecord, epoch_record_from_json, epoch_record_to_json
 
 
@@ -48,14 +48,21 @@ class RunProgress:
     @property
     def polish_searches(self) -> int:
         """The polish's iterations that look for poses anew, as far as is known."""
-        shares = [record.winner_shares["bank"] for record in self.history if record.phase == "polish"]
-        return searches_due(shares, self.config.polish)
+        return searches_due([record.winner_shares["bank"] for record in self._polished], self.config.polish)
 
     @property
     def polish_iterations(self) -> int:
-        """The plan's; every search after the first one is one more."""
-        planned = self.plan.polish_iterations
-        return planned and planned + self.polish_searches - 1
+        """The plan's, and one more for every search after the first; fewer where poses have settled after the last."""
+        planned, polished = self.plan.polish_iterations, self._polished
+        most = planned and planned + self.polish_searches - 1
+        settled = (
+            len(polished) > self.polish_searches and edge_moved_cycles(polished[-1]) < self.config.polish.settled_cycles
+        )
+        return min(most, len(polished)) if settled else most
+
+    @property
+    def _polished(self) -> list[EpochRecord]:
+        return [record for record in self.history if record.phase == "polish"]
 
     @property
     def visits_in_all(self) -> int:

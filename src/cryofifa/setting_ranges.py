@@ -74,6 +74,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "newton_steps": (0, 100),
     "search_again_share": SHARE,
     "most_searches": (1, 1000),
+    "settled_cycles": (0, 1000),
     "candidates": (1, 1000),
 }
 

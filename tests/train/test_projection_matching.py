@@ -1,6 +1,8 @@
 """Polishing: poses a few degrees off get better, wrong ones are found anew, each half by its own map."""
 
+import math
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,9 +15,12 @@ from cryofifa.particles.simulate import simulate_images
 from cryofifa.physics import local_wiener
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.shells import scale_shells
+from cryofifa.plan import RunPlan
+from cryofifa.run_progress import RunProgress
 from cryofifa.train import projection_matching
 from cryofifa.train.polish_state import PolishState
-from cryofifa.train.projection_matching import ProjectionMatching, searches_due
+from cryofifa.train.projection_matching import ProjectionMatching, edge_moved_cycles, searches_due
+from cryofifa.train.run_log import EpochRecord
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
 ROTATION = random_rotations(COUNT, seed=21)
@@ -224,6 +229,51 @@ def test_the_search_is_repeated_while_its_bank_gives_many_poses_and_not_forever(
     due = [searches_due(shares, settings) for shares in ([], [0.02], [0.5], [0.5, 0.04], [0.5, 0.5], [0.5, 0.5, 0.5])]
     assert due == [1, 1, 2, 2, 3, 3]
     assert searches_due([0.02, 0.0, 0.5], settings) == 1
+
+
+def test_the_edge_moves_by_a_period_where_a_turn_by_one_over_frequency_times_radius_does():
+    """50 A from the centre 0.1 radian are 5 A: a period at 5 A, and half of one at 10 A."""
+    turned = polish_record(pose_change_median_degree=math.degrees(0.1))
+    assert edge_moved_cycles(turned) == pytest.approx(1.0)
+    assert edge_moved_cycles(replace(turned, resolution_angstrom=10.0)) == pytest.approx(0.5)
+    assert edge_moved_cycles(replace(turned, pose_change_median_degree=None)) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("bank_shares", "turned_degree", "iterations"),
+    [
+        ([], [], 3),  # as planned
+        ([0.0], [0.01], 3),  # a search alone does not say that poses have settled
+        ([0.0, 0.0], [2.0, 1.0], 3),
+        ([0.0, 0.0], [2.0, 0.01], 2),
+        ([0.9, 0.0], [9.0, 0.01], 4),  # two searches, and what follows
+        ([0.9, 0.0, 0.0], [9.0, 2.0, 0.01], 3),
+        ([0.0, 0.0, 0.0], [2.0, 1.0, 0.01], 3),
+    ],
+)
+def test_the_polish_ends_once_poses_have_settled(bank_shares, turned_degree, iterations):
+    progress = RunProgress(CONFIG, Mock(spec=RunPlan, polish_iterations=3))
+    for share, turned in zip(bank_shares, turned_degree, strict=True):
+        progress.history.append(polish_record(winner_shares={"bank": share}, pose_change_median_degree=turned))
+    assert progress.polish_iterations == iterations
+
+
+def polish_record(**known) -> EpochRecord:
+    record = {
+        "epoch": 0,
+        "particles": COUNT,
+        "mask_radius_pixel": 8.0,
+        "resolution_angstrom": 5.0,
+        "loss": math.nan,
+        "encoder_loss": math.nan,
+        "pose_change_median_degree": 1.0,
+        "shift_change_median_angstrom": 1.0,
+        "winner_shares": {"bank": 0.0},
+        "particle_radius_angstrom": 50.0,
+        "seconds": 1.0,
+        "phase": "polish",
+    }
+    return EpochRecord(**{**record, **known})
 
 
 def test_particles_that_had_no_pose_count_as_posed_by_the_bank(images):

@@ -13,6 +13,7 @@ gave many poses the search is repeated: ab initio was not at its end, and the ne
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 
@@ -282,6 +283,17 @@ class ProjectionMatching:
         state.posed[members] = True
         origin = torch.where(was_posed, found.origin, WINNER_ORIGINS.index("bank"))
         return count_of_origins(origin)
+
+
+def edge_moved_cycles(record: EpochRecord) -> float:
+    """How far an iteration turned the median particle's edge, in periods of the highest frequency that counts.
+
+    Infinite where it is not known.
+    """
+    turned = record.pose_change_median_degree
+    if turned is None:
+        return math.inf
+    return math.radians(turned) * record.particle_radius_angstrom / record.resolution_angstrom
 
 
 def searches_due(bank_shares: list[float], settings: PolishSettings) -> int:
