@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from cryofifa.cli import main
 from cryofifa.errors import InputError
-from cryofifa.evaluate import evaluate
+from cryofifa.evaluate import Evaluation, evaluate
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms
 
@@ -51,10 +51,21 @@ def moved_map(box: int, mirror: np.ndarray) -> torch.Tensor:
     return density_of_atoms((pseudo_atoms() @ Q.T + ORIGIN_ANGSTROM) @ mirror, box, PIXEL)
 
 
+def laid_on_chain_a(model: Path, path: Path, box: int, mirrored: bool) -> Evaluation:
+    write_map(path, moved_map(box, MIRROR if mirrored else np.eye(3)), PIXEL)
+    return evaluate(path, model=model, select="A")
+
+
+@pytest.fixture(scope="module")
+def as_it_is(model: Path) -> Evaluation:
+    return laid_on_chain_a(model, model.with_name("map.mrc"), BOX, mirrored=False)
+
+
 @pytest.mark.parametrize(("box", "mirrored"), [(BOX, False), (BOX, True), (BOX + 1, True)])
-def test_a_map_in_any_frame_and_hand_is_laid_on_its_model(model: Path, tmp_path: Path, box: int, mirrored: bool):
-    write_map(tmp_path / "map.mrc", moved_map(box, MIRROR if mirrored else np.eye(3)), PIXEL)
-    found = evaluate(tmp_path / "map.mrc", model=model, select="A")
+def test_a_map_in_any_frame_and_hand_is_laid_on_its_model(
+    model: Path, as_it_is: Evaluation, tmp_path: Path, box: int, mirrored: bool
+):
+    found = laid_on_chain_a(model, tmp_path / "map.mrc", box, mirrored) if mirrored else as_it_is
     assert found.hand_flipped == mirrored
     assert found.compared_with == "model"
     assert found.fsc is not None
@@ -63,11 +74,9 @@ def test_a_map_in_any_frame_and_hand_is_laid_on_its_model(model: Path, tmp_path:
     assert found.as_text().splitlines()[-2].endswith("mirrored" if mirrored else "as the model")
 
 
-def test_another_chain_is_much_worse(model: Path, tmp_path: Path):
-    write_map(tmp_path / "map.mrc", moved_map(BOX, np.eye(3)), PIXEL)
-    right = evaluate(tmp_path / "map.mrc", model=model, select="A")
-    wrong = evaluate(tmp_path / "map.mrc", model=model, select="B")
-    assert wrong.resolution_fsc05_angstrom > 2 * right.resolution_fsc05_angstrom
+def test_another_chain_is_much_worse(model: Path, as_it_is: Evaluation):
+    wrong = evaluate(model.with_name("map.mrc"), model=model, select="B")
+    assert wrong.resolution_fsc05_angstrom > 2 * as_it_is.resolution_fsc05_angstrom
 
 
 def shell_power(volume: torch.Tensor) -> np.ndarray:
