@@ -15,9 +15,9 @@ from pathlib import Path
 
 import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
 import torch
-from main_path import REPOSITORY, processor
+from main_path import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
-from roofline import NUMBER, Machine, Part, measured_machine, now
+from roofline import NUMBER, Machine, Part, measured_machine, name_of, now
 
 from cryofifa.physics.back_projection import BackProjector
 from cryofifa.physics.central_slice import FourierGrid, slice_coordinates
@@ -32,11 +32,10 @@ def main() -> None:
     options = _options()
     device = torch.device(options.device)
     machine = measured_machine(device)
-    name = processor() if device.type == "cpu" else torch.cuda.get_device_name()
     lines = [
         title("Kernels on a GPU"),
         "",
-        f"Hardware: {name}: {machine.operations / 1e9:.0f} Gflop/s in a matrix product of 32 bits, "
+        f"Hardware: {name_of(device)}: {machine.operations / 1e9:.0f} Gflop/s in a matrix product of 32 bits, "
         f"{machine.bytes / 1e9:.0f} GB/s copied.",
         f"{options.particles} particles of {options.box} px, the best of {REPEATS}.",
         versions("cryofifa", "torch"),

@@ -67,12 +67,11 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     machine = measured_machine(device)
-    name = processor() if device.type == "cpu" else torch.cuda.get_device_name()
     lines = [
         title("Roofline"),
         "",
-        f"Hardware: {name}, {options.threads} thread(s): {machine.operations / 1e9:.0f} Gflop/s in a matrix product of",
-        f"32 bits, {machine.bytes / 1e9:.1f} GB/s copied.",
+        f"Hardware: {name_of(device)}, {options.threads} thread(s): {machine.operations / 1e9:.0f} Gflop/s in a matrix "
+        f"product of 32 bits, {machine.bytes / 1e9:.1f} GB/s copied.",
         versions("cryofifa", "torch"),
         made_by("roofline.py"),
         "",
@@ -192,6 +191,10 @@ def now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def name_of(device: torch.device) -> str:
+    return processor() if device.type == "cpu" else torch.cuda.get_device_name()
 
 
 def measured_machine(device: torch.device) -> Machine:

@@ -16,7 +16,7 @@ from cryofifa.run_particles import RunParticles
 from cryofifa.run_so_far import RunSoFar
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.polish_state import PolishState
-from cryofifa.train.process_group import ALONE, Processes
+from cryofifa.train.process_group import ALONE
 from cryofifa.train.run_log import Progress, epoch_record_from_json, epoch_record_to_json
 from cryofifa.train.training_loop import PoseMemory
 
@@ -34,8 +34,7 @@ class Starts:
         run = self._run
         while len(run.progress.starts) < run.plan.starts:
             self._make_next(bar)
-        # one that was compared goes on in every process alike: steps are too short to be shared (see `_make_next`)
-        ab_initio = self._begun(run.progress.best_start, run.processes if run.plan.starts == 1 else ALONE)
+        ab_initio = self._begun(run.progress.best_start)
         ab_initio.load_state(run.kept("ab_initio"))
         return ab_initio
 
@@ -69,16 +68,12 @@ class Starts:
         return 1 + sum(starts_agree(run.kept(f"start{which}")["rotation"], found, group) for which in others)
 
     def _make_next(self, bar: Progress) -> None:
-        """As many as there are processes, each by one of them; one is kept if more speaks for it than for those before.
-
-        A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing it.
-        """
+        """As many as there are processes, each by one; it is kept if more speaks for it than for those before."""
         run, progress, processes = self._run, self._run.progress, self._run.processes
         first, count = len(progress.starts), run.plan.starts
         side_by_side = range(first, min(first + processes.count, count))
-        # a single one goes on at once, and is shared; where fewer are left than there are processes, the last ones make
-        # some that do not count
-        start = self._begun(0, processes) if count == 1 else self._begun(first + processes.rank, ALONE)
+        # where fewer are left than there are processes, the last ones make some that do not count
+        start = self._begun(0 if count == 1 else first + processes.rank)
 
         def state() -> dict[str, dict[str, Tensor]]:
             return {"start": {name: processes.stacked(values) for name, values in start.state().items()}}
@@ -151,9 +146,14 @@ class Starts:
     def _name(self, which: int) -> str:
         return f"start {which + 1} of {self._run.plan.starts}"
 
-    def _begun(self, which: int, processes: Processes) -> AbInitio:
-        """A start at its beginning, made by these processes."""
+    def _begun(self, which: int) -> AbInitio:
+        """A start at its beginning: a single one is shared by the processes, of several each is made by one alone.
+
+        A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing it.
+        So the best of several goes on in every process alike.
+        """
         run, plan = self._run, self._run.plan
+        processes = run.processes if plan.starts == 1 else ALONE
         return AbInitio(
             replace(run.config, seed=run.config.seed + START_SEED_STEP * which),
             plan.curriculum,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from known_volumes import microscope_ctf, random_rotations
+from small_sets import simulated_working_set
 
 from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.particles.kept_images import ImagesInMemory
@@ -44,12 +45,7 @@ CURRICULUM = Curriculum(
 
 
 def particles(count: int) -> WorkingSet:
-    shift = torch.from_numpy(np.random.default_rng(0).normal(0, 5.0, (count, 2))).float()
-    ctf = microscope_ctf(count)
-    clean = simulate_images(pseudo_protein(SIZE, PIXEL), PIXEL, random_rotations(count), shift, ctf)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    image = ImagesInMemory(clean / float(clean[:, 6:-6, 6:-6].std()) + noise)
-    return WorkingSet(torch.arange(count), image, ctf, PIXEL)
+    return simulated_working_set(count, box=SIZE, pixel_size_angstrom=PIXEL)
 
 
 @pytest.fixture(scope="module")

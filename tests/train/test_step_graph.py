@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from known_volumes import microscope_ctf, random_rotations
+from small_sets import simulated_working_set
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -18,13 +18,11 @@ from torch.utils._pytree import tree_leaves
 from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulate import simulate_images
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.local_refinement import LocalRefinement
 from cryofifa.train.step_graph import Step, StepGraph
-from cryofifa.train.training_loop import TrainingLoop, WorkingSet
+from cryofifa.train.training_loop import TrainingLoop
 
 SIZE, PIXEL, COUNT = 24, 6.0, 224
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 60.0, 25.0
@@ -105,15 +103,6 @@ class StandIn(StepGraph):
         return found
 
 
-def particles() -> WorkingSet:
-    shift = torch.from_numpy(np.random.default_rng(0).normal(0, 5.0, (COUNT, 2))).float()
-    ctf = microscope_ctf(COUNT)
-    clean = simulate_images(pseudo_protein(SIZE, PIXEL), PIXEL, random_rotations(COUNT), shift, ctf)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    ice = NoiseSpectrum(SIZE * PIXEL, tuple(np.linspace(2, 1, SIZE // 2)))
-    return WorkingSet(torch.arange(COUNT), ImagesInMemory(clean / float(clean.std()) + noise), ctf, PIXEL, ice)
-
-
 WAYS = {
     "guided": (AbInitio, {}),
     "guided, FourierNet": (AbInitio, {"decoder": {"kind": "FourierNet"}}),
@@ -129,7 +118,8 @@ WAYS = {
 def training_of(way: str, device: str = "cpu") -> TrainingLoop:
     kind, settings = WAYS[way]
     curriculum = CURRICULUM if settings.get("pose_mode") != "amortized" else replace(CURRICULUM, encoder_share=0.0)
-    known = particles()
+    ice = NoiseSpectrum(SIZE * PIXEL, tuple(np.linspace(2, 1, SIZE // 2)))
+    known = simulated_working_set(COUNT, box=SIZE, pixel_size_angstrom=PIXEL, noise=ice)
     images = ImagesInMemory(known.image.read(torch.arange(COUNT)).to(device))
     known = replace(known, image=images, ctf=known.ctf.to(torch.device(device)))
     training = kind(CONFIG.changed(**settings), curriculum, known, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
