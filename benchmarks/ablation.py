@@ -28,9 +28,9 @@ from main_path import CORES, DATA, REPOSITORY, SETS, Cost, next_free, processor,
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import junk_rows
 
-from cryofifa.config import Config, config_as_toml
-from cryofifa.evaluate import evaluate
-from cryofifa.run_folder import write_json
+from cryofifa.after_run.evaluate import evaluate
+from cryofifa.run.folder import write_json
+from cryofifa.settings.config import Config, config_as_toml
 
 MADE_SETS = ("junk", "neighbours")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryofifa.train.curriculum import PoseMode
+from cryofifa.settings.config import PoseMode
 
 Overlay = Mapping[str, Any]
 DATA_SETS = ("ribosome", "gpcr")
@@ -34,7 +34,7 @@ PARTS = (
         {"16-bit convolutions": {"encoder": {"half_precision": True}}, "32 bits": {}},
         sets=DATA_SETS,
     ),
-    Part("imagined", "amortized", {"imagined particles": {}, "off": {"encoder": {"imagined": 0}}}),
+    Part("synthetic", "amortized", {"synthetic particles": {}, "off": {"encoder": {"synthetic_per_particle": 0}}}),
     Part(
         "augmentation",
         "amortized",
@@ -47,13 +47,23 @@ PARTS = (
     ),
     Part("masks", "guided", {"growing masks": {}, "last mask at once": {"curriculum": {"mask_steps": 1}}}),
     Part("filter", "guided", {"junk filter": {}, "off": {"curriculum": {"keep_fraction": 1.0}}}),
-    # the temperature falls over the bank's share of the run, so it goes with the bank
-    Part("bank", "guided", {"bank": {}, "off, temperature too": {"search": {"bank_share": 0.0}}}),
+    # the temperature falls over the orientation set's share of the run, so it goes with the orientation set
+    Part(
+        "orientation set",
+        "guided",
+        {"orientation set": {}, "off, temperature too": {"search": {"global_search_share": 0.0}}},
+    ),
     Part("temperature", "guided", {"winners drawn": {}, "best taken": {"search": {"temperature": 0.0}}}),
     Part("starts", "guided", {"several starts": {}, "one": {"curriculum": {"starts": 1}}}),
     Part("encoder", "guided", {"encoder joins": {}, "never": {"search": {"encoder_share": 1.0}}}),
-    Part("polish", "guided", {"polish": {}, "off": {"polish": {"iterations": 0}}}),
-    Part("refinement", "guided", {"4 epochs": {"refinement": {"epochs": 4}}, "off": {"refinement": {"epochs": 0}}}),
+    Part(
+        "half-map refinement", "guided", {"half-map refinement": {}, "off": {"half_map_refinement": {"iterations": 0}}}
+    ),
+    Part(
+        "encoder refinement",
+        "guided",
+        {"4 epochs": {"encoder_refinement": {"epochs": 4}}, "off": {"encoder_refinement": {"epochs": 0}}},
+    ),
     Part(
         "shifted-mask",
         "guided",
@@ -61,7 +71,7 @@ PARTS = (
         sets=("neighbours",),
     ),
 )
-WHAT_MATTERS_MOST = ("bank", "starts", "polish")  # as the small runs taught
+WHAT_MATTERS_MOST = ("orientation set", "starts", "half-map refinement")  # as the small runs taught
 
 
 @dataclass(frozen=True)

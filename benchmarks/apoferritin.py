@@ -22,11 +22,12 @@ from result_page import made_by, table, title, versions, write_page
 from cryofifa.mrc_map import read_map
 from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.align_volumes import align_volumes
-from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
+from cryofifa.results.fsc import in_soft_sphere
 from cryofifa.results.outputs import read_summary
-from cryofifa.run_folder import RunFolder, read_json, write_json
+from cryofifa.run.folder import RunFolder, read_json, write_json
 
 SET = SETS["apoferritin"]
 PIXEL_SIZE_ANGSTROM = 3.0

@@ -5,7 +5,7 @@
     python benchmarks/encoder_learning.py --designs --runs RUN1 RUN2    # only the table of finished runs
 
 The true map stands in for a decoder that has finished learning: what is left is the encoder's own part. It learns from
-imagined particles alone, in the working frame of a default run, and is tried on the set's real images: the map chooses
+synthetic particles alone, in the working frame of a default run, and is tried on the set's real images: the map chooses
 the best of the copies, and its pose is compared with the true one. Time is that of learning, without the trials.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
+import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
 import torch
 from jaxtyping import Float
 from main_path import DATA, processor
@@ -29,22 +29,21 @@ from working_set import working_set
 
 from cryofifa import Config, InputError, evaluate, infer
 from cryofifa.mrc_map import read_map
-from cryofifa.particles.augment import Copies
-from cryofifa.particles.star import read_poses_star
+from cryofifa.particles.files.star import read_poses_star
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.resample import resample_volume
 from cryofifa.physics.rotations import rotation_distance_radian
-from cryofifa.plan import RunPlan
-from cryofifa.run_folder import RunFolder, read_json, write_json
+from cryofifa.run.folder import RunFolder, read_json, write_json
+from cryofifa.run.plan import RunPlan
 from cryofifa.train.ab_initio import AbInitio
-from cryofifa.train.augmentation import CopiedImages
+from cryofifa.train.copy_selection import best_of_copies
 from cryofifa.train.curriculum import stage_at
-from cryofifa.train.encoder_poses import best_of_copies
+from cryofifa.train.image_copies import CopiedImages, Copies
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.teaching import imagined_loss
-from cryofifa.train.training_loop import WorkingSet
+from cryofifa.train.training_targets import synthetic_loss
+from cryofifa.train.working_set import WorkingSet
 
 BENCHMARKS = Path(__file__).resolve().parent
 SCALED_ON, TRIED_ON = 500, 1000  # real images
@@ -67,7 +66,7 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "heads-4": {"heads": 4},
     "heads-8": {"heads": 8},
 }
-# of "every-copy": imagined poses are uniform over all rotations, and so are their copies', so the image itself will do
+# of "every-copy": synthetic poses are uniform over all rotations, and so are their copies', so the image itself will do
 ITSELF = Copies(torch.zeros(1, 0), 4, torch.eye(3)[None, None])
 
 
@@ -145,7 +144,7 @@ def known_set(star: Path) -> KnownSet:
 def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[float]) -> dict[str, Any]:
     """Teach a new encoder, and try it at each of these times of learning; the rate falls as in a run of that length."""
     ab_initio, curriculum, encoding = known.ab_initio(config), known.plan.curriculum, config.encoder
-    imagined = config.imagined_per_particle
+    synthetic = config.synthetic_per_particle
     encoder, optimiser, stage = ab_initio.encoder, ab_initio.optimiser, stage_at(curriculum, 1.0)
     everyone, minibatch = torch.arange(len(known.particles)), config.curriculum.minibatch
     tried = RandomDraws(config.seed, "tried").order(everyone)[:TRIED_ON]
@@ -159,7 +158,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
             copies = ITSELF if every_copy else ab_initio.copy_choice.copies(batch.particle, step)
             draws = RandomDraws(config.seed, "imagined", step)
             optimiser.zero_grad(set_to_none=True)
-            imagined_loss(encoder, batch, imagined, known.grid, copies, ab_initio.encoder_input, draws).backward()
+            synthetic_loss(encoder, batch, synthetic, known.grid, copies, ab_initio.encoder_input, draws).backward()
             optimiser.step()
             step += 1
         errors = []
@@ -172,7 +171,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
         trials.append(_trial(torch.cat(errors)))
     return {
         "parameters": sum(values.numel() for values in encoder.parameters()),
-        "images_per_second": step * minibatch * imagined / spent,
+        "images_per_second": step * minibatch * synthetic / spent,
         "trials": trials,
     }
 
@@ -196,7 +195,7 @@ def run_row(work: Path, run: RunFolder) -> list[str]:
     particles, alone = Path(settings["particles"]), work / f"inferred-{name}"
 
     def measure() -> dict[str, Any]:
-        infer(run.path, particles, alone, device="cpu", polish=False)
+        infer(run.path, particles, alone, device="cpu", match_to_map=False)
         truth = particles.parent / "truth" / "poses.star"
         found = (evaluate(path, truth_poses=truth).rotation_error_degree for path in (alone, run.path))
         return {"trials": [_trial(torch.tensor(error)) for error in found]}

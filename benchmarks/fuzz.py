@@ -4,7 +4,7 @@
     python benchmarks/fuzz.py --seed 3 --kinds star cs         # other damage, two kinds
     python benchmarks/fuzz.py --kinds star --only 137          # one case again, by its number
 
-What is damaged, how, and what judges it: tests/particles/mutated_files.py and fuzz_cases.py. Ends with exit code 1 if
+What is damaged, how, and what judges it: tests/particles/files/mutated_files.py and fuzz_cases.py. Ends with exit code 1 if
 anything escapes.
 """
 
@@ -19,7 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "particles"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "particles" / "files"))
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import torch
 from fuzz_cases import KINDS, Outcome, Seed, Verdict, make_seeds, run_case

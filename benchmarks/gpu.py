@@ -24,13 +24,13 @@ import torch
 
 from cryofifa import evaluate
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.simulate import SIGNAL_DISC_SHARE, draw_parameters
-from cryofifa.particles.simulated_set import (
+from cryofifa.particles.simulated.simulate import SIGNAL_DISC_SHARE, draw_parameters
+from cryofifa.particles.simulated.simulated_set import (
     SimulatedParameters,
     write_stack,
     write_star,
 )
-from cryofifa.particles.structure import structure_volume
+from cryofifa.particles.simulated.structure import structure_volume
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d

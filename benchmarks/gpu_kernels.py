@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
+import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
 import torch
 from main_path import REPOSITORY
 from result_page import made_by, table, title, versions, write_page

@@ -16,8 +16,8 @@ import numpy as np
 from main_path import CORES, DATA, REPOSITORY, SETS, ParticleSet, processor, run_on_two_cores
 from result_page import table, title, write_page
 
-from cryofifa.evaluate import evaluate
-from cryofifa.particles.star import read_poses_star
+from cryofifa.after_run.evaluate import evaluate
+from cryofifa.particles.files.star import read_poses_star
 
 HEAD = ("set", "particles", "poses by", "rotation error (deg)", "within 10 deg", "shift error (A)", "particles / s")
 

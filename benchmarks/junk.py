@@ -17,18 +17,18 @@ from main_path import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
-from cryofifa.evaluate import evaluate
+from cryofifa.after_run.evaluate import evaluate
+from cryofifa.half_map_refinement.half_maps import back_project_halves, solve_half_maps
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.files.star import read_poses_star, read_star
+from cryofifa.particles.files.star_blocks import read_star_blocks
+from cryofifa.particles.files.star_columns import SCORE_LABEL
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.simulated_set import JUNK_KINDS
+from cryofifa.particles.simulated.simulated_set import JUNK_KINDS
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.star import read_poses_star, read_star
-from cryofifa.particles.star_blocks import read_star_blocks
-from cryofifa.particles.star_writer import SCORE_LABEL
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.results.junk import roc_auc
-from cryofifa.train.half_maps import back_project_halves, solve_half_maps
+from cryofifa.results.score_split import roc_auc
 
 WITHOUT = "[curriculum]\nkeep_fraction = 1.0\n\n[junk]\nmap_of_kept = false\n"
 MASK_EDGE_PIXEL = 3.0

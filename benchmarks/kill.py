@@ -24,17 +24,17 @@ from main_path import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
-from cryofifa.atomic_file import PART
 from cryofifa.errors import InputError
-from cryofifa.run_folder import RunFolder
-from cryofifa.run_progress import read_run_state
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.progress import read_run_state
+from cryofifa.system.atomic_file import PART
 
 SET = SimulatedSet(None, None, particles=1000, box=32, pixel_size_angstrom=5.0, snr=0.3)
 SETTINGS = """checkpoint_seconds = 0.5
 [curriculum]
 visits = 3000
 fewest_epochs = 3
-[refinement]
+[encoder_refinement]
 epochs = 1
 """
 MAPS = ("map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc", "mask.mrc")
@@ -142,8 +142,12 @@ def reached_by(run: RunFolder) -> str:
     except InputError as error:
         return f"DAMAGED: {error}"
     epochs = len(progress.history) + len(progress.start_history)
-    phase = next(part for part in ("polish", "refinement", "start", "ab_initio") if _has(tensors, f"{part}."))
-    within = "polish_iteration.blocks" if phase == "polish" else f"{phase}.epoch.steps"
+    phase = next(
+        part
+        for part in ("half_map_refinement", "encoder_refinement", "start", "ab_initio")
+        if _has(tensors, f"{part}.")
+    )
+    within = "half_map_iteration.blocks" if phase == "half_map_refinement" else f"{phase}.epoch.steps"
     named = f"start {len(progress.starts) + 1}" if phase == "start" else phase.replace("_", " ")
     done = f"{named}, {epochs} epochs"
     return f"{done} and {int(tensors[within])} steps" if within in tensors else done

@@ -28,11 +28,11 @@ import numpy as np
 from result_page import made_by, table, title, versions, write_page
 from safetensors import safe_open
 
-from cryofifa.evaluate import Evaluation, evaluate
-from cryofifa.particles.poses import PoseTable
-from cryofifa.particles.star import read_poses_star
+from cryofifa.after_run.evaluate import Evaluation, evaluate
+from cryofifa.particles.compare_poses import compare_poses
+from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.files.star import read_poses_star
 from cryofifa.physics.point_groups import symmetry_rotations
-from cryofifa.results.compare_poses import compare_poses
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))  # folder of the particle sets
@@ -164,7 +164,11 @@ def with_prototype(result: Result, prototype: Path, data: Path, runs: Path) -> R
 
 
 # what a checkpoint calls the poses: the latest phase it has; a start's own until the first one has ended
-CHECKPOINT_POSES = (("polish", "polish."), ("ab initio", "ab_initio.poses."), ("first start", "start.poses."))
+CHECKPOINT_POSES = (
+    ("half-map refinement", "half_map_refinement."),
+    ("ab initio", "ab_initio.poses."),
+    ("first start", "start.poses."),
+)
 
 
 class PoseWatch:

@@ -9,11 +9,11 @@ import starfile
 import torch
 from main_path import SETS
 
+from cryofifa.particles.files.star import read_star
+from cryofifa.particles.files.star_blocks import read_star_blocks
 from cryofifa.particles.preprocess import normalise_background
-from cryofifa.particles.simulated_set import write_stack
+from cryofifa.particles.simulated.simulated_set import write_stack
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.star import read_star
-from cryofifa.particles.star_blocks import read_star_blocks
 
 BLOCK = 1000
 

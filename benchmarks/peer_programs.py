@@ -13,9 +13,9 @@ from pathlib import Path
 
 from peer_particles import ParticleCopy
 
+from cryofifa.after_run.volume import volume
 from cryofifa.errors import InputError
-from cryofifa.run_folder import RunFolder
-from cryofifa.volume import volume
+from cryofifa.run.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Ours(Program):
         run, settings = RunFolder(folder / "run"), folder / "settings.toml"
         if run.summary.exists():
             return None
-        short = "[curriculum]\nvisits = 1800\nstarts = 1\n[amortized]\nvisits = 1800\n[polish]\niterations = 1\n"
+        short = "[curriculum]\nvisits = 1800\nstarts = 1\n[amortized]\nvisits = 1800\n"
+        short += "[half_map_refinement]\niterations = 1\n"
         settings.write_text(self.settings + (short if job.short else ""), encoding="utf-8")
         command = [
             sys.executable,
@@ -289,7 +290,7 @@ def programs(cryodrgn_python: Path | None) -> dict[str, Program]:
     every = (
         Ours("ours"),
         Ours("ours-amortized", ("--pose-mode", "amortized")),
-        Ours("ours-refine", settings="[refinement]\nepochs = 4\n"),
+        Ours("ours-refine", settings="[encoder_refinement]\nepochs = 4\n"),
         RelionInitialModel(),
         RelionRefinement(),
         CryoDrgn(cryodrgn_python),

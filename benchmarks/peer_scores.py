@@ -13,8 +13,8 @@ from peer_particles import COMPARED_SETS, ComparedSet
 from peer_programs import Job, Program
 from result_page import made_by, table, title
 
-from cryofifa.evaluate import evaluate
-from cryofifa.particles.row_list import evenly_spread
+from cryofifa.after_run.evaluate import evaluate
+from cryofifa.particles.files.row_list import evenly_spread
 
 MOST_SCORED = 60  # checkpoints of a run: ours leave hundreds, each takes seconds to align
 

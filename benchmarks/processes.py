@@ -25,7 +25,7 @@ from main_path import REPOSITORY, THREAD_VARIABLES, processor
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
-from cryofifa.config import Config, config_as_toml
+from cryofifa.settings.config import Config, config_as_toml
 
 
 @dataclass(frozen=True)

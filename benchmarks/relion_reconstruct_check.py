@@ -21,7 +21,8 @@ import starfile
 from torch import Tensor
 
 from cryofifa.mrc_map import read_map
-from cryofifa.results.fsc import fourier_shell_correlation, in_soft_sphere
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
+from cryofifa.results.fsc import in_soft_sphere
 
 READABLE_MODES = (0, 1, 2)
 NYQUIST_SHARE = 0.9

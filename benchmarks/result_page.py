@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from cryofifa.atomic_file import atomic_path
+from cryofifa.system.atomic_file import atomic_path
 
 
 def title(text: str) -> str:

@@ -3,8 +3,8 @@
     python benchmarks/roofline.py                       # gpcr and ribosome, the processors of this machine
     python benchmarks/roofline.py --sets gpcr --device cuda --threads 16
 
-Single steps of a default run at three moments: the first mask with the bank, the bank with the encoder, the last mask
-without the bank. Poses are those of the start, which changes nothing in what is computed. Arithmetic is counted from
+Single steps of a default run at three moments: the first mask with the orientation set, with it and the encoder, the
+last mask without. Poses are those of the start, which changes nothing in what is computed. Arithmetic is counted from
 the shapes that go in; "possible" is what the slower of two limits allows: the machine's own speed in a large matrix
 product, and in copying a large array, both measured in the same call.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
+import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
 import torch
 from main_path import DATA, REPOSITORY, processor
 from result_page import made_by, table, title, versions, write_page
@@ -34,11 +34,11 @@ from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.train import pose_search
 from cryofifa.train.ab_initio import AbInitio
-from cryofifa.train.bank import Bank
 from cryofifa.train.curriculum import stage_at
+from cryofifa.train.orientation_set import OrientationSet
 
 STEPS = 30
-MOMENTS = {"bank, first mask": 0.02, "bank, encoder": 0.6, "last mask": 0.95}
+MOMENTS = {"orientation_set, first mask": 0.02, "orientation_set, encoder": 0.6, "last mask": 0.95}
 NUMBER = 4  # bytes
 
 
@@ -88,15 +88,15 @@ def rows_of(name: str, options: argparse.Namespace, device: torch.device, machin
     members = torch.arange(loop.config.curriculum.minibatch, device=device)
     for moment, progress in MOMENTS.items():
         stage = stage_at(loop.curriculum, progress)
-        grid = loop.raster(stage)
+        grid = loop.sampled_volume(stage)
         image = loop.images_of(members)
         loop._step(members, image, grid, stage, 0, 0)  # first calls plan and allocate
         parts: dict[str, Part] = defaultdict(Part)
         started = now(device)
         with counted(parts, device):
             for step in range(STEPS):
-                if step % loop.raster_every == 0:
-                    grid = loop.raster(stage)
+                if step % loop.minibatches_per_sampling == 0:
+                    grid = loop.sampled_volume(stage)
                 loop._step(members, image, grid, stage, 0, step)
         whole = now(device) - started
         parts["all else"] = Part(whole - sum(one.seconds for one in parts.values()))
@@ -152,12 +152,18 @@ def counted(parts: dict[str, Part], device: torch.device) -> Iterator[None]:
         yield
 
 
-def bank_cost(least: Tensor, bank: Bank, image: Tensor, ctf: Tensor, penalty: Tensor) -> tuple[float, float]:  # noqa: ARG001
+def orientation_set_cost(
+    least: Tensor,
+    orientation_set: OrientationSet,
+    image: Tensor,
+    ctf: Tensor,  # noqa: ARG001
+    penalty: Tensor,
+) -> tuple[float, float]:
     points, rows = image.shape[1], penalty.numel()
-    distances = rows * len(bank.rotation)
+    distances = rows * len(orientation_set.rotation)
     # the power's product is of real numbers
     operations = 4.0 * distances * points + 2.0 * least.numel() * points
-    return operations, NUMBER * (2 * rows * points + 3 * bank.power.numel() + 2 * distances)
+    return operations, NUMBER * (2 * rows * points + 3 * orientation_set.power.numel() + 2 * distances)
 
 
 def shift_cost(distance: Tensor, centred: Tensor, model: Tensor, phase: Tensor) -> tuple[float, float]:
@@ -177,11 +183,11 @@ def unknown(*_: object) -> tuple[float, float]:
 
 
 WATCHED: tuple[tuple[str, Any, str, Callable[..., tuple[float, float]]], ...] = (
-    ("bank: distances", Bank, "least_distance", bank_cost),
+    ("orientation_set: distances", OrientationSet, "least_distance", orientation_set_cost),
     ("candidates: distances over shifts", pose_search, "squared_distance_over_shifts", shift_cost),
-    ("slices read from the raster", FourierGrid, "slices", slice_cost),
+    ("slices read from the sampled volume", FourierGrid, "slices", slice_cost),
     ("encoder, forwards", PoseEncoder, "forward", unknown),
-    ("raster of the decoder", AbInitio, "raster", unknown),
+    ("sampled_volume of the decoder", AbInitio, "sampled_volume", unknown),
     ("minibatch: mask, transform, CTF", AbInitio, "minibatch", unknown),
     ("gradients", Tensor, "backward", unknown),
 )

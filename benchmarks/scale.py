@@ -30,10 +30,10 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
-from cryofifa.atomic_file import atomic_path
-from cryofifa.config import Config, config_as_toml
-from cryofifa.evaluate import evaluate
-from cryofifa.run_folder import write_json
+from cryofifa.after_run.evaluate import evaluate
+from cryofifa.run.folder import write_json
+from cryofifa.settings.config import Config, config_as_toml
+from cryofifa.system.atomic_file import atomic_path
 
 MEMORY_GIB = 3.5  # that the passes are allowed, under the 4 GiB that they must not exceed
 SMALL_SET = SimulatedSet(None, None, 0, 32, 5.0, 0.5)
@@ -88,7 +88,7 @@ def passes_over(count: int, options: argparse.Namespace) -> Iterator[Measured]:
         end_resolution_angstrom=30.0,
         curriculum={"starts": 1, "epochs": 1, "most_particles": count},
         search={"encoder_share": 0.0},
-        polish={"iterations": 0},
+        half_map_refinement={"iterations": 0},
         memory_gib=MEMORY_GIB,
         cache_folder=str(options.runs / "cache"),
     )

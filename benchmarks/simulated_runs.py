@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulate import Views, simulate
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulated.simulate import Views, simulate
 
 
 @dataclass(frozen=True)

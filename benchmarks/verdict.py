@@ -22,11 +22,11 @@ from main_path import DATA, REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
-from cryofifa.atomic_file import atomic_path
-from cryofifa.evaluate import evaluate
+from cryofifa.after_run.evaluate import evaluate
 from cryofifa.results.outputs import read_summary
 from cryofifa.results.verdict import Word
-from cryofifa.run_folder import RunFolder
+from cryofifa.run.folder import RunFolder
+from cryofifa.system.atomic_file import atomic_path
 
 RIGHT_DEGREE = 15.0
 NOTHING = 1e-6  # SNR of what is called pure noise

@@ -7,8 +7,8 @@ import torch
 
 from cryofifa import Config
 from cryofifa.particles.kept_images import keep_images
-from cryofifa.reconstruct import Prepared, prepare
-from cryofifa.train.training_loop import WorkingSet
+from cryofifa.run.prepare import Prepared, prepare
+from cryofifa.train.working_set import WorkingSet
 
 
 def working_set(particles: Path, config: Config, most: int | None = None) -> tuple[Prepared, WorkingSet]:

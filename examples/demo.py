@@ -12,8 +12,8 @@ from PIL import Image
 
 from cryofifa import Config, evaluate, reconstruct, simulate
 from cryofifa.mrc_map import read_map, write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.results.figures import central_slices, projections
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa.results.report.figures import central_slices, projections
 
 PARTICLES = 2000
 BOX = 48

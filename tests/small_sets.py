@@ -10,9 +10,9 @@ from cryofifa import simulate
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulate import simulate_images
-from cryofifa.train.training_loop import WorkingSet
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulated.simulate import simulate_images
+from cryofifa.train.working_set import WorkingSet
 
 
 def simulated_particles(folder: Path, *, particles: int, box: int, pixel_size_angstrom: float) -> Path:

@@ -1,19 +1,19 @@
 """CryoFIFA: ab-initio cryo-EM reconstruction by deep curriculum learning."""
 
-import cryofifa.allocator
+import cryofifa.system.allocator
 
-import cryofifa.threads  # isort: skip  # before torch  # noqa: F401
-from cryofifa.config import Config
+import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
+from cryofifa.after_run.evaluate import Evaluation, evaluate
+from cryofifa.after_run.export import export
+from cryofifa.after_run.infer import Inferred, infer
+from cryofifa.after_run.map_symmetry import SymmetryReport, find_symmetry
+from cryofifa.after_run.refine_encoder import refine
+from cryofifa.after_run.sharpen import Sharpened, sharpen
+from cryofifa.after_run.volume import SampledVolume, volume
 from cryofifa.errors import InputError, Stopped
-from cryofifa.evaluate import Evaluation, evaluate
-from cryofifa.export import export
-from cryofifa.infer import Inferred, infer
-from cryofifa.map_symmetry import SymmetryReport, find_symmetry
-from cryofifa.particles.simulate import simulate
-from cryofifa.reconstruct import Reconstruction, reconstruct
-from cryofifa.refine import refine
-from cryofifa.sharpen import Sharpened, sharpen
-from cryofifa.volume import SampledVolume, volume
+from cryofifa.main_path import Reconstruction, reconstruct
+from cryofifa.particles.simulated.simulate import simulate
+from cryofifa.settings.config import Config
 
 __all__ = [
     "Config",

@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryofifa.config import DEVICES, Config, read_config
 from cryofifa.errors import InputError, Stopped
-from cryofifa.presets import PRESETS, presets_as_text
-from cryofifa.stop_signals import StopSignals
+from cryofifa.settings.config import DEVICES, Config, read_config
+from cryofifa.settings.presets import PRESETS, presets_as_text
+from cryofifa.system.stop_signals import StopSignals
 
 if TYPE_CHECKING:
-    from cryofifa.reconstruct import Reconstruction
+    from cryofifa.main_path import Reconstruction
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.signals = StopSignals()
     try:
         if getattr(options, "devices", None) is not None and _launches(options):
-            from cryofifa.launch import launch
+            from cryofifa.system.launch import launch
 
             return launch([sys.executable, "-m", "cryofifa", *(arguments or sys.argv[1:])], options.devices)
         options.run(options)
@@ -103,7 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--datadir", type=Path, metavar="D", help="folder in which image paths are looked up first")
     add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
     add("--device", choices=DEVICES, default="auto", help="where to compute (default: auto)")
-    add("--no-polish", action="store_true", help="the encoder's own poses, without a search against the run's map")
+    add(
+        "--encoder-only",
+        "--no-polish",
+        action="store_true",
+        help="the encoder's own poses, without a search against the run's map",
+    )
     commands.choices["infer"].set_defaults(run=_infer)
 
     add = commands.add_parser("refine", help="local refinement of a finished run by the second encoder").add_argument
@@ -231,14 +236,15 @@ def _config(options: argparse.Namespace) -> Config:
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
-    from cryofifa.reconstruct import prepare, reconstruct
-    from cryofifa.train.process_group import joined
+    from cryofifa.main_path import reconstruct
+    from cryofifa.run.prepare import prepare
+    from cryofifa.system.processes import joined
 
     config = _config(options)
     if options.dry_run:
         prepared = prepare(options.particles, options.datadir, options.ind, config)
         print(prepared.plan.describe())
-        print(f"{'device':<16} {prepared.device}")
+        print(f"{'device':<20} {prepared.device}")
         for warning in prepared.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         return
@@ -268,7 +274,7 @@ def _presets(_: argparse.Namespace) -> None:
 
 
 def _infer(options: argparse.Namespace) -> None:
-    from cryofifa.infer import infer
+    from cryofifa.after_run.infer import infer
 
     found = infer(
         options.run_folder,
@@ -277,14 +283,14 @@ def _infer(options: argparse.Namespace) -> None:
         data_folder=options.datadir,
         rows_file=options.ind,
         device=options.device,
-        polish=not options.no_polish,
+        match_to_map=not options.encoder_only,
     )
     print(f"poses   {found.particles_star}\nspeed   {found.particles_per_second:.0f} particles per second")
 
 
 def _refine(options: argparse.Namespace) -> None:
-    from cryofifa.refine import refine
-    from cryofifa.train.process_group import joined
+    from cryofifa.after_run.refine_encoder import refine
+    from cryofifa.system.processes import joined
 
     with options.signals.caught(), joined() as processes:
         result = refine(
@@ -302,7 +308,7 @@ def _refine(options: argparse.Namespace) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    from cryofifa.particles.simulate import simulate
+    from cryofifa.particles.simulated.simulate import simulate
 
     simulate(
         options.structure,
@@ -321,7 +327,7 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from cryofifa.evaluate import evaluate
+    from cryofifa.after_run.evaluate import evaluate
 
     evaluation = evaluate(
         options.run_or_map,
@@ -336,7 +342,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from cryofifa.export import export
+    from cryofifa.after_run.export import export
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -347,7 +353,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _sharpen(options: argparse.Namespace) -> None:
-    from cryofifa.sharpen import sharpen, sharpen_with_deepemhancer
+    from cryofifa.after_run.sharpen import sharpen, sharpen_with_deepemhancer
 
     if options.deepemhancer:
         if (options.b_factor, options.fsc, options.mask) != (None, None, None):
@@ -370,14 +376,14 @@ def _sharpen(options: argparse.Namespace) -> None:
 
 
 def _symmetry(options: argparse.Namespace) -> None:
-    from cryofifa.map_symmetry import find_symmetry
+    from cryofifa.after_run.map_symmetry import find_symmetry
 
     report = find_symmetry(options.map, options.groups, options.output)
     print(report.as_json() if options.json else report.as_text())
 
 
 def _volume(options: argparse.Namespace) -> None:
-    from cryofifa.volume import volume
+    from cryofifa.after_run.volume import volume
 
     result = volume(
         options.run_folder, options.box, options.pixel_size, options.output, resolution_angstrom=options.resolution

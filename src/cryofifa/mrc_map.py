@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.atomic_file import atomic_path
 from cryofifa.errors import InputError
+from cryofifa.system.atomic_file import atomic_path
 
 
 def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:

@@ -9,23 +9,23 @@ import torch
 from known_volumes import microscope_ctf, random_rotations
 from small_sets import simulated_working_set
 
-from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulate import simulate_images
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image, mask_transform
+from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
-from cryofifa.train.training_loop import WorkingSet
+from cryofifa.train.working_set import WorkingSet
 
 SIZE, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 32, 5.0, 65.0, 25.0
 CONFIG = Config(
     curriculum=replace(CurriculumSettings(), minibatch=64),
     encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=32),
     decoder=replace(DecoderSettings(), width=32, modulant_layers=2, envelope_layers=1),
-    search=replace(SearchSettings(), bank_rotations=300),
+    search=replace(SearchSettings(), orientations=300),
 )
 CURRICULUM = Curriculum(
     epochs=4,
@@ -33,7 +33,7 @@ CURRICULUM = Curriculum(
     start_radius=2.5,
     end_radius=9.0,
     growth_share=0.9,
-    bank_share=0.5,
+    global_search_share=0.5,
     encoder_share=0.0,
     keep_fraction_start=1.0,
     keep_fraction_end=0.9,
@@ -108,8 +108,8 @@ def test_records_say_what_happened(guided):
     for record in records:
         assert sum(record.winner_shares.values()) == pytest.approx(1)
         assert record.resolution_angstrom == pytest.approx(SIZE * PIXEL / record.mask_radius_pixel)
-    assert records[0].winner_shares["bank"] > 0
-    assert records[3].winner_shares["bank"] == 0
+    assert records[0].winner_shares["orientation set"] > 0
+    assert records[3].winner_shares["orientation set"] == 0
     assert records[3].mask_radius_pixel == 9
     assert 0 < training.particle_radius_angstrom <= RADIUS_ANGSTROM
 

@@ -8,22 +8,22 @@ import torch
 from small_sets import simulated_particles
 
 from cryofifa import Config, reconstruct
+from cryofifa.after_run.sharpen import sharpen
+from cryofifa.after_run.volume import volume
 from cryofifa.cli import main
+from cryofifa.half_map_refinement import half_maps
 from cryofifa.mrc_map import read_map
 from cryofifa.physics.fourier import fourier_3d, rescale_volume
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.results.fsc import read_fsc_csv
-from cryofifa.sharpen import sharpen
-from cryofifa.train import half_maps
 from cryofifa.train.ab_initio import AbInitio
-from cryofifa.volume import volume
 
 SIZE, PIXEL = 32, 6.0
 SMALL = Config().changed(
     device="cpu",  # where the test computes, too
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
-    search={"bank_rotations": 100},
-    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
+    search={"orientations": 100},
+    half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 
@@ -43,7 +43,7 @@ def unfiltered_and_run(particles: Path) -> tuple[list[torch.Tensor], Path]:
         return original(sums, radius, edge)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cryofifa.phases.solve_half_maps", catches)
+        patch.setattr("cryofifa.run.phases.solve_half_maps", catches)
         reconstruct(particles, run, config=SMALL)
     return caught, run
 

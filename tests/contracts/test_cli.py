@@ -13,7 +13,7 @@ from cryofifa import cli
 from cryofifa.cli import main
 from cryofifa.errors import Stopped
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from small_sets import simulated_particles
 
 from cryofifa import Config, reconstruct
 from cryofifa.cli import main
-from cryofifa.particles.table import read_particles
+from cryofifa.particles.files.read import read_particles
 
 SMALL = Config().changed(
     curriculum={"visits": 60, "fewest_epochs": 2, "starts": 1},
-    search={"bank_rotations": 60},
-    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
+    search={"orientations": 60},
+    half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 

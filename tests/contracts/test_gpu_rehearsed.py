@@ -9,7 +9,7 @@ from small_sets import simulated_particles
 from two_devices import CUDA, is_marked, rehearsed_gpu
 
 from cryofifa import Config, infer, reconstruct, refine
-from cryofifa.results import report
+from cryofifa.results.report import report
 
 SIZE, PIXEL = 24, 8.0
 SMALL = Config().changed(
@@ -17,8 +17,8 @@ SMALL = Config().changed(
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
     curriculum={"visits": 120, "fewest_epochs": 2, "starts": 2, "minibatch": 20, "mask_steps": 2},
     amortized={"visits": 120},
-    search={"bank_rotations": 60},
-    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
+    search={"orientations": 60},
+    half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 
 

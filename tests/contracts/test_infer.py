@@ -13,15 +13,15 @@ import torch
 from cryofifa import Config, InputError, infer, reconstruct, simulate
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.star import read_poses_star
-from cryofifa.run_folder import RunFolder, read_checkpoint, write_checkpoint
+from cryofifa.particles.files.star import read_poses_star
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 1},
-    search={"bank_rotations": 100},
-    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
+    search={"orientations": 100},
+    half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 
@@ -67,8 +67,8 @@ def test_new_particles_get_poses_and_keep_their_columns(run: Path, unseen: Path,
 
 def test_an_encoders_pose_depends_on_its_particle_alone(run: Path, unseen: Path, tmp_path: Path):
     (tmp_path / "rows.txt").write_text("41\n7\n")
-    every = read_poses_star(infer(run, unseen, tmp_path / "every", polish=False).particles_star)
-    two = infer(run, unseen, tmp_path / "two", polish=False, rows_file=tmp_path / "rows.txt")
+    every = read_poses_star(infer(run, unseen, tmp_path / "every", match_to_map=False).particles_star)
+    two = infer(run, unseen, tmp_path / "two", match_to_map=False, rows_file=tmp_path / "rows.txt")
     some = read_poses_star(two.particles_star)
     np.testing.assert_allclose(some.rotation_volume_to_image, every.rotation_volume_to_image[[41, 7]], atol=1e-4)
     np.testing.assert_allclose(some.shift_angstrom, every.shift_angstrom[[41, 7]], atol=1e-2)
@@ -103,8 +103,8 @@ def test_inverted_runs_invert_new_particles_too(run: Path, unseen: Path, tmp_pat
         dark.set_data(-stack.data)
         dark.set_image_stack()
     (dark_set / "particles.star").write_text(unseen.read_text())
-    bright = read_poses_star(infer(run, unseen, tmp_path / "a", polish=False).particles_star)
-    found = infer(dark_run, dark_set / "particles.star", tmp_path / "b", polish=False, data_folder=dark_set)
+    bright = read_poses_star(infer(run, unseen, tmp_path / "a", match_to_map=False).particles_star)
+    found = infer(dark_run, dark_set / "particles.star", tmp_path / "b", match_to_map=False, data_folder=dark_set)
     np.testing.assert_allclose(
         read_poses_star(found.particles_star).rotation_volume_to_image, bright.rotation_volume_to_image, atol=1e-4
     )

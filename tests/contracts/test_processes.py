@@ -23,25 +23,26 @@ from torch.multiprocessing.spawn import spawn
 
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
-from cryofifa.config import config_as_toml
-from cryofifa.launch import LAUNCHER, environment, launch, store_port
+from cryofifa.half_map_refinement import projection_matching
+from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
+from cryofifa.half_map_refinement.state import HalfMapPoses
+from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.kept_images import ImagesInMemory
-from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.train import projection_matching
+from cryofifa.settings.config import config_as_toml
+from cryofifa.system.launch import LAUNCHER, environment, launch, store_port
+from cryofifa.system.processes import Processes, joined
 from cryofifa.train.ab_initio import AbInitio
-from cryofifa.train.local_refinement import LocalRefinement
-from cryofifa.train.polish_state import PolishState
-from cryofifa.train.process_group import Processes, joined
-from cryofifa.train.projection_matching import ProjectionMatching
-from cryofifa.train.training_loop import TrainingLoop, WorkingSet
+from cryofifa.train.encoder_refinement import EncoderRefinement
+from cryofifa.train.training_loop import TrainingLoop
+from cryofifa.train.working_set import WorkingSet
 
 COUNT = 53  # shards of 27 and 26; minibatches of 16, the last one of 5
 SMALL = CONFIG.changed(curriculum={"minibatch": 16})
 LOOPS = {
     "guided": (AbInitio, SMALL),
     "amortized": (AbInitio, replace(SMALL, pose_mode="amortized")),
-    "refinement": (LocalRefinement, SMALL),
+    "encoder refinement": (EncoderRefinement, SMALL),
 }
 
 
@@ -49,8 +50,8 @@ LOOPS = {
 class OneOrderedAsTwo(Processes):
     """A process alone that takes the particles in the order in which two would."""
 
-    def dealt(self, order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-        return Processes(0, 2).dealt(order)
+    def balanced(self, order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+        return Processes(0, 2).balanced(order)
 
 
 def new_loop(name: str, processes: Processes) -> TrainingLoop:
@@ -79,14 +80,14 @@ def state_after_step(number: int, name: str, processes: Processes) -> dict[str, 
     return states[number - 1]
 
 
-def polished(processes: Processes) -> dict[str, Tensor]:
+def refined(processes: Processes) -> dict[str, Tensor]:
     """Two iterations and the scores, of halves whose last blocks are of one process alone; so are those looked at."""
     every = particles(COUNT)
     own = torch.arange(COUNT)[processes.rank :: processes.count]
     kept = ImagesInMemory(every.image.read(own))
     matching = ProjectionMatching(
         SMALL,
-        lambda rows: kept.read(processes.local(torch.from_numpy(rows))),
+        lambda rows: kept.read(processes.local_index(torch.from_numpy(rows))),
         every.ctf,
         HalfPlane.of_box(SIZE, PIXEL),
         RADIUS_ANGSTROM,
@@ -94,7 +95,7 @@ def polished(processes: Processes) -> dict[str, Tensor]:
         processes,
     )
     everyone = torch.arange(COUNT)
-    state = PolishState.unposed(torch.where((everyone % 2 == 0) | (everyone < 6), 1, 2))
+    state = HalfMapPoses.unposed(torch.where((everyone % 2 == 0) | (everyone < 6), 1, 2))
     state.rotation, state.posed[:] = turned_by_degrees(random_rotations(COUNT), 8.0), True
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection_matching, "BLOCK", 8 // processes.count)
@@ -111,7 +112,7 @@ def in_process(rank: int, port: int, output: Path) -> None:
     with joined() as processes:
         for name in LOOPS:
             save_file(trained(name, processes, range(2)), output / f"{name}{rank}.safetensors")
-        save_file(polished(processes), output / f"polished{rank}.safetensors")
+        save_file(refined(processes), output / f"refined{rank}.safetensors")
         half_way = state_after_step(2, "guided", processes)
         save_file(half_way, output / f"half_way{rank}.safetensors")
         save_file(trained("guided", processes, range(2), half_way), output / f"resumed{rank}.safetensors")
@@ -147,9 +148,9 @@ def test_two_processes_learn_what_one_learns_from_the_same_minibatches(name: str
     assert learned > 40
 
 
-def test_two_processes_polish_as_one_though_some_blocks_are_of_one_of_them(by_two: Path):
-    found, second = (load_file(by_two / f"polished{rank}.safetensors") for rank in range(2))
-    for key, value in polished(OneOrderedAsTwo()).items():
+def test_two_processes_refine_as_one_though_some_blocks_are_of_one_of_them(by_two: Path):
+    found, second = (load_file(by_two / f"refined{rank}.safetensors") for rank in range(2))
+    for key, value in refined(OneOrderedAsTwo()).items():
         assert torch.equal(found[key], second[key]), key
         torch.testing.assert_close(found[key], value, atol=2e-3, rtol=2e-3)
 
@@ -172,16 +173,16 @@ def test_another_number_of_processes_cannot_end_the_epoch(by_two: Path):
 @pytest.mark.parametrize(("count", "size", "minibatch"), [(2, 53, 16), (3, 50, 16), (8, 100, 16), (4, 9, 4)])
 def test_every_process_has_its_share_of_every_minibatch(count: int, size: int, minibatch: int):
     order = torch.randperm(size, generator=torch.Generator().manual_seed(count))
-    dealt = Processes(0, count).dealt(order)
+    dealt = Processes(0, count).balanced(order)
     assert sorted(dealt.tolist()) == list(range(size))
     for members in dealt.split(minibatch)[: size // minibatch]:
         shares = torch.bincount(members % count, minlength=count)
         assert int(shares.max() - shares.min()) <= 1
-    held = [Processes(rank, count).own(dealt, dealt) for rank in range(count)]
+    held = [Processes(rank, count).shard(dealt, dealt) for rank in range(count)]
     assert sorted(torch.cat(held).tolist()) == list(range(size))
     for rank, members in enumerate(held):
         own = torch.arange(size)[rank::count]
-        assert torch.equal(own[Processes(rank, count).local(members)], members)
+        assert torch.equal(own[Processes(rank, count).local_index(members)], members)
 
 
 # Runs as a whole, by the command
@@ -189,9 +190,9 @@ def test_every_process_has_its_share_of_every_minibatch(count: int, size: int, m
 TINY = Config().changed(
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
     curriculum={"visits": 200, "fewest_epochs": 4, "starts": 2, "start_share": 0.5, "minibatch": 16},
-    search={"bank_rotations": 100},
-    refinement={"epochs": 1, "raster_every": 4, "mask_steps": 2},
-    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
+    search={"orientations": 100},
+    encoder_refinement={"epochs": 1, "minibatches_per_sampling": 4, "mask_steps": 2},
+    half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 # One epoch, one search: poses of a run this small are near random, and further on a winner that another all but equals
 # may fall either way by rounding alone, after which runs part. Refinement is left out likewise; the loops are compared
@@ -199,8 +200,8 @@ TINY = Config().changed(
 SHORT = TINY.changed(
     curriculum={"visits": 100, "fewest_epochs": 1},
     search={"encoder_share": 0.0},
-    refinement={"epochs": 0},
-    polish={"most_searches": 1},
+    encoder_refinement={"epochs": 0},
+    half_map_refinement={"most_searches": 1},
 )
 
 

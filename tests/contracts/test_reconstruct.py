@@ -19,18 +19,18 @@ from small_sets import simulated_particles
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.star import read_poses_star
 from cryofifa.physics.mask import spherical_mask
-from cryofifa.results.junk import JunkSplit
+from cryofifa.results.score_split import JunkSplit
 from cryofifa.train.training_loop import TrainingLoop
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
-    search={"bank_rotations": 100},
+    search={"orientations": 100},
     amortized={"visits": 200},
-    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
+    half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 OUTPUTS = (
     *(
@@ -78,7 +78,7 @@ def test_a_run_leaves_all_its_files(finished: Path, particles: Path):
     assert summary["particles"] == 80
     phases = [record["phase"] for record in summary["history"]]
     assert phases[:3] == ["ab-initio"] * 3
-    assert set(phases[3:]) == {"polish"}
+    assert set(phases[3:]) == {"half-map refinement"}
     assert len(phases[3:]) >= 2  # more, where the first search finds many poses anew
 
 
@@ -98,8 +98,8 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
     particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_of_kept: bool
 ):
     """A split that drops the lower half: the rest is what kept.star holds, in order, and what the map is made of."""
-    from cryofifa import phases
     from cryofifa import reconstruct as module
+    from cryofifa.run import phases
 
     used = []
 

@@ -13,17 +13,17 @@ from cryofifa import Config, InputError, reconstruct, refine, volume
 from cryofifa.cli import main
 from cryofifa.errors import Stopped
 from cryofifa.mrc_map import read_map
-from cryofifa.run_folder import RunFolder
-from cryofifa.run_progress import read_run_state
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.progress import read_run_state
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
     device="cpu",  # where the same run gives the same bits
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
     curriculum={"visits": 200, "fewest_epochs": 2, "starts": 1},
-    search={"bank_rotations": 60},
-    refinement={"mask_steps": 4},
-    polish={"iterations": 1, "most_searches": 1, "candidates": 2},
+    search={"orientations": 60},
+    encoder_refinement={"mask_steps": 4},
+    half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
 )
 
 
@@ -47,7 +47,7 @@ def test_a_refined_run_is_a_run_and_leaves_the_first_alone(run: Path):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     result = refine(run, epochs=2)
     assert result.folder.path == run / "refined"
-    assert phases(run / "refined") == ["ab-initio"] * 3 + ["refinement"] * 2 + ["polish"]
+    assert phases(run / "refined") == ["ab-initio"] * 3 + ["encoder refinement"] * 2 + ["half-map refinement"]
     assert {path: path.read_bytes() for path in before} == before
     poses = [
         starfile.read(folder / "particles.star", always_dict=True)["particles"] for folder in (run, run / "refined")
@@ -73,12 +73,12 @@ def test_its_time_is_that_of_what_it_took_over_and_its_own(run: Path, tmp_path: 
         refine(run, tmp_path, epochs=2, stop=lambda: True)
     _, progress = read_run_state(RunFolder(tmp_path).checkpoint, torch.device("cpu"))
     assert {"read particles", "ab-initio"} <= set(progress.timings)
-    assert "polish" not in progress.timings
+    assert "half-map refinement" not in progress.timings
 
 
 def test_settings_do_the_same_in_one_run(run: Path, particles: Path, tmp_path: Path):
     refine(run, tmp_path / "refined", epochs=2)
-    reconstruct(particles, tmp_path / "whole", config=SMALL.changed(refinement={"epochs": 2}))
+    reconstruct(particles, tmp_path / "whole", config=SMALL.changed(encoder_refinement={"epochs": 2}))
     for name in ("map.mrc", "decoder.mrc"):
         assert (tmp_path / "refined" / name).read_bytes()[1024:] == (tmp_path / "whole" / name).read_bytes()[1024:]
 
@@ -93,7 +93,7 @@ def test_wrong_input_is_one_line(run: Path, particles: Path, tmp_path: Path, cap
         reconstruct(
             particles,
             tmp_path / "out",
-            config=SMALL.changed(refinement={"epochs": 1, "start_resolution_angstrom": 5.0}),
+            config=SMALL.changed(encoder_refinement={"epochs": 1, "start_resolution_angstrom": 5.0}),
         )
     assert not (tmp_path / "out").exists()
     for epochs in ("-1", "0"):

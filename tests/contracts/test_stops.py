@@ -16,15 +16,17 @@ import pytest
 import torch
 from small_sets import simulated_particles
 
-from cryofifa import Config, reconstruct, starts
-from cryofifa.atomic_file import PART
+from cryofifa import Config, reconstruct
 from cryofifa.cli import main
-from cryofifa.config import config_as_toml
 from cryofifa.errors import Stopped
-from cryofifa.results import outputs, report
-from cryofifa.run_folder import RunFolder
-from cryofifa.run_progress import read_run_state
-from cryofifa.train import projection_matching
+from cryofifa.half_map_refinement import projection_matching
+from cryofifa.results import outputs
+from cryofifa.results.report import report
+from cryofifa.run import starts
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.progress import read_run_state
+from cryofifa.settings.config import config_as_toml
+from cryofifa.system.atomic_file import PART
 from cryofifa.train.training_loop import TrainingLoop
 
 PIXEL_SIZE_ANGSTROM = 6.0
@@ -32,18 +34,18 @@ PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
     device="cpu",  # where the same run gives the same bits
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
-    decoder={"raster_every": 2},
+    decoder={"minibatches_per_sampling": 2},
     curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.67, "minibatch": 16, "mask_steps": 4},
-    search={"bank_rotations": 60},
-    refinement={"epochs": 1, "raster_every": 2, "mask_steps": 2},
-    polish={"iterations": 2, "most_searches": 2, "candidates": 2},
+    search={"orientations": 60},
+    encoder_refinement={"epochs": 1, "minibatches_per_sampling": 2, "mask_steps": 2},
+    half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 STEPS = 2 * 2 * 5 + 5 + 5  # of both starts, of what the better one has left, of the refinement
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_blocks_and_no_pictures() -> Iterator[None]:
-    """So that the polish has several blocks; pictures take half of such a run's time."""
+    """So that the half-map refinement has several blocks; pictures take half of such a run's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection_matching, "BLOCK", 16)
         patch.setattr(report, "report_html", lambda _: "report " * 1000)
@@ -309,7 +311,7 @@ def test_an_image_of_nan_ends_a_run_before_it_begins(
 
 def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, tmp_path: Path):
     """Of cubic groups; stopped again and again, within starts, between them and while they are judged."""
-    cubic = SMALL.changed(symmetry="T", refinement={"epochs": 0})
+    cubic = SMALL.changed(symmetry="T", encoder_refinement={"epochs": 0})
     reconstruct(particles, tmp_path / "undisturbed", config=cubic)
     told = (tmp_path / "undisturbed" / "log.txt").read_text()
     assert "start 1 of 2: half maps" in told
@@ -327,28 +329,28 @@ def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, 
     assert_as_undisturbed(tmp_path / "run", tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize(("merits", "first_start_goes_on"), [((3.0, 1.0, 2.0), True), ((2.0, 1.0, 3.0), False)])
+@pytest.mark.parametrize(("scores", "first_start_goes_on"), [((3.0, 1.0, 2.0), True), ((2.0, 1.0, 3.0), False)])
 def test_what_is_judged_best_goes_on(
-    merits: tuple[float, ...],
+    scores: tuple[float, ...],
     first_start_goes_on: bool,
     particles: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Of a cubic group: the poses of two starts and of the end of ab initio, which goes on from the first one."""
-    said, shared_shells = iter(merits), set()
+    said, shared_shells = iter(scores), set()
 
     def agreement(_one, _other, shared_shell: float) -> float:
         shared_shells.add(shared_shell)
         return next(said)
 
     monkeypatch.setattr(starts, "half_map_agreement", agreement)
-    reconstruct(particles, tmp_path / "run", config=SMALL.changed(symmetry="T", polish={"iterations": 0}))
+    reconstruct(particles, tmp_path / "run", config=SMALL.changed(symmetry="T", half_map_refinement={"iterations": 0}))
     assert next(said, None) is None
     tensors, progress = read_run_state(RunFolder(tmp_path / "run").checkpoint, torch.device("cpu"))
     # what the refinement makes the halves share, they do not share yet
     assert shared_shells == {progress.plan.curriculum.end_radius}
-    assert progress.plan.refinement.end_radius > progress.plan.curriculum.end_radius
+    assert progress.plan.encoder_refinement.end_radius > progress.plan.curriculum.end_radius
     for name in ("rotation", "shift_angstrom"):
         same = torch.equal(tensors[f"ab_initio.poses.{name}"], tensors[f"start0.{name}"])
         assert same == first_start_goes_on

@@ -1,4 +1,4 @@
-"""A decoder that is a function of the coordinate has a real volume, exactly, and its raster is itself."""
+"""A decoder that is a function of the coordinate has a real volume, exactly, and its sampled_volume is itself."""
 
 import pytest
 import torch
@@ -83,7 +83,7 @@ def test_grid_equals_the_network_at_its_points_and_is_hermitian(decoder):
     torch.testing.assert_close(inner, inner.flip((0, 1, 2)).conj(), atol=0, rtol=0)
 
 
-def test_raster_gives_nearly_the_exact_slices(decoder):
+def test_sampled_volume_gives_nearly_the_exact_slices(decoder):
     plane, rotation = HalfPlane.of_box(24, 3.0, 8.0), random_rotations(10)
     exact, sampled = decoder.slices(rotation, plane).detach(), decoder.sampled(8.0).slices(rotation, plane)
     torch.testing.assert_close(exact, decoder(slice_coordinates(rotation, plane)).detach())
@@ -94,10 +94,10 @@ def test_raster_gives_nearly_the_exact_slices(decoder):
     assert float(wrong.float().mean()) > 0.5
 
 
-def test_raster_reaches_the_radius_on_every_axis(decoder):
+def test_sampled_volume_reaches_the_radius_on_every_axis(decoder):
     plane = HalfPlane.of_box(16, 3.0, 5.0)
     straight = torch.stack([torch.eye(3), torch.eye(3)[[1, 2, 0]], torch.eye(3)[[2, 0, 1]]])
-    # grid points lie on the raster: no interpolation
+    # grid points lie on the sampled volume: no interpolation
     torch.testing.assert_close(
         decoder.sampled(5.0).slices(straight, plane), decoder.slices(straight, plane).detach(), atol=1e-5, rtol=1e-4
     )

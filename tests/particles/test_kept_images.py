@@ -10,7 +10,6 @@ import torch
 from test_preprocess import noise, particle_images
 
 from cryofifa import InputError
-from cryofifa.memory import GIB
 from cryofifa.particles.kept_images import (
     ImageCache,
     ImagesInMemory,
@@ -22,6 +21,7 @@ from cryofifa.particles.kept_images import (
     keep_images,
 )
 from cryofifa.particles.preprocess import Frame, ParticleImages
+from cryofifa.system.memory import GIB
 
 FRAME = Frame(window_pixel=32, box_size=24, input_pixel_size_angstrom=2.0)
 ROWS = np.array([1, 2, 3, 5, 7, 8, 9, 10, 15, 19])

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.files.star import read_star
 from cryofifa.particles.particle_radius import radius_of_volume, survey_images
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.simulate import simulate
+from cryofifa.particles.simulated.simulate import simulate
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.star import read_star
 from cryofifa.physics.mask import spherical_mask
 
 CPU = torch.device("cpu")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from particle_files import particle_images
 
+from cryofifa.particles.files.star import read_star
 from cryofifa.particles.preprocess import (
     Frame,
     ParticleImages,
@@ -17,7 +18,6 @@ from cryofifa.particles.preprocess import (
     resample_pixel_size,
 )
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.star import read_star
 
 SIZE = 48
 

@@ -14,8 +14,9 @@ from mrcfile.dtypes import HEADER_DTYPE
 from particle_files import PARTICLES, cs_records, ramp, write_cs, write_stack, write_star
 
 from cryofifa.errors import InputError
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.table import ParticleTable, read_particles
 
 
 def table_of(tmp_path: Path, names: list[str]) -> ParticleTable:

@@ -12,8 +12,8 @@ from cryofifa.physics.central_slice import FourierGrid, trilinear_gridding
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_3d, inverse_fourier_3d
 from cryofifa.physics.mask import distance_from_centre
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
-from cryofifa.results.fsc import fourier_shell_correlation
 
 SIZE, PIXEL, WIDTH = 32, 4.0, 1.1
 

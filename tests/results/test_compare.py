@@ -6,13 +6,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
-from cryofifa.particles.poses import PoseTable
-from cryofifa.particles.pseudo_protein import density_of_atoms, pseudo_atoms
+from cryofifa.particles.compare_poses import compare_poses
+from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.simulated.pseudo_protein import density_of_atoms, pseudo_atoms
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.resample import resample_volume
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.results.align_volumes import align_volumes, mirror_z, turned_volume
-from cryofifa.results.compare_poses import compare_poses
-from cryofifa.results.fsc import fourier_shell_correlation
 
 MIRROR = np.diag([1.0, 1.0, -1.0])
 Q = Rotation.from_rotvec([0.7, -1.1, 0.5]).as_matrix()

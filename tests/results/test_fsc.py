@@ -6,13 +6,8 @@ import torch
 
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map, write_map
-from cryofifa.results.fsc import (
-    first_crossing_angstrom,
-    fourier_shell_correlation,
-    fsc_to_truth,
-    in_soft_sphere,
-    write_fsc_csv,
-)
+from cryofifa.physics.shell_correlation import first_crossing_angstrom, fourier_shell_correlation
+from cryofifa.results.fsc import fsc_to_truth, in_soft_sphere, write_fsc_csv
 
 
 def noise(size: int, seed: int) -> torch.Tensor:

@@ -7,9 +7,9 @@ from known_volumes import blob_volume
 from cryofifa.physics.fourier import fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
-from cryofifa.physics.symmetrise import mean_of_turned
-from cryofifa.results.fsc import fourier_shell_correlation
+from cryofifa.physics.symmetry_average import mean_of_turned
 from cryofifa.results.gold_standard import CHANCE_SD, chance_level, masked_fsc, with_random_phases
 
 SIZE = 48

@@ -7,8 +7,9 @@ from known_volumes import density_of_blobs
 
 from cryofifa.physics.fourier import centred_index
 from cryofifa.physics.mask import soft_edge, spherical_mask
+from cryofifa.physics.shell_correlation import first_crossing_angstrom, fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
-from cryofifa.results.fsc import first_crossing_angstrom, fourier_shell_correlation, in_mask
+from cryofifa.results.fsc import in_mask
 from cryofifa.results.local_resolution import band_radii, local_resolution, quartiles_inside
 
 SIZE = 80

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from cryofifa.after_run.sharpen import sharpen
 from cryofifa.cli import main
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.results.fsc import write_fsc_csv
-from cryofifa.sharpen import sharpen
 
 SIZE, PIXEL = 64, 2.0
 BOX_ANGSTROM, SHELLS = SIZE * PIXEL, SIZE // 2 + 1

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from cryofifa.system.processes import ALONE
 from cryofifa.train.batch_statistics import SharedBatchNorm
-from cryofifa.train.process_group import ALONE
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (6, 4, 5, 5)])

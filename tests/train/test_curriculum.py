@@ -12,7 +12,7 @@ CURRICULUM = Curriculum(
     start_radius=3.0,
     end_radius=12.0,
     growth_share=0.8,
-    bank_share=0.75,
+    global_search_share=0.75,
     encoder_share=0.4,
     keep_fraction_start=1.0,
     keep_fraction_end=0.9,
@@ -43,9 +43,9 @@ def test_same_progress_same_stage():
     assert stage_at(CURRICULUM, 0.37) == stage_at(CURRICULUM, 0.37)
 
 
-def test_bank_filter_and_disturbance_follow_their_shares():
+def test_orientation_set_filter_and_disturbance_follow_their_shares():
     stages = [stage_at(CURRICULUM, progress) for progress in PROGRESS]
-    assert [stage.search_bank for stage in stages] == [progress < 0.75 for progress in PROGRESS]
+    assert [stage.searches_globally for stage in stages] == [progress < 0.75 for progress in PROGRESS]
     assert [stage.use_encoder for stage in stages] == [progress >= 0.4 for progress in PROGRESS]
     assert [stage.encoder_proposes for stage in stages] == [progress < 0.75 for progress in PROGRESS]
     assert stages[0].keep_fraction == 1
@@ -57,12 +57,12 @@ def test_bank_filter_and_disturbance_follow_their_shares():
 
 
 def test_shares_of_zero_mean_from_the_start():
-    curriculum = replace(CURRICULUM, keep_growth_share=0.0, disturbance_share=0.0, bank_share=0.0)
+    curriculum = replace(CURRICULUM, keep_growth_share=0.0, disturbance_share=0.0, global_search_share=0.0)
     stage = stage_at(curriculum, 0.0)
     assert stage.keep_fraction == pytest.approx(0.9)
     assert stage.disturbance_degree == 0
-    assert not stage.search_bank
-    assert stage_at(curriculum, 1.0).encoder_proposes  # without a bank nothing else looks far
+    assert not stage.searches_globally
+    assert stage_at(curriculum, 1.0).encoder_proposes  # without an orientation set nothing else looks far
 
 
 def test_the_decoders_rate_holds_until_starts_are_compared_and_falls_evenly_in_its_logarithm_then():

@@ -8,26 +8,25 @@ import pytest
 import torch
 from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
-from cryofifa.config import SearchSettings
 from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder
-from cryofifa.particles.augment import Copies
 from cryofifa.particles.preprocess import encoder_channels
-from cryofifa.particles.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulate import simulate_images
+from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
+from cryofifa.settings.config import SearchSettings
 from cryofifa.train.amortized import AmortizedInference
-from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
+from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.guided import GuidedInference
+from cryofifa.train.image_copies import CopiedImages, Copies
 from cryofifa.train.minibatch import InferredPoses, Minibatch
 from cryofifa.train.pose_search import PoseSearch
-from cryofifa.train.run_log import WINNER_ORIGINS
-from cryofifa.train.teaching import fundamental_copy
+from cryofifa.train.training_targets import fundamental_copy
 
 SIZE, PIXEL, COUNT = 32, 5.0, 24
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 65.0, 20.0
@@ -35,7 +34,7 @@ ROTATION = random_rotations(COUNT, seed=11)
 SHIFT = torch.from_numpy(np.random.default_rng(0).normal(0, 5.0, (COUNT, 2))).float()
 STAGE = Stage(
     mask_radius=10.0,
-    search_bank=False,
+    searches_globally=False,
     use_encoder=True,
     keep_fraction=1.0,
     temperature=0.0,
@@ -66,12 +65,12 @@ def encoder_input(masked: torch.Tensor) -> torch.Tensor:
     return encoder_channels(masked, 0.3, 4)
 
 
-def inference(imagined: int = 1, **settings) -> GuidedInference:
+def inference(synthetic: int = 1, **settings) -> GuidedInference:
     torch.manual_seed(0)
     return GuidedInference(
         PoseEncoder(features(), heads=1, shift_scale_angstrom=SHIFT_SCALE_ANGSTROM),
         encoder_input,
-        imagined,
+        synthetic,
         PoseSearch(replace(SearchSettings(), **settings), 0, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM),
     )
 
@@ -119,18 +118,18 @@ def test_true_poses_are_kept_and_come_from_memory_or_beside_it(world):
     assert set(found.origin.tolist()) <= {WINNER_ORIGINS.index("memory"), WINNER_ORIGINS.index("perturbation")}
 
 
-def test_bank_finds_poses_nobody_remembers(world):
+def test_orientation_set_finds_poses_nobody_remembers(world):
     """2,000 random rotations: the nearest is 11 degrees off in the median (volume of a ball in SO(3))."""
     image, grid = world
     batch = minibatch(image, random_rotations(COUNT, seed=3), torch.zeros(COUNT, 2))
-    found = infer(inference(), batch, grid, replace(STAGE, search_bank=True))
+    found = infer(inference(), batch, grid, replace(STAGE, searches_globally=True))
     error = angles_degree(found.rotation, ROTATION)
     assert np.median(error) < 16
-    assert (found.origin == WINNER_ORIGINS.index("bank")).float().mean() > 0.8
+    assert (found.origin == WINNER_ORIGINS.index("orientation set")).float().mean() > 0.8
     assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 5.0
     for epoch in range(1, 6):
         batch = minibatch(image, found.rotation, found.shift_angstrom)
-        found = infer(inference(), batch, grid, replace(STAGE, search_bank=True), epoch=epoch)
+        found = infer(inference(), batch, grid, replace(STAGE, searches_globally=True), epoch=epoch)
     assert np.median(angles_degree(found.rotation, ROTATION)) < 3.5
 
 
@@ -182,7 +181,7 @@ def test_an_encoder_that_does_not_propose_learns_all_the_same(world):
 def test_an_encoder_that_is_right_has_no_teaching_loss(world):
     """An encoder that knows the pose of every copy it is asked about wins, and has nothing to learn."""
     image, grid = world
-    search = inference(imagined=0, encoder_copies=3, wide_perturbations=1, narrow_perturbations=0)
+    search = inference(synthetic=0, encoder_copies=3, wide_perturbations=1, narrow_perturbations=0)
     batch = minibatch(image, random_rotations(COUNT, seed=3), SHIFT)
     others = search.search.draws("copies", 0).integers(torch.arange(COUNT), 2, len(COPIES))
     asked = torch.cat([fundamental_copy(COPIES, batch.rotation), others], dim=1)
@@ -208,7 +207,7 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
 def test_the_same_draws_give_the_same_poses(world):
     image, grid = world
     batch = minibatch(image, ROTATION, SHIFT)
-    one, two = (infer(inference(), batch, grid, replace(STAGE, search_bank=True)) for _ in range(2))
+    one, two = (infer(inference(), batch, grid, replace(STAGE, searches_globally=True)) for _ in range(2))
     assert torch.equal(one.rotation, two.rotation)
     assert torch.equal(one.shift_angstrom, two.shift_angstrom)
 
@@ -232,7 +231,7 @@ def test_amortized_takes_the_copy_and_the_head_whose_prediction_fits_best(world)
             return rotation.flatten(0, 1), shift.flatten(0, 1)
 
     two_heads = OneCopyOnly(features(), heads=2, shift_scale_angstrom=SHIFT_SCALE_ANGSTROM)
-    search = AmortizedInference(encoder=two_heads, encoder_input=encoder_input, imagined=0, seed=0)
+    search = AmortizedInference(encoder=two_heads, encoder_input=encoder_input, synthetic=0, seed=0)
     batch = minibatch(image, ROTATION, SHIFT)
     found = infer(search, batch, grid)
     torch.testing.assert_close(found.rotation, ROTATION, atol=1e-5, rtol=1e-4)

@@ -7,7 +7,7 @@ from known_volumes import random_rotations, turned_by_degrees
 
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.pose_change import median_pose_change
-from cryofifa.train.training_loop import PoseMemory
+from cryofifa.train.pose_memory import PoseMemory
 
 COUNT = 200
 

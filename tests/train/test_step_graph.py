@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from cryofifa.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
+from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
-from cryofifa.train.local_refinement import LocalRefinement
+from cryofifa.train.encoder_refinement import EncoderRefinement
 from cryofifa.train.step_graph import Step, StepGraph
 from cryofifa.train.training_loop import TrainingLoop
 
@@ -30,7 +30,7 @@ CONFIG = Config(
     curriculum=replace(CurriculumSettings(), minibatch=32),
     encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=16),
     decoder=replace(DecoderSettings(), width=16, modulant_layers=1, envelope_layers=1),
-    search=replace(SearchSettings(), bank_rotations=100),
+    search=replace(SearchSettings(), orientations=100),
 )
 CURRICULUM = Curriculum(
     epochs=2,
@@ -38,7 +38,7 @@ CURRICULUM = Curriculum(
     start_radius=2.5,
     end_radius=7.0,
     growth_share=0.9,
-    bank_share=0.6,
+    global_search_share=0.6,
     encoder_share=0.3,
     keep_fraction_start=1.0,
     keep_fraction_end=0.8,
@@ -110,8 +110,8 @@ WAYS = {
     "guided, random turns": (AbInitio, {"encoder": {"augmentation": "random"}}),
     "guided, C2": (AbInitio, {"symmetry": "C2"}),
     "amortized": (AbInitio, {"pose_mode": "amortized"}),
-    "refinement": (LocalRefinement, {}),
-    "refinement, amortized": (LocalRefinement, {"pose_mode": "amortized"}),
+    "encoder refinement": (EncoderRefinement, {}),
+    "refinement, amortized": (EncoderRefinement, {"pose_mode": "amortized"}),
 }
 
 
@@ -141,7 +141,7 @@ def test_steps_that_are_alike_ask_for_the_same(way):
         assert len(stand_in.asked) - before > len(first) > 0
 
 
-@pytest.mark.parametrize("way", ["guided", "refinement"])
+@pytest.mark.parametrize("way", ["guided", "encoder refinement"])
 def test_given_tensors_a_step_is_what_it_is_given_numbers(way):
     """But for the last digits of the learning rates, which are 32-bit numbers then."""
     plain, recorded = training_of(way), training_of(way)

@@ -96,7 +96,7 @@ class CoordinateDecoder(VolumeDecoder):
 
     @torch.no_grad()
     def sampled(self, radius: float, spread: Spread | None = None) -> FourierGrid:
-        """The raster that candidates are scored with: the function, OVERSAMPLING times finer than the box's."""
+        """The sampled_volume that candidates are scored with: the function, OVERSAMPLING times finer than the box's."""
         # one sample more than the radius, so that every interpolation has its neighbours
         transform = self.on_grid(FourierGrid.size_for(radius), 1 / OVERSAMPLING, radius + 1, spread)
         return FourierGrid(torch.stack([transform.real, transform.imag]), radius)

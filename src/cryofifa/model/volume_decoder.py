@@ -33,7 +33,7 @@ class VolumeDecoder(nn.Module, ABC):
 
     @abstractmethod
     def sampled(self, radius: float, spread: Spread | None = None) -> FourierGrid:
-        """The raster that candidates are scored with; no gradients."""
+        """The sampled_volume that candidates are scored with; no gradients."""
 
     @abstractmethod
     def start_from(self, other: VolumeDecoder, radius: float) -> None:

@@ -39,7 +39,7 @@ class VoxelGrid(VolumeDecoder):
     def slices(
         self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
     ) -> Complex[Tensor, "*batch points"]:
-        return self._raster(plane.largest_radius).slices(rotation_volume_to_image, plane)
+        return self._sampled_volume(plane.largest_radius).slices(rotation_volume_to_image, plane)
 
     def on_grid(
         self,
@@ -53,14 +53,14 @@ class VoxelGrid(VolumeDecoder):
 
     @torch.no_grad()
     def sampled(self, radius: float, spread: Spread | None = None) -> FourierGrid:  # noqa: ARG002
-        return self._raster(radius)
+        return self._sampled_volume(radius)
 
     @torch.no_grad()
     def start_from(self, other: VolumeDecoder, radius: float) -> None:
         volume = other.volume(self.density.shape[-1], radius)
         self.density.copy_(torch.where(self.support > 0, volume / self.support.clamp_min(1e-9), 0))
 
-    def _raster(self, radius: float) -> FourierGrid:
+    def _sampled_volume(self, radius: float) -> FourierGrid:
         # divided by what interpolation does to the volume, so that slices are those of the voxels
         density = self.density * self.support / self.gridding
         transform = self._transform(density, FourierGrid.size_for(radius), 1 / OVERSAMPLING)

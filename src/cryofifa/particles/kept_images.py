@@ -24,10 +24,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryofifa.atomic_file import atomic_path, remove_parts
 from cryofifa.errors import InputError
-from cryofifa.memory import GIB, allowed_bytes, allowed_gpu_bytes
 from cryofifa.particles.preprocess import Frame, ParticleImages
+from cryofifa.system.atomic_file import atomic_path, remove_parts
+from cryofifa.system.memory import GIB, allowed_bytes, allowed_gpu_bytes
 
 BYTES_PER_PIXEL = 2
 LARGEST = 65504.0  # of 16 bits; bright junk beyond it is cut off

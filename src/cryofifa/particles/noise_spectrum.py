@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.particles.files.row_list import evenly_spread
 from cryofifa.particles.preprocess import BACKGROUND_RING_SHARE, ParticleImages
-from cryofifa.particles.row_list import evenly_spread
 from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre, soft_edge
 from cryofifa.physics.shells import radial_mean

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cryofifa.particles.bright_junk import bounded_influence
+from cryofifa.particles.files.row_list import evenly_spread
 from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum, measure_noise
+from cryofifa.particles.outlier_weight import bounded_influence
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.row_list import evenly_spread
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre

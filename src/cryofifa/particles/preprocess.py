@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.errors import InputError
+from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.particles.table import ParticleTable
 from cryofifa.physics.antisymmetric_phase import antisymmetric_phase, half_transform_frequencies, without_phase
 from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_2d, rescale_images, window_centre

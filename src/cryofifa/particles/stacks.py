@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float32, Int64, Num
 
 from cryofifa.errors import InputError
+from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stack_header import StackHeader, read_stack_header
-from cryofifa.particles.table import ParticleTable
 
 IMAGES_IN_PART = 64  # that one thread reads; our choice
 LARGEST_PIXEL = 1e15  # the power of an image of larger ones is no 32-bit number

@@ -1,4 +1,4 @@
-"""Rotations: random banks, small perturbations, and the symmetry of in-plane copies.
+"""Rotations: random orientation sets, small perturbations, and the symmetry of in-plane copies.
 
 A rotation matrix here is always `rotation_volume_to_image`: r_image = A r_volume (RELION's matrix, conventions of
 `cryofifa.conventions`), so a central slice at image frequency k reads the volume at A^T k.

@@ -20,7 +20,7 @@ from cryofifa.errors import InputError
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.resample import resample_volume
 from cryofifa.physics.rotations import rotation_from_uniform
-from cryofifa.physics.symmetrise import mean_of_turned
+from cryofifa.physics.symmetry_average import mean_of_turned
 from cryofifa.results.fourier_fit import FourierFit
 from cryofifa.results.fsc import in_soft_sphere
 
@@ -84,17 +84,19 @@ def align_volumes(
     moving = {hand: _grid(mirror_z(volume) if hand else volume) for hand in (False, True)}
 
     if initial is None:
-        bank = rotation_from_uniform(torch.quasirandom.SobolEngine(3).draw(_COARSE_ROTATIONS).clamp(1e-6, 1 - 1e-6))
-        banks = {False: bank, True: bank}
+        rotations = rotation_from_uniform(
+            torch.quasirandom.SobolEngine(3).draw(_COARSE_ROTATIONS).clamp(1e-6, 1 - 1e-6)
+        )
+        by_hand = {False: rotations, True: rotations}
     else:
-        banks = {
+        by_hand = {
             hand: torch.stack([rotation.float() for mirrored, rotation in initial if mirrored == hand])
             for hand in {mirrored for mirrored, _ in initial}
         }
     last_radius = size // 2 - 1
     radii = [radius for radius in (1.5 * _COARSE_RADIUS, 2.25 * _COARSE_RADIUS) if radius < last_radius]
     finalists = []
-    for hand, rotations in banks.items():
+    for hand, rotations in by_hand.items():
         coarse = FourierFit(moving[hand], target, size, min(_COARSE_RADIUS, last_radius))
         ranked = coarse.search(hand, rotations)
         refined = sorted((coarse.refined(p) for p in ranked[: _KEPT_PER_HAND[0]]), key=lambda p: -p.score)

@@ -7,10 +7,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cryofifa.atomic_file import atomic_path
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.results.unfiltered_maps import UnfilteredMaps
+from cryofifa.system.atomic_file import atomic_path
 
 PROGRAM = "deepemhancer"
 MODEL = "tightTarget"  # the program's own default

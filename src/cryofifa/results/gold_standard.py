@@ -30,9 +30,10 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
+from cryofifa.physics.shell_correlation import first_crossing_angstrom, fourier_shell_correlation
 from cryofifa.physics.shells import shell_counts, shell_numbers
 from cryofifa.physics.spherical_mean import without_spherical_mean
-from cryofifa.results.fsc import first_crossing_angstrom, fourier_shell_correlation, in_mask
+from cryofifa.results.fsc import in_mask
 
 RANDOMISED_FROM_FSC = 0.8  # Chen et al. 2013; RELION's default
 CHANCE_SD = 3.0  # van Heel & Schatz 2005

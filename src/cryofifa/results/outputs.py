@@ -17,29 +17,29 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryofifa.config import Config, checked_value, config_as_toml
 from cryofifa.errors import InputError
+from cryofifa.half_map_refinement.half_maps import HalfMaps
+from cryofifa.half_map_refinement.state import HalfMapPoses
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.cs_writer import write_particles_cs
+from cryofifa.particles.files.cs_writer import write_particles_cs
+from cryofifa.particles.files.row_list import evenly_spread
+from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
-from cryofifa.particles.row_list import evenly_spread
-from cryofifa.particles.star_writer import write_particles_star
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.point_groups import symmetry_rotations
-from cryofifa.plan import RunPlan
 from cryofifa.results.fsc import write_fsc_csv
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.local_resolution import INSIDE, local_resolution, quartiles_inside
-from cryofifa.results.report import ReportContents, write_report
+from cryofifa.results.report.report import ReportContents, write_report
 from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
 from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
-from cryofifa.run_folder import RunFolder, read_json, write_json
-from cryofifa.train.half_maps import HalfMaps
-from cryofifa.train.polish_state import PolishState
-from cryofifa.train.run_log import EpochRecord, epoch_record_to_json
+from cryofifa.run.folder import RunFolder, read_json, write_json
+from cryofifa.run.plan import RunPlan
+from cryofifa.settings.config import Config, checked_value, config_as_toml
+from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
 EXAMPLES = 8
 
@@ -83,7 +83,7 @@ class RunResults:
     mask: Float[Tensor, "z y x"]
     curves: MaskedFsc
     decoder_map: Float[Tensor, "z y x"]
-    poses: PolishState
+    poses: HalfMapPoses
     kept: Bool[np.ndarray, " n"]
     particle_radius_angstrom: float
     agreeing_starts: int

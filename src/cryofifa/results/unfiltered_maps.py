@@ -13,15 +13,16 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.config import config_from_dict
 from cryofifa.errors import InputError
+from cryofifa.half_map_refinement.half_maps import combined_map_gain, half_map_gain
 from cryofifa.mrc_map import read_like, read_map
 from cryofifa.physics.mask import spherical_mask
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
-from cryofifa.results.fsc import MASK_EDGE_PIXEL, fourier_shell_correlation, in_mask, read_fsc_csv
+from cryofifa.results.fsc import MASK_EDGE_PIXEL, in_mask, read_fsc_csv
 from cryofifa.results.outputs import read_summary
-from cryofifa.run_folder import RunFolder
-from cryofifa.train.half_maps import combined_map_gain, half_map_gain
+from cryofifa.run.folder import RunFolder
+from cryofifa.settings.config import config_from_dict
 
 SPHERE_SHARE = 0.45  # radius of the soft sphere of maps that come without a mask, as a share of the box
 

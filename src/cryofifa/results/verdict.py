@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cryofifa.results.report_contents import HealthSign
+from cryofifa.results.report.contents import HealthSign
 
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
 EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81

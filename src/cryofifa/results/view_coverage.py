@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofifa.particles.row_list import evenly_spread
+from cryofifa.particles.files.row_list import evenly_spread
 
 VIEW_BINS = 192  # about 15 degrees wide
 SLICE_BINS = 3072  # about 4 degrees wide, finer than the band below

@@ -7,19 +7,20 @@ from typing import ClassVar
 
 import torch
 
-from cryofifa.config import Config
 from cryofifa.model.pose_encoder import INPUTS, PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.settings.config import Config
+from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.amortized import AmortizedInference
-from cryofifa.train.augmentation import CopiedImages, CopyChoice
 from cryofifa.train.candidates import clamp_length
+from cryofifa.train.copy_selection import best_of_copies
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.encoder_features import features_of
-from cryofifa.train.encoder_poses import best_of_copies
 from cryofifa.train.guided import GuidedInference
+from cryofifa.train.image_copies import CopiedImages, CopyChoice
 from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
-from cryofifa.train.process_group import ALONE, Processes
-from cryofifa.train.training_loop import TrainingLoop, WorkingSet
+from cryofifa.train.training_loop import TrainingLoop
+from cryofifa.train.working_set import WorkingSet
 
 
 class AbInitio(TrainingLoop[PoseEncoder]):
@@ -39,15 +40,15 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         super().__init__(config, curriculum, particles, particle_radius_angstrom, shift_range_angstrom, processes)
         self.copy_choice = CopyChoice.of_settings(config.encoder, config.seed, particles.image.device)
         self.inference: GuidedInference | AmortizedInference
-        imagined = config.imagined_per_particle
+        synthetic = config.synthetic_per_particle
         if config.pose_mode == "guided":
-            self.inference = GuidedInference(self.encoder, self.encoder_input, imagined, self.search)
+            self.inference = GuidedInference(self.encoder, self.encoder_input, synthetic, self.search)
         else:
-            self.inference = AmortizedInference(self.encoder, self.encoder_input, imagined, config.seed)
+            self.inference = AmortizedInference(self.encoder, self.encoder_input, synthetic, config.seed)
 
     @property
-    def raster_every(self) -> int:
-        return self.config.decoder.raster_every
+    def minibatches_per_sampling(self) -> int:
+        return self.config.decoder.minibatches_per_sampling
 
     def new_encoder(self) -> PoseEncoder:
         settings = self.config.encoder
@@ -67,7 +68,7 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         The second sweep's masks lie where the first one found the particles.
         """
         stage = stage_at(self.curriculum, 1.0)
-        grid = self.raster(stage)
+        grid = self.sampled_volume(stage)
         for sweep in range(2):
             everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
             for members in everyone.split(self.config.curriculum.minibatch):

@@ -4,7 +4,7 @@ The candidates of all copies are scored without gradient; forward and backward t
 which gives the same gradient at a fraction of the cost. The min over copies is what keeps the encoder out of
 planar-symmetric local minima (cryoAI's symmetric loss).
 
-The decoder's loss alone teaches the encoder too slowly to be of use on a CPU; imagined particles (`teaching.py`) are
+The decoder's loss alone teaches the encoder too slowly to be of use on a CPU; synthetic particles (`teaching.py`) are
 added to it. Measured on ribosome, one core: 14 degrees after 240 s, where without them poses were still random after
 360 s.
 """
@@ -19,12 +19,12 @@ import torch
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.rotations import perturb_rotation
-from cryofifa.train.augmentation import CopiedImages
+from cryofifa.train.copy_selection import best_of_copies
 from cryofifa.train.curriculum import Stage
-from cryofifa.train.encoder_poses import best_of_copies
+from cryofifa.train.image_copies import CopiedImages
 from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.teaching import EncoderInput, imagined_loss
+from cryofifa.train.training_targets import EncoderInput, synthetic_loss
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class AmortizedInference:
 
     encoder: PoseEncoder
     encoder_input: EncoderInput
-    imagined: int
+    synthetic: int
     seed: int
 
     def infer(
@@ -53,7 +53,7 @@ class AmortizedInference:
         rotation = seen.copies.pose_of_image(rotation, winner.copy)[:, 0]
         shift = seen.copies.shift_of_image(shift[:, None], winner.copy)[:, 0]
         draws = RandomDraws(self.seed, "imagined", epoch)
-        taught = imagined_loss(self.encoder, batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
+        taught = synthetic_loss(self.encoder, batch, self.synthetic, grid, seen.copies, self.encoder_input, draws)
         if stage.disturbance_degree > 0:
             turn = RandomDraws(self.seed, "disturbance", epoch).normal(batch.particle, 3)
             rotation = perturb_rotation(rotation, turn * math.radians(stage.disturbance_degree) / math.sqrt(3))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cryofifa.train.process_group import Processes
+from cryofifa.system.processes import Processes
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -51,7 +51,7 @@ class SharedBatchNorm(_BatchNorm):
         centre = self.running_mean.clone()
         centred = input - centre.view(shape)
         count = centred.new_tensor([centred.numel() / self.num_features])
-        sums = self.processes.summed(torch.cat([centred.sum(others), centred.square().sum(others), count]))
+        sums = self.processes.all_reduce(torch.cat([centred.sum(others), centred.square().sum(others), count]))
         mean, square, count = sums.split([self.num_features, self.num_features, 1])
         mean, count = mean / count, count.detach()
         variance = (square / count - mean.square()).clamp_min(0)

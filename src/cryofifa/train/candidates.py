@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryofifa.config import SearchSettings
 from cryofifa.physics.rotations import perturb_rotation
 from cryofifa.physics.shift import shift_grid
+from cryofifa.settings.config import SearchSettings
 from cryofifa.train.random_draws import RandomDraws
 
 SHIFT_STEP_CYCLES = 0.125  # step of the fine shift grid times the mask's frequency; prototype

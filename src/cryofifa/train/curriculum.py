@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
-
-PoseMode = Literal["guided", "amortized"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Curriculum:
     start_radius: float
     end_radius: float
     growth_share: float  # the mask stops growing after this share of the run
-    bank_share: float  # the global search is on for this first share of the run
+    global_search_share: float  # the global search is on for this first share of the run
     encoder_share: float  # the encoder takes part after this share of the run
     keep_fraction_start: float
     keep_fraction_end: float
@@ -51,7 +48,7 @@ class Stage:
     """
 
     mask_radius: float
-    search_bank: bool
+    searches_globally: bool
     use_encoder: bool
     keep_fraction: Number
     temperature: Number  # where winners are drawn, with probability exp(-distance / temperature)
@@ -93,11 +90,13 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
     keep = c.keep_fraction_start + (c.keep_fraction_end - c.keep_fraction_start) * filtering
     settling = max(0.0, 2 * progress - 1)
     fall = c.decoder_rate_end / c.decoder_rate_start
-    temperature = c.temperature_start * max(0.0, 1 - progress / c.bank_share) if c.bank_share > 0 else 0.0
+    temperature = (
+        c.temperature_start * max(0.0, 1 - progress / c.global_search_share) if c.global_search_share > 0 else 0.0
+    )
     fading = max(0.0, 1 - progress / c.disturbance_share) if c.disturbance_share > 0 else 0.0
     return Stage(
         mask_radius=mask_radius,
-        search_bank=progress < c.bank_share,
+        searches_globally=progress < c.global_search_share,
         use_encoder=progress >= c.encoder_share,
         keep_fraction=keep,
         temperature=temperature,
@@ -105,5 +104,5 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
         encoder_rate=1 - (1 - LAST_ENCODER_RATE) * settling,
         decoder_rate=0.0 if progress < c.fade_in_share else c.decoder_rate_start * fall**settling,
         draws_winners=temperature > 0,
-        encoder_proposes=progress < c.bank_share or c.bank_share == 0,
+        encoder_proposes=progress < c.global_search_share or c.global_search_share == 0,
     )

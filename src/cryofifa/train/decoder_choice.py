@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cryofifa.config import Config
 from cryofifa.model.fourier_net import FourierNet
 from cryofifa.model.hash_grid import HashGrid
 from cryofifa.model.volume_decoder import VolumeDecoder
 from cryofifa.model.voxel_grid import VoxelGrid
+from cryofifa.settings.config import Config
 
 
 def decoder_of(

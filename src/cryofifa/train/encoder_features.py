@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cryofifa.config import EncoderSettings
 from cryofifa.model.pose_encoder import ImageFeatures
+from cryofifa.settings.config import EncoderSettings
 
 
 def features_of(settings: EncoderSettings, inputs: int, box_size: int) -> ImageFeatures:

@@ -1,9 +1,9 @@
 """Guided pose inference: the encoder proposes, memory and search compete, the decoder decides, the encoder learns.
 
 Candidates of every particle are the encoder's predictions on a few copies, the remembered pose, small random
-perturbations of it, and the best of a bank of fresh random rotations. Each is scored over a grid of shifts against
+perturbations of it, and the best of a set of fresh random orientations. Each is scored over a grid of shifts against
 the sampled decoder, without gradient; the winner explains the particle in the gradient pass and is what the encoder is
-taught, beside imagined particles. Measured: converges in minutes where the purely amortized mode is far behind.
+taught, beside synthetic particles. Measured: converges in minutes where the purely amortized mode is far behind.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.train.augmentation import CopiedImages
 from cryofifa.train.curriculum import Stage
+from cryofifa.train.image_copies import CopiedImages
 from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.pose_search import PoseSearch
-from cryofifa.train.teaching import EncoderInput, fundamental_copy, imagined_loss, lesson_of
+from cryofifa.train.training_targets import EncoderInput, fundamental_copy, synthetic_loss, training_target
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class GuidedInference:
 
     encoder: PoseEncoder
     encoder_input: EncoderInput
-    imagined: int
+    synthetic: int
     search: PoseSearch
 
     def infer(
@@ -38,16 +38,16 @@ class GuidedInference:
         """Find the best pose of each particle and the loss that teaches it to the encoder.
 
         seen: the images as the encoder sees them, None while it rests.
-        step: counts minibatches of the epoch (the bank is drawn once per minibatch).
+        step: counts minibatches of the epoch (the orientation set is drawn once per minibatch).
         """
         if seen is None:
             return self.search.best(batch, None, grid, stage, epoch, step)
         proposed = self._proposed(batch, seen, epoch) if stage.encoder_proposes else None
         found = self.search.best(batch, proposed, grid, stage, epoch, step)
-        lesson = lesson_of(seen, found.rotation, found.shift_angstrom)
+        target = training_target(seen, found.rotation, found.shift_angstrom)
         draws = self.search.draws("imagined", epoch)
-        imagined = imagined_loss(self.encoder, batch, self.imagined, grid, seen.copies, self.encoder_input, draws)
-        return replace(found, teaching_loss=lesson.loss(self.encoder) + imagined)
+        synthetic = synthetic_loss(self.encoder, batch, self.synthetic, grid, seen.copies, self.encoder_input, draws)
+        return replace(found, teaching_loss=target.loss(self.encoder) + synthetic)
 
     @torch.no_grad()
     def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n proposed 3 3"]:

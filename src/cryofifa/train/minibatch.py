@@ -36,7 +36,7 @@ class InferredPoses:
     """The poses a minibatch is to be explained with.
 
     origin: where each winner came from, an index into WINNER_ORIGINS.
-    teaching_loss: what the encoder learns besides the decoder's loss, from the winners (guided) and imagined particles.
+    teaching_loss: what the encoder learns besides the decoder's loss, by the winners (guided) and synthetic ones.
     """
 
     rotation: Float[Tensor, "n 3 3"]

@@ -8,21 +8,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryofifa.config import SearchSettings
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.train.bank import Bank
+from cryofifa.settings.config import SearchSettings
 from cryofifa.train.candidates import clamp_length, fine_shifts, rotations_around, shift_penalty, wide_shifts
 from cryofifa.train.curriculum import Stage
+from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
+from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import WINNER_ORIGINS
 
 
 @dataclass(frozen=True)
 class PoseSearch:
-    """One per run. Candidates are the remembered pose, small turns of it, an encoder's proposals and a bank's best."""
+    """Finds the best of the remembered pose, small turns of it, an encoder's proposals and an orientation set."""
 
     settings: SearchSettings
     seed: int
@@ -53,13 +53,17 @@ class PoseSearch:
         groups = {"memory": remembered[:, None], "perturbation": around}
         if proposed is not None:
             groups["encoder"] = proposed
-        if stage.search_bank:
-            # a new one for every minibatch: one shared by the six that share a raster leads starts astray
-            bank = Bank.drawn(
+        if stage.searches_globally:
+            # a new one for every minibatch: one shared by the six that share a sampled volume leads starts astray
+            orientation_set = OrientationSet.drawn(
                 self.draws("bank", epoch), step, grid, batch.plane, settings, self.particle_radius_angstrom
             )
-            groups["bank"] = bank.best(
-                self._centred(batch), batch.ctf, batch.shift_angstrom, batch.shift_sd_angstrom, settings.bank_best
+            groups["orientation set"] = orientation_set.best(
+                self._centred(batch),
+                batch.ctf,
+                batch.shift_angstrom,
+                batch.shift_sd_angstrom,
+                settings.best_orientations,
             )
         origin = [
             torch.full((group.shape[1],), WINNER_ORIGINS.index(name), device=group.device)
@@ -72,7 +76,7 @@ class PoseSearch:
     ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"]]:
         device = rotation.device
         offsets = fine_shifts(batch.plane.extent_angstrom, stage.mask_radius, device)
-        if stage.search_bank:
+        if stage.searches_globally:
             offsets = torch.cat([offsets, wide_shifts(self.shift_range_angstrom, device)])
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
         phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)

@@ -10,117 +10,38 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cryofifa.config import Config
-from cryofifa.memory import allowed_bytes_on
-from cryofifa.particles.bright_junk import bounded_influence
-from cryofifa.particles.kept_images import KeptImages
-from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum
+from cryofifa.particles.outlier_weight import bounded_influence
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.ctf import CtfParameters, contrast_transfer
+from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
-from cryofifa.physics.rotations import rotation_from_uniform
+from cryofifa.settings.config import Config
+from cryofifa.system.memory import allowed_bytes_on
+from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.batch_statistics import with_shared_statistics
 from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.decoder_choice import decoder_learning_rate, decoder_of
-from cryofifa.train.junk_filter import gradient_weight
+from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
+from cryofifa.train.loss_ranking import gradient_weight
 from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
 from cryofifa.train.pose_change import median_pose_change
+from cryofifa.train.pose_memory import EpochSoFar, PoseMemory, tensors_under
 from cryofifa.train.pose_search import PoseSearch
-from cryofifa.train.process_group import ALONE, Processes
 from cryofifa.train.random_draws import RandomDraws
-from cryofifa.train.run_log import WINNER_ORIGINS, EpochRecord, count_of_origins
 from cryofifa.train.step_graph import StepGraph, recordable_stream
+from cryofifa.train.working_set import WorkingSet
 
 SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
 DECODER_SHARE = 0.4  # of the memory that a run may still take, for the decoder's way back; our choice
-
-
-@dataclass(frozen=True)
-class WorkingSet:
-    """The particles that ab initio works on, at the working box (background sd 1).
-
-    particle: all of them; image, ctf: of this process's own (see `Processes`), in the same order.
-    """
-
-    particle: Int[Tensor, " n"]  # row in the table
-    image: KeptImages
-    ctf: CtfParameters
-    pixel_size_angstrom: float
-    noise: NoiseSpectrum = WHITE
-
-    def __len__(self) -> int:
-        return len(self.particle)
-
-
-@dataclass
-class PoseMemory:
-    """What is remembered of every particle of the working set from one epoch to the next.
-
-    While an epoch runs, a particle's row is up to date in its own process only.
-    """
-
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
-    posed: Bool[Tensor, " n"]
-
-    def merged(self, processes: Processes) -> PoseMemory:
-        """Every particle's row as its own process has it."""
-        return PoseMemory(*(processes.merged(value) for value in vars(self).values()))
-
-    def copy(self) -> PoseMemory:
-        return PoseMemory(*(value.clone() for value in vars(self).values()))
-
-    @classmethod
-    def random(cls, count: int, seed: int, device: torch.device) -> PoseMemory:
-        uniform = RandomDraws(seed, "first pose").uniform(torch.arange(count, device=device), 3)
-        return cls(
-            rotation_from_uniform(uniform),
-            torch.zeros(count, 2, device=device),
-            torch.zeros(count, dtype=torch.bool, device=device),
-        )
-
-
-@dataclass
-class EpochSoFar:
-    """Where an epoch stands between two of its steps: what it began with, and what its next step needs.
-
-    sums: of this process's particles.
-    """
-
-    before: PoseMemory
-    sums: Float[Tensor, " sums"]
-    steps: int = 0
-    grid: FourierGrid | None = None
-
-    def state(self, processes: Processes) -> dict[str, Tensor]:
-        assert self.grid is not None, "there is nothing to keep before the first step"
-        return {
-            **{f"before.{name}": value for name, value in vars(self.before).items()},
-            "sums": processes.summed(self.sums),
-            "processes": torch.tensor(processes.count),
-            "steps": torch.tensor(self.steps),
-            "grid": self.grid.real_imaginary,
-            "radius": torch.tensor(self.grid.radius, dtype=torch.float64),
-        }
-
-    @classmethod
-    def from_state(cls, tensors: dict[str, Tensor], processes: Processes) -> EpochSoFar:
-        processes.check_count(tensors, "epoch")
-        before = PoseMemory(**tensors_under(tensors, "before."))
-        grid = FourierGrid(tensors["grid"], float(tensors["radius"]))
-        return cls(before, processes.share_of_sum(tensors["sums"]), int(tensors["steps"]), grid)
-
 
 Encoder = TypeVar("Encoder", bound=nn.Module)
 
@@ -166,7 +87,9 @@ class TrainingLoop(ABC, Generic[Encoder]):
         # processes that sum over each other cannot be recorded
         self.step_graph = StepGraph() if device.type == "cuda" and processes.alone else None
         self.symmetry = config.symmetry_members(device)
-        self.search = PoseSearch(config.bank_search, config.seed, particle_radius_angstrom, shift_range_angstrom)
+        self.search = PoseSearch(
+            config.search_within_symmetry, config.seed, particle_radius_angstrom, shift_range_angstrom
+        )
         # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
         self.poses = PoseMemory.random(len(particles), config.seed, device)
@@ -174,7 +97,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     @property
     @abstractmethod
-    def raster_every(self) -> int:
+    def minibatches_per_sampling(self) -> int:
         """Minibatches between two samplings of the decoder."""
 
     @abstractmethod
@@ -203,9 +126,15 @@ class TrainingLoop(ABC, Generic[Encoder]):
             for step in range(so_far.steps, len(minibatches)):
                 members, stage = minibatches[step], stages[step]
                 for following in minibatches[step + 1 : step + 2]:
-                    self.particles.image.announce(self.processes.local(self.processes.own(following, following)))
-                if so_far.grid is None or step % self.raster_every == 0 or stage.mask_radius > so_far.grid.radius:
-                    so_far.grid = self.raster(stage)
+                    self.particles.image.announce(
+                        self.processes.local_index(self.processes.shard(following, following))
+                    )
+                if (
+                    so_far.grid is None
+                    or step % self.minibatches_per_sampling == 0
+                    or stage.mask_radius > so_far.grid.radius
+                ):
+                    so_far.grid = self.sampled_volume(stage)
                 so_far.sums += step_of_epoch(members, so_far.grid, step)
                 so_far.steps = step + 1
                 if on_step is not None:
@@ -217,7 +146,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         turned, moved = median_pose_change(before, self.poses, self.symmetry)
         if turned is not None and turned < SETTLING_DEGREE:
             self.particle_radius_angstrom = self._tightened_radius(stage)
-        means = self.processes.summed(so_far.sums) / len(self.particles)
+        means = self.processes.all_reduce(so_far.sums) / len(self.particles)
         loss, encoder_loss, self.explained_power, *origins = means.tolist()
         return EpochRecord(
             epoch=epoch,
@@ -267,7 +196,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
     def _minibatches(self, epoch: int) -> list[Int[Tensor, " n"]]:
         """All particles in random order, a share of every minibatch for each process."""
         everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
-        order = self.processes.dealt(RandomDraws(self.config.seed, "order", epoch).order(everyone))
+        order = self.processes.balanced(RandomDraws(self.config.seed, "order", epoch).order(everyone))
         minibatches = list(order.split(self.config.curriculum.minibatch))
         # batch statistics need more than one particle, and every process one
         if len(minibatches) > 1 and len(minibatches[-1]) < max(2, self.processes.count):
@@ -275,7 +204,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return minibatches
 
     def _recorded_steps(self, epoch: int, stages: list[Stage]) -> Callable[[Tensor, FourierGrid, int], Tensor]:
-        """The epoch's steps of a minibatch, a raster and a number; on a GPU each is recorded where it can be."""
+        """The epoch's steps of a minibatch, a sampled volume and a number; on a GPU each is recorded if it can be."""
 
         def plain(members: Tensor, grid: FourierGrid, step: int) -> Tensor:
             return self._step(members, self.images_of(members), grid, stages[step], epoch, step)
@@ -311,7 +240,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         step: StepNumber,
     ) -> Float[Tensor, " sums"]:
         """One minibatch; returns this process's sums of loss, teaching loss, explained power and winners' origins."""
-        everyone, members = members, self.processes.own(members, members)
+        everyone, members = members, self.processes.shard(members, members)
         batch = self.minibatch_of(members, image, stage)
         poses = self.infer(batch, grid, stage, epoch, step)
         # the network learns every particle in one of its equivalent poses at a time, and so becomes symmetric
@@ -322,10 +251,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         power = batch.measured.abs().square().mean(dim=-1)
         # what a particle counts is said by all losses of the minibatch, not by this process's
-        ranked = self.processes.gathered(torch.stack([loss.detach(), power], dim=1), everyone)
+        ranked = self.processes.all_gather(torch.stack([loss.detach(), power], dim=1), everyone)
         every_loss, every_power = ranked.unbind(dim=1)
-        weight = self.processes.own(gradient_weight(every_loss, stage.keep_fraction), everyone)
-        influence = self.processes.own(bounded_influence(every_power), everyone)
+        weight = self.processes.shard(gradient_weight(every_loss, stage.keep_fraction), everyone)
+        influence = self.processes.shard(bounded_influence(every_power), everyone)
         encoder_group, decoder_group = self.optimiser.param_groups
         encoder_group["lr"] = self.config.encoder.learning_rate * stage.encoder_rate
         decoder_group["lr"] = self.decoder_learning_rate * stage.decoder_rate
@@ -333,7 +262,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         # both are means over this process's particles: its share of the minibatch's
         share = len(members) / len(everyone)
         (share * ((weight * loss).mean() + poses.teaching_loss)).backward()
-        self.processes.sum_gradients(p for group in self.optimiser.param_groups for p in group["params"])
+        self.processes.all_reduce_gradients(p for group in self.optimiser.param_groups for p in group["params"])
         self.optimiser.step()
         self.poses.rotation[members] = poses.rotation.detach()
         self.poses.shift_angstrom[members] = poses.shift_angstrom.detach()
@@ -343,9 +272,9 @@ class TrainingLoop(ABC, Generic[Encoder]):
         teaching = poses.teaching_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), teaching, explained.sum()]), winners])
 
-    def raster(self, stage: Stage) -> FourierGrid:
+    def sampled_volume(self, stage: Stage) -> FourierGrid:
         """What candidates are scored with: the decoder sampled, and made exactly symmetric."""
-        return self.decoder.sampled(stage.mask_radius, self.processes.spread).symmetrised(self.symmetry)
+        return self.decoder.sampled(stage.mask_radius, self.processes.map_sharded).symmetrised(self.symmetry)
 
     def encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
         settings = self.config.image
@@ -353,7 +282,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     def images_of(self, members: Int[Tensor, " n"]) -> Float[Tensor, "own y x"]:
         """Those that are this process's own."""
-        return self.particles.image.read(self.processes.local(self.processes.own(members, members)))
+        return self.particles.image.read(self.processes.local_index(self.processes.shard(members, members)))
 
     def minibatch(self, members: Int[Tensor, " n"], stage: Stage) -> Minibatch:
         """Of this process's own members."""
@@ -361,7 +290,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     def minibatch_of(self, members: Int[Tensor, " n"], image: Float[Tensor, "n y x"], stage: Stage) -> Minibatch:
         """The members as the physics wants them; image: as they are kept."""
-        plane, held = self.plane.within(stage.mask_radius), self.processes.local(members)
+        plane, held = self.plane.within(stage.mask_radius), self.processes.local_index(members)
         noise = self.particles.noise
         image = noise.whitened(image, plane.pixel_size_angstrom)
         shift = self.poses.shift_angstrom[members]
@@ -406,8 +335,3 @@ class TrainingLoop(ABC, Generic[Encoder]):
         pixel_size_angstrom = self.plane.pixel_size_angstrom
         seen = radius_of_volume(volume, self.reach_angstrom / pixel_size_angstrom) * pixel_size_angstrom
         return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
-
-
-def tensors_under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with the prefix, without it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,212 @@
+"""How good is a run, where the truth is known: FSC to the true map or to a model, and errors of the poses."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_map
+from cryofifa.particles.compare_poses import PoseComparison, compare_poses
+from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.files.star import read_poses_star
+from cryofifa.particles.files.star_blocks import read_star_blocks
+from cryofifa.particles.simulated.structure import model_volume
+from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.results.align_volumes import align_volumes
+from cryofifa.results.fsc import FscToTruth, fsc_to_truth
+
+MAP_NAME = "map.mrc"
+PARTICLES_NAME = "particles.star"
+# Below this share of good poses their common frame is no safe start for the maps.
+_TRUSTED_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Numbers against the truth; None where that truth was not given.
+
+    compared_with: what the map was fitted to; hand_flipped, fsc and resolutions are against that.
+    hand_flipped comes from the maps where there is a true map or a model, else from the poses.
+    rotation_error_degree and shift_error_angstrom: one value per matched particle, in the run's order.
+    """
+
+    symmetry: str
+    compared_with: Literal["true map", "model"] | None
+    mask_radius_share_of_box: float
+    hand_flipped: bool | None
+    resolution_fsc05_angstrom: float | None
+    resolution_fsc0143_angstrom: float | None
+    nyquist_angstrom: float | None
+    fsc: tuple[float, ...] | None
+    map_correlation: float | None
+    box_angstrom: float | None
+    particles: int | None
+    particles_matched: int | None
+    median_rotation_error_degree: float | None
+    median_shift_error_angstrom: float | None
+    share_within_10_degree: float | None
+    rotation_error_degree: tuple[float, ...] | None
+    shift_error_angstrom: tuple[float, ...] | None
+
+    def as_text(self) -> str:
+        """A short table."""
+        lines = []
+        if self.fsc is not None:
+            lines += [
+                ("map compared with", self.compared_with),
+                ("resolution at FSC 0.5", f"{self.resolution_fsc05_angstrom:.2f} A"),
+                ("resolution at FSC 0.143", f"{self.resolution_fsc0143_angstrom:.2f} A"),
+                ("best possible (Nyquist)", f"{self.nyquist_angstrom:.2f} A"),
+                ("correlation of the maps", f"{self.map_correlation:.4f}"),
+            ]
+        if self.particles_matched is not None:
+            lines += [
+                ("particles compared", f"{self.particles_matched} of {self.particles}"),
+                ("median rotation error", f"{self.median_rotation_error_degree:.2f} degrees"),
+                ("within 10 degrees", f"{100 * (self.share_within_10_degree or 0):.1f} %"),
+                ("median shift error", f"{self.median_shift_error_angstrom:.2f} A"),
+            ]
+        reference = "model" if self.compared_with == "model" else "truth"
+        lines.append(("hand", "mirrored" if self.hand_flipped else f"as the {reference}"))
+        lines.append(("symmetry", self.symmetry))
+        return "\n".join(f"{name:<26}{value:>18}" for name, value in lines)
+
+    def as_json(self, *, per_particle: bool = False) -> str:
+        """All fields; the errors of single particles only if asked."""
+        values = dict(vars(self))
+        if not per_particle:
+            values.pop("rotation_error_degree")
+            values.pop("shift_error_angstrom")
+        return json.dumps(values, indent=2)
+
+
+def evaluate(
+    run_or_map: Path,
+    truth_map: Path | None = None,
+    truth_poses: Path | None = None,
+    symmetry: str = "C1",
+    radius: float = 0.45,
+    *,
+    model: Path | None = None,
+    select: str | None = None,
+) -> Evaluation:
+    """Compare a run (a folder with map.mrc and particles.star), or a map alone, with the truth.
+
+    The map is fitted over rotation, origin and hand to the true map or to the model's density.
+
+    truth_poses: a STAR file; particles are matched by image number and stack name (without folders); those
+        that only one of the files has are left out.
+    symmetry: the truth's point group (`physics.point_groups`), in the truth's frame.
+    radius: of the soft sphere both maps are multiplied by, as a share of the box.
+    model: a PDB or mmCIF model in any frame, in place of truth_map: its density is made on the map's grid.
+    select: the part of the model to use, in gemmi's syntax.
+
+    Raises:
+        InputError: if a file is absent or wrong, nothing is there to compare, both a true map and a model
+            are given, or no particle is in both.
+    """
+    run_or_map = Path(run_or_map)
+    if not run_or_map.exists():
+        raise InputError(f"{run_or_map}: there is no such run folder or map")
+    if truth_map is None and model is None and truth_poses is None:
+        raise InputError("nothing to compare with: give the true map or a model, the true poses, or both")
+    if truth_map is not None and model is not None:
+        raise InputError("a true map and a model: the map is compared with one of them; leave the other out")
+    if select is not None and model is None:
+        raise InputError(f"a selection ('{select}') needs a model to select from")
+    if not 0 < radius <= 0.5:
+        raise InputError(f"a mask radius of {radius} box is no share between 0 and 0.5")
+    group = symmetry_rotations(symmetry)
+    is_run = run_or_map.is_dir()
+    if truth_poses is not None and not is_run:
+        raise InputError(f"{run_or_map}: is a map; poses can only be compared for a run folder")
+
+    poses, particles = None, None
+    if truth_poses is not None:
+        found, true, particles = _matched(run_or_map / PARTICLES_NAME, Path(truth_poses))
+        poses = compare_poses(found, true, group)
+    fsc, correlation, mirrored = None, None, None
+    map_path = run_or_map / MAP_NAME if is_run else run_or_map
+    if truth_map is not None:
+        fsc, correlation, mirrored = _compared_maps(
+            read_map(map_path), read_map(Path(truth_map)), _frame_of(poses), radius
+        )
+    elif model is not None:
+        found, pixel_size = read_map(map_path)
+        density = model_volume(Path(model), found.shape[-1], pixel_size, select)
+        # The model's frame is its own, not the true poses': no start from these.
+        fsc, correlation, mirrored = _compared_maps((found, pixel_size), (density, pixel_size), None, radius)
+    return Evaluation(
+        symmetry=symmetry.strip().upper(),
+        compared_with="true map" if truth_map is not None else "model" if model is not None else None,
+        mask_radius_share_of_box=radius,
+        hand_flipped=mirrored if mirrored is not None else (poses.hand_flipped if poses else None),
+        resolution_fsc05_angstrom=fsc.resolution_fsc05_angstrom if fsc else None,
+        resolution_fsc0143_angstrom=fsc.resolution_fsc0143_angstrom if fsc else None,
+        nyquist_angstrom=fsc.box_angstrom / (len(fsc.curve) - 1) if fsc else None,
+        fsc=tuple(fsc.curve.tolist()) if fsc else None,
+        map_correlation=correlation,
+        box_angstrom=fsc.box_angstrom if fsc else None,
+        particles=particles,
+        particles_matched=len(poses.rotation_error_degree) if poses else None,
+        median_rotation_error_degree=poses.median_rotation_error_degree if poses else None,
+        median_shift_error_angstrom=poses.median_shift_error_angstrom if poses else None,
+        share_within_10_degree=poses.share_within_10_degree if poses else None,
+        rotation_error_degree=tuple(poses.rotation_error_degree.tolist()) if poses else None,
+        shift_error_angstrom=tuple(poses.shift_error_angstrom.tolist()) if poses else None,
+    )
+
+
+def _compared_maps(
+    found: tuple[Tensor, float],
+    truth: tuple[Tensor, float],
+    initial: list[tuple[bool, Tensor]] | None,
+    radius: float,
+) -> tuple[FscToTruth, float, bool]:
+    """Curve, correlation and whether mirrored, of two volumes with their pixel sizes in angstrom."""
+    aligned = align_volumes(*found, *truth, initial=initial)
+    return fsc_to_truth(aligned.volume, *truth, radius), aligned.correlation, aligned.mirrored
+
+
+def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
+    """The poses' frame, in both hands: a map may have been flipped without its poses."""
+    if poses is None or poses.share_within_10_degree < _TRUSTED_SHARE:
+        return None
+    rotation = torch.from_numpy(poses.rotation_truth_to_estimate)
+    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=rotation.dtype))
+    return [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
+
+
+def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, int]:
+    """Poses of the particles in both files, in the order of the first, and how many that one has."""
+    found, found_names = read_poses_star(found_path), _image_names(found_path)
+    true, true_names = read_poses_star(truth_path), _image_names(truth_path)
+    row_of_name = {name: row for row, name in enumerate(true_names)}
+    pairs = [(row, row_of_name[name]) for row, name in enumerate(found_names) if name in row_of_name]
+    if not pairs:
+        raise InputError(
+            f"{found_path} and {truth_path} have no image in common (rlnImageName, compared without folders)"
+        )
+    rows, true_rows = np.array(pairs).T
+    return found.select(rows), true.select(true_rows), len(found)
+
+
+def _image_names(path: Path) -> list[tuple[int, str]]:
+    """Image number (1-based) and bare stack name of every row."""
+    names = []
+    for row, text in enumerate(read_star_blocks(path).particles["rlnImageName"]):
+        number, _, stack = str(text).rpartition("@")
+        try:
+            names.append((int(number or 1), Path(stack).name))
+        except ValueError as error:
+            raise InputError(
+                f"{path}: particle row {row} (counted from 0): rlnImageName '{text}' is not like 000001@stack.mrcs"
+            ) from error
+    if len(set(names)) != len(names):
+        raise InputError(f"{path}: two particles have the same image number and stack name (folders are not compared)")
+    return names

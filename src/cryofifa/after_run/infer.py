@@ -1,0 +1,154 @@
+"""Poses of particles that a run has never seen: its encoder's best copy, matched to the run's own map.
+
+particles -> preprocess -> encode every copy -> decoder chooses -> search against map.mrc -> particles.star
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryofifa.errors import InputError
+from cryofifa.half_map_refinement.half_sets import half_sets
+from cryofifa.half_map_refinement.projection_matching import MATCHES, ProjectionMatching
+from cryofifa.half_map_refinement.state import HalfMapPoses
+from cryofifa.mrc_map import read_map
+from cryofifa.particles.files.cs_writer import write_particles_cs
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.files.star_writer import write_particles_star
+from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.preprocess import Frame, ParticleImages
+from cryofifa.physics.fourier import HalfPlane, window_centre
+from cryofifa.results.outputs import read_summary
+from cryofifa.run.folder import RunFolder, write_json
+from cryofifa.run.log import Progress, RunLog
+from cryofifa.run.trained import TrainedRun, read_trained_run
+from cryofifa.system.device import device_of
+from cryofifa.train.working_set import WorkingSet
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """Where the poses lie, and what they took."""
+
+    particles_star: Path
+    particles: int
+    encoder_seconds: float
+    match_seconds: float
+
+    @property
+    def particles_per_second(self) -> float:
+        return self.particles / (self.encoder_seconds + self.match_seconds)
+
+
+def infer(
+    run: Path | str,
+    particles: Path | str,
+    output: Path | str,
+    *,
+    data_folder: Path | str | None = None,
+    rows_file: Path | str | None = None,
+    device: str = "auto",
+    match_to_map: bool = True,
+) -> Inferred:
+    """Pose new particles of the same structure with a finished run; writes OUT/particles.star and OUT/infer.json.
+
+    match_to_map: search around the encoder's pose and in an orientation set, from coarse to fine, against the run's
+        map.mrc. Without it the poses are the encoder's own, at the working box of the run's ab-initio search.
+
+    Raises:
+        InputError: if the run is not finished, its particles have another pixel size, or a file is wrong.
+    """
+    folder, target = RunFolder(Path(run)), RunFolder(Path(output))
+    if not folder.summary.is_file():
+        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    if target.path.resolve() == folder.path.resolve() or target.map.exists():
+        raise InputError(f"{target.path}: holds a run; choose another folder with -o")
+    place = device_of(device)
+    trained = read_trained_run(folder.path, place)
+    images = _images(trained, Path(particles), data_folder, rows_file, place)
+    target.path.mkdir(parents=True, exist_ok=True)
+    with RunLog(target.log) as log, Progress(len(images.table) * (1 + MATCHES if match_to_map else 1)) as progress:
+        state = HalfMapPoses.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
+        started = time.monotonic()
+        progress.stage("encoder")
+        _pose_by_encoder(trained, images, state, log, progress)
+        encoded = time.monotonic()
+        if match_to_map:
+            progress.stage("match to the map")
+            _match_to_map(trained, images, state, log, progress)
+        found = Inferred(target.particles, len(images.table), encoded - started, time.monotonic() - encoded)
+        poses = state.pose_table()
+        write_particles_star(target.particles, images.table, poses)
+        if images.table.kind == "cs":
+            write_particles_cs(target.particles_cs, images.table, poses)
+        summary = {**asdict(found), "particles_star": target.particles.name, "run": str(folder.path)}
+        write_json(target.path / "infer.json", summary | {"particles_per_second": found.particles_per_second})
+        log.line(f"{found.particles} particles posed, {found.particles_per_second:.0f} per second")
+    return found
+
+
+def _images(
+    trained: TrainedRun,
+    particles: Path,
+    data_folder: Path | str | None,
+    rows_file: Path | str | None,
+    device: torch.device,
+) -> ParticleImages:
+    table = read_particles(particles, data_folder, rows_file)
+    wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
+    pixel_size = table.reference_pixel_size_angstrom
+    if abs(pixel_size / wanted - 1) > 0.001:
+        raise InputError(
+            f"{particles}: pixels of {pixel_size:.4g} A, the run's are of {wanted:.4g} A; extract them at the same size"
+        )
+    if table.box_size < window:
+        raise InputError(
+            f"{particles}: images of {table.box_size} px, the run looks at {window} px; extract them in a larger box"
+        )
+    return ParticleImages.of_table(table, inverted=trained.config.invert, device=device)
+
+
+def _pose_by_encoder(
+    trained: TrainedRun, images: ParticleImages, state: HalfMapPoses, log: RunLog, progress: Progress
+) -> None:
+    frame, device = trained.plan.ab_initio_frame, state.rotation.device
+    everyone = torch.arange(len(images.table))
+    kept_images = _kept_images(trained, images, frame, device, log)
+    ctf = images.ctf_parameters().to(device)
+    particles = WorkingSet(everyone, kept_images, ctf, frame.pixel_size_angstrom, trained.plan.noise)
+    ab_initio = trained.ab_initio(particles)
+    ab_initio.pose_by_encoder(progress.advance)
+    state.rotation, state.shift_angstrom = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
+    state.posed[:] = True
+
+
+def _match_to_map(
+    trained: TrainedRun, images: ParticleImages, state: HalfMapPoses, log: RunLog, progress: Progress
+) -> None:
+    plan, device = trained.plan, state.rotation.device
+    frame = plan.full_size_frame
+    kept_images = _kept_images(trained, images, frame, device, log)
+    matching = ProjectionMatching(
+        trained.config,
+        lambda rows: kept_images.read(torch.from_numpy(rows)),
+        images.ctf_parameters().to(device),
+        HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
+        trained.particle_radius_angstrom,
+        plan.shift_range_angstrom,
+    )
+    reference, _ = read_map(trained.folder.map)
+    summary = read_summary(trained.folder)
+    resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom
+    matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)
+
+
+def _kept_images(
+    trained: TrainedRun, images: ParticleImages, frame: Frame, device: torch.device, log: RunLog
+) -> KeptImages:
+    rows = np.arange(len(images.table))
+    return keep_images(images, frame, rows, device, trained.config.room, trained.plan.least_bytes, log.line)

@@ -1,0 +1,90 @@
+"""Local refinement of a finished run: another folder that begins where the run's ab initio ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from cryofifa.errors import InputError
+from cryofifa.main_path import reconstruct
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.results.outputs import Reconstruction
+from cryofifa.run.folder import RunFolder, run_settings
+from cryofifa.run.plan import plan_refinement
+from cryofifa.run.progress import read_run_state, write_run_state
+from cryofifa.settings.config import config_from_dict
+from cryofifa.system.processes import ALONE, Processes
+from cryofifa.train.ab_initio import AbInitio
+
+BEFORE_REFINEMENT = ("read particles", AbInitio.phase, "judge starts")  # phases whose time counts for both
+FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
+
+
+def refine(
+    run: Path | str,
+    output: Path | str | None = None,
+    *,
+    epochs: int | None = None,
+    device: str | None = None,
+    data_folder: Path | str | None = None,
+    rows_file: Path | str | None = None,
+    stop: Callable[[], bool] | None = None,
+    processes: Processes = ALONE,
+) -> Reconstruction:
+    """Refine a finished run with the second encoder; by default into RUN/refined. The same call again resumes.
+
+    device: where to compute, if not where the run did.
+    data_folder, rows_file: as the run was given them.
+    stop, processes: as of `reconstruct`.
+
+    Raises:
+        Stopped: when asked to stop.
+        InputError: if the run is not finished, its input has changed, or the output belongs to something else.
+    """
+    if epochs is not None and epochs < 1:
+        raise InputError(f"--epochs {epochs}: a refinement takes one at least")
+    folder = RunFolder(Path(run))
+    if not folder.summary.is_file():
+        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    settings = folder.read_settings()
+    before = config_from_dict(settings["config"], str(folder.settings))
+    config = before.changed(
+        device=device or before.device,
+        encoder_refinement={"epochs": epochs or before.encoder_refinement.epochs or FEWEST_EPOCHS},
+    )
+    particles = Path(settings["particles"])
+    stacks = ImageStacks(read_particles(particles, data_folder, rows_file))
+    for name, found in run_settings(stacks, before).items():
+        if name != "config" and found != settings.get(name, found):
+            raise InputError(
+                f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
+            )
+    target = RunFolder(folder.path / "refined" if output is None else Path(output))
+    if processes.is_first:
+        target.claim(run_settings(stacks, config))
+    if processes.is_first and not target.checkpoint.exists():
+        tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
+        plan = replace(progress.plan, encoder_refinement=plan_refinement(config, progress.plan.full_size_frame))
+        history = [record for record in progress.history if record.phase == AbInitio.phase]
+        kept = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if not name.startswith(("half_map_refinement.", "encoder_refinement."))
+        }
+        timings = {name: seconds for name, seconds in progress.timings.items() if name in BEFORE_REFINEMENT}
+        write_run_state(
+            target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history, timings=timings)
+        )
+    return reconstruct(
+        particles,
+        target.path,
+        data_folder=data_folder,
+        rows_file=rows_file,
+        config=config,
+        stop=stop,
+        processes=processes,
+    )

@@ -1,0 +1,131 @@
+"""The main path.
+
+particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> second encoder
+    -> half-map refinement -> junk -> map -> report
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryofifa.errors import InputError
+from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.results.gold_standard import masked_fsc
+from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
+from cryofifa.results.score_split import split_scores
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.log import Progress, RunLog
+from cryofifa.run.phases import Phases
+from cryofifa.run.prepare import Prepared, _prepare_together
+from cryofifa.run.progress import RunProgress
+from cryofifa.run.session import RunSoFar
+from cryofifa.settings.config import Config
+from cryofifa.system.memory import GIB, allowed_bytes_on, is_out_of_memory
+from cryofifa.system.processes import ALONE, Processes
+
+LEAST_MEMORY_GIB = 0.25  # under which a run does not try to do with less; our choice
+TOO_LITTLE_MEMORY = (
+    "the memory is not enough; with a larger one the same command goes on where the run was, "
+    "or begin another with a smaller [curriculum] minibatch"
+)
+
+
+def reconstruct(
+    particles: Path | str,
+    output: Path | str,
+    *,
+    data_folder: Path | str | None = None,
+    rows_file: Path | str | None = None,
+    config: Config | None = None,
+    stop: Callable[[], bool] | None = None,
+    processes: Processes = ALONE,
+) -> Reconstruction:
+    """Reconstruct a map and every particle's pose from a .star or .cs file; the same call again resumes.
+
+    data_folder: where image paths are looked up first; rows_file: text or .npy list of 0-based rows to use.
+    stop: asked after every step; when it says yes, a checkpoint is written and the run ends.
+    processes: this one and those beside it that work on the same run, each of which makes this call.
+
+    Raises:
+        Stopped: when asked to stop.
+        InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
+    """
+    config, folder = config or Config(), RunFolder(Path(output))
+    prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
+    if prepared is None:
+        return read_summary(folder)
+    allowed_gib = config.memory_gib or allowed_bytes_on(prepared.device, None) / GIB
+    while True:
+        try:
+            return _reconstructed(prepared, config, folder, stop, processes)
+        except Exception as error:
+            # others would wait for this process
+            if not is_out_of_memory(error) or not processes.alone:
+                raise
+            allowed_gib /= 2
+            if allowed_gib < LEAST_MEMORY_GIB:
+                raise InputError(f"{folder.path}: {TOO_LITTLE_MEMORY}") from None
+        # only now is the error gone, and all that it refers to
+        if prepared.device.type == "cuda":
+            torch.cuda.empty_cache()
+        config = config.changed(memory_gib=allowed_gib)
+        text = f"there was not enough memory; goes on from the last checkpoint with {allowed_gib:.3g} GiB"
+        prepared = replace(prepared, warnings=(*prepared.warnings, text))
+
+
+def _reconstructed(
+    prepared: Prepared, config: Config, folder: RunFolder, stop: Callable[[], bool] | None, processes: Processes
+) -> Reconstruction:
+    """The run, from its last checkpoint on."""
+    path, stream = (folder.log, None) if processes.is_first else (None, io.StringIO())
+    with RunLog(path, stream=stream) as log:
+        for warning in prepared.warnings:
+            log.warning(warning)
+        run = RunSoFar(RunProgress(config, prepared.plan), prepared.device, folder, log, processes, stop)
+        run.resume()
+        progress, phases = run.progress, Phases(run, prepared.images)
+        log.line("plan\n" + progress.plan.describe())
+        with Progress(progress.visits_in_all, done=progress.visits_done, stream=stream) as bar:
+            ab_initio = phases.find_poses(bar)
+            trained = phases.refine_poses(ab_initio, bar)
+            poses = phases.refine_against_half_maps(trained, bar)
+        score = poses.score.cpu().double().numpy()
+        split = split_scores(score)
+        kept = split.kept(score)
+        log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
+        taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
+        found = phases.final_map(poses, taken)
+        if found is None:
+            processes.barrier()
+            return read_summary(folder)
+        maps, particle_radius_angstrom = found
+        mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
+        results = RunResults(
+            plan=progress.plan,
+            maps=maps,
+            mask=mask,
+            curves=masked_fsc(
+                *maps.unfiltered,
+                mask,
+                progress.plan.shared_shell,
+                config.seed,
+                len(symmetry_rotations(config.symmetry)),
+            ),
+            decoder_map=phases.decoder_map(trained),
+            poses=poses,
+            kept=kept,
+            particle_radius_angstrom=particle_radius_angstrom,
+            agreeing_starts=phases.starts.agreeing(poses.rotation),
+            history=progress.history,
+            timings=progress.timings,
+            warnings=log.warnings,
+        )
+        reconstruction = write_outputs(folder, config, prepared.images, results)
+    processes.barrier()
+    return reconstruction

@@ -1,0 +1,205 @@
+"""Particles from cryoSPARC .cs files: numpy structured arrays.
+
+Field names and meanings: cryosparc-tools (cryosparc.dataset) and cryoDRGN's parse_ctf_csparc.
+"""
+
+import tokenize
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cryofifa.errors import InputError
+from cryofifa.particles.files.cs_records import records_from_columns
+from cryofifa.particles.files.number_checks import (
+    check_fraction,
+    check_index,
+    check_one_of,
+    check_positive,
+    finite_numbers,
+)
+from cryofifa.particles.files.row_list import chosen_rows
+from cryofifa.particles.files.stack_paths import resolve_stack_paths
+from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.stack_header import read_stack_header
+
+NEEDED_FIELDS = (
+    "blob/path",
+    "blob/idx",
+    "blob/shape",
+    "blob/psize_A",
+    "ctf/accel_kv",
+    "ctf/cs_mm",
+    "ctf/amp_contrast",
+    "ctf/df1_A",
+    "ctf/df2_A",
+    "ctf/df_angle_rad",
+)
+# Written out again where they are known, so worth a look into the passthrough file.
+USEFUL_FIELDS = ("location/micrograph_path", "location/center_x_frac")
+# Zero where there is none; not applied, for we know no tested source of their signs.
+ABERRATION_FIELDS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
+PASSTHROUGH_PATTERN = "*passthrough*particles*.cs"
+# What numpy's reader of headers raises for damaged ones, beside OSError.
+DAMAGED = (
+    *(ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError),
+    *(tokenize.TokenError, zipfile.BadZipFile),
+)
+LARGEST_HEADER = 100_000  # characters of field names; numpy's own limit of 10,000 is too small for some jobs
+
+
+def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
+    """Read the particles of a .cs file; see `read_particles` for the arguments.
+
+    Fields that are missing are taken from a passthrough file beside it, matched by uid.
+
+    Raises:
+        InputError: if a needed field, number or stack is missing or wrong.
+    """
+    records = _with_passthrough(path, _read_records(path))
+    rows = chosen_rows(rows_file, len(records))
+    chosen = records[rows]
+    names = chosen.dtype.names or ()
+    aberration = next((field for field in ABERRATION_FIELDS if field in names and chosen[field].any()), None)
+    if aberration is not None:
+        message = f"{path}: {aberration} is not applied; it limits the finest resolutions"
+        warnings.warn(message, stacklevel=2)
+
+    def finite(field: str, default: float | None = None) -> np.ndarray:
+        if field not in names and default is not None:
+            return np.full(len(rows), default)
+        return _finite(path, field, chosen[field], rows)
+
+    pixel_size, voltage = finite("blob/psize_A"), finite("ctf/accel_kv")
+    check_positive(path, "blob/psize_A", pixel_size, rows)
+    check_positive(path, "ctf/accel_kv", voltage, rows)
+    spherical_aberration, amplitude_contrast = finite("ctf/cs_mm"), finite("ctf/amp_contrast")
+    check_fraction(path, "ctf/amp_contrast", amplitude_contrast, rows)
+    sign = finite("blob/sign", 1.0)
+    check_one_of(path, "blob/sign", sign, rows, (-1, 1))
+    frame_index = finite("blob/idx")
+    check_index(path, "blob/idx", frame_index, rows)
+    split = finite("alignments3D/split") if "alignments3D/split" in names else None
+    if split is not None:
+        check_one_of(path, "alignments3D/split", split, rows, (0, 1))
+    stack_index, stack_names = pd.factorize(np.char.decode(chosen["blob/path"], "utf-8", "replace"))
+    stack_paths = resolve_stack_paths([str(name) for name in stack_names], path, data_folder)
+    optics = pd.DataFrame(
+        {
+            "group": finite("ctf/exp_group_id", 0.0),
+            "voltage": voltage,
+            "aberration": spherical_aberration,
+            "contrast": amplitude_contrast,
+            "pixel": pixel_size,
+        }
+    )
+    return ParticleTable(
+        source_path=path,
+        kind="cs",
+        stack_paths=stack_paths,
+        stack_index=stack_index.astype(np.int64),
+        frame_index=frame_index.astype(np.int64),
+        box_size=_box_size(path, chosen["blob/shape"], rows, stack_paths[0]),
+        pixel_size_angstrom=pixel_size,
+        voltage_kilovolt=voltage,
+        spherical_aberration_millimetre=spherical_aberration,
+        amplitude_contrast=amplitude_contrast,
+        defocus_u_angstrom=finite("ctf/df1_A"),
+        defocus_v_angstrom=finite("ctf/df2_A"),
+        defocus_angle_radian=finite("ctf/df_angle_rad"),
+        phase_shift_radian=finite("ctf/phase_shift_rad", 0.0),
+        b_factor_square_angstrom=finite("ctf/bfactor", 0.0),
+        ctf_scale=finite("ctf/scale", 1.0),
+        beam_tilt_x_milliradian=np.zeros(len(rows)),
+        beam_tilt_y_milliradian=np.zeros(len(rows)),
+        odd_zernike=np.zeros((len(rows), 0)),
+        optics_group=optics.groupby(list(optics.columns), sort=False).ngroup().to_numpy(dtype=np.int64),
+        contrast_sign=sign,
+        random_subset=None if split is None else split.astype(np.int64) + 1,
+        row=rows,
+        source=records,
+    )
+
+
+def _read_records(path: Path) -> np.ndarray:
+    try:
+        # Mapped at first: a header that asks for more than the file holds is refused before memory is taken.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=LARGEST_HEADER)
+        if not isinstance(mapped, np.memmap) or mapped.dtype.names is None or mapped.ndim != 1:
+            raise ValueError("no table inside")
+        if "" in mapped.dtype.names:
+            raise ValueError("a field without a name")
+        if mapped.offset + mapped.nbytes != path.stat().st_size:
+            raise ValueError("its length is not what its header says")
+        records = np.array(mapped)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except DAMAGED as error:
+        # numpy's own words for what is no .npy at all tell to load it as a pickle
+        reason = "no numpy file" if "pickle" in str(error) else " ".join(str(error).split())
+        raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error
+    if len(records) == 0:
+        raise InputError(f"{path}: has no particles")
+    return records
+
+
+def _with_passthrough(path: Path, records: np.ndarray) -> np.ndarray:
+    """Add what the passthrough files of the same folder know about these particles."""
+    for sibling in sorted(path.parent.glob(PASSTHROUGH_PATTERN)):
+        if not _missing(records, NEEDED_FIELDS + USEFUL_FIELDS):
+            break
+        if sibling != path and "uid" in (records.dtype.names or ()):
+            records = _merged_on_uid(records, _read_records(sibling))
+    missing = _missing(records, NEEDED_FIELDS)
+    if missing:
+        raise InputError(
+            f"{path}: field {missing[0]} is missing ({len(missing)} in all); put the job's "
+            "..._passthrough_particles.cs beside the file, or export the particles with blob and ctf"
+        )
+    for field in ("blob/path", "location/micrograph_path"):
+        if field in (records.dtype.names or ()) and records.dtype[field].kind != "S":
+            raise InputError(f"{path}: field {field} is {records.dtype[field]}, not text; export it again")
+    return records
+
+
+def _missing(records: np.ndarray, wanted: tuple[str, ...]) -> list[str]:
+    return [field for field in wanted if field not in (records.dtype.names or ())]
+
+
+def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`records` with the further fields of `other`; unchanged unless `other` knows every particle."""
+    known = set(records.dtype.names or ())
+    new_fields = [field for field in other.dtype.names or () if field not in known]
+    if "uid" not in (other.dtype.names or ()) or not new_fields:
+        return records
+    if any(table["uid"].dtype.kind not in "iu" or table["uid"].ndim != 1 for table in (records, other)):
+        return records
+    index = pd.Index(other["uid"].astype(np.uint64))
+    if index.has_duplicates:
+        return records
+    where = index.get_indexer(pd.Index(records["uid"].astype(np.uint64)))
+    if (where < 0).any():
+        return records
+    old = {field: records[field] for field in records.dtype.names or ()}
+    return records_from_columns(old | {field: other[field][where] for field in new_fields})
+
+
+def _finite(path: Path, field: str, column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    if column.dtype.kind not in "iufb" or column.ndim != 1:
+        raise InputError(f"{path}: field {field} is not one number per particle; export the particles again")
+    return finite_numbers(path, field, pd.Series(column.astype(np.float64)), rows)
+
+
+def _box_size(path: Path, shapes: np.ndarray, rows: np.ndarray, first_stack: Path) -> int:
+    if shapes.dtype.kind not in "iuf" or shapes.shape[1:] != (2,):
+        raise InputError(f"{path}: field blob/shape is not two numbers per particle; export it again")
+    box_size = read_stack_header(first_stack).box_size
+    other = np.flatnonzero((shapes != box_size).any(axis=1))
+    if other.size:
+        raise InputError(
+            f"{path}: blob/shape is {tuple(shapes[other[0]].tolist())} for particle row {rows[other[0]]} "
+            f"(counted from 0), but {first_stack} has images of {box_size} pixels; all need one box size"
+        )
+    return box_size

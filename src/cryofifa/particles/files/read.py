@@ -1,0 +1,38 @@
+"""The particles of one input file, whichever program wrote it."""
+
+from pathlib import Path
+
+from cryofifa.errors import InputError
+from cryofifa.particles.files.cs import read_cs
+from cryofifa.particles.files.plausible_optics import check_plausible
+from cryofifa.particles.files.star import read_star
+from cryofifa.particles.files.table import ParticleTable
+
+
+def read_particles(
+    path: Path | str, data_folder: Path | str | None = None, rows_file: Path | str | None = None
+) -> ParticleTable:
+    """Read RELION's .star (3.0, 3.1) or cryoSPARC's .cs.
+
+    Args:
+        path: the particle file.
+        data_folder: where the image stacks lie, if not where the particle file says (`--datadir`).
+        rows_file: text or .npy list of 0-based rows to use (`--ind`).
+
+    Raises:
+        InputError: for anything wrong with these files; one line that names the file and what to do.
+    """
+
+    path = Path(path)
+    if path.suffix not in (".star", ".cs"):
+        raise InputError(f"{path}: unknown kind of particle file; give a RELION .star or a cryoSPARC .cs")
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such particle file")
+    if data_folder is not None and not Path(data_folder).is_dir():
+        raise InputError(f"{data_folder}: the data folder does not exist; correct --datadir")
+    data_folder = None if data_folder is None else Path(data_folder)
+    rows_file = None if rows_file is None else Path(rows_file)
+    read = read_star if path.suffix == ".star" else read_cs
+    table = read(path, data_folder, rows_file)
+    check_plausible(table)
+    return table

@@ -1,0 +1,96 @@
+"""Particles with their found poses as a RELION 3.1 STAR file."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import starfile
+
+from cryofifa.conventions import relion_euler_degrees_from_rotations
+from cryofifa.particles.files.cs_columns import particle_columns_from_cs
+from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.files.star_blocks import StarBlocks
+from cryofifa.particles.files.star_columns import OPTICS_LABELS_STAR30, SCORE_LABEL
+from cryofifa.particles.files.table import ParticleTable
+from cryofifa.system.atomic_file import atomic_path
+
+
+def write_particles_star(path: Path, table: ParticleTable, poses: PoseTable) -> None:
+    """Write particles and poses as STAR 3.1, all at once: the old file stays whole until the new one is.
+
+    Every column of the input is kept as it was, image names included; angles, origins, half set and score
+    are added or replaced.  Pixel origins (STAR 3.0) give way to angstrom ones.
+
+    Raises:
+        ValueError: if table and poses have different lengths.
+        InputError: if the folder cannot be written.
+    """
+    if len(poses) != len(table):
+        raise ValueError(f"{len(poses)} poses for {len(table)} particles")
+    optics, particles, other = _blocks(table)
+    blocks = {"optics": optics, "particles": _with_poses(particles, poses), **other}
+    with atomic_path(Path(path)) as temporary:
+        starfile.write(blocks, temporary, na_rep="nan")
+
+
+def _blocks(table: ParticleTable) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame | dict]]:
+    """data_optics, data_particles (without poses) and what else the input had."""
+    if not isinstance(table.source, StarBlocks):
+        return _new_optics(table), particle_columns_from_cs(table.source, table), {}
+    source = table.source
+    particles = source.particles.iloc[table.row].reset_index(drop=True)
+    if source.optics is not None:
+        optics = source.optics.copy()
+        # RELION 3.1 wants them; none can be anything else here.
+        certain = {"rlnOpticsGroup": 1, "rlnImageSize": table.box_size, "rlnImageDimensionality": 2}
+        for label in [label for label in certain if label not in optics.columns]:
+            optics[label] = str(certain[label])
+        if "rlnOpticsGroup" not in particles.columns:
+            particles["rlnOpticsGroup"] = optics["rlnOpticsGroup"].iloc[0]
+        return optics, particles, source.other
+    optics = _new_optics(table)
+    first = _first_of_each_group(table)
+    for label in OPTICS_LABELS_STAR30:
+        if label in particles.columns:
+            if label != "rlnImagePixelSize":
+                optics[label] = particles[label].iloc[first].to_numpy()
+            particles = particles.drop(columns=label)
+    particles["rlnOpticsGroup"] = (table.optics_group + 1).astype(str)
+    return optics, particles, source.other
+
+
+def _first_of_each_group(table: ParticleTable) -> np.ndarray:
+    return np.unique(table.optics_group, return_index=True)[1]
+
+
+def _new_optics(table: ParticleTable) -> pd.DataFrame:
+    """An optics block for an input without one."""
+    first = _first_of_each_group(table)
+    group = table.optics_group[first] + 1
+    return pd.DataFrame(
+        {
+            "rlnOpticsGroup": group,
+            "rlnOpticsGroupName": [f"opticsGroup{number}" for number in group],
+            "rlnVoltage": table.voltage_kilovolt[first],
+            "rlnSphericalAberration": table.spherical_aberration_millimetre[first],
+            "rlnAmplitudeContrast": table.amplitude_contrast[first],
+            "rlnImagePixelSize": table.pixel_size_angstrom[first],
+            "rlnImageSize": table.box_size,
+            "rlnImageDimensionality": 2,
+        }
+    )
+
+
+def _with_poses(particles: pd.DataFrame, poses: PoseTable) -> pd.DataFrame:
+    particles = particles.drop(columns=["rlnOriginX", "rlnOriginY"], errors="ignore")
+    euler = relion_euler_degrees_from_rotations(poses.rotation_volume_to_image)
+    columns = {
+        "rlnAngleRot": euler[:, 0],
+        "rlnAngleTilt": euler[:, 1],
+        "rlnAnglePsi": euler[:, 2],
+        "rlnOriginXAngst": poses.shift_angstrom[:, 0],
+        "rlnOriginYAngst": poses.shift_angstrom[:, 1],
+        "rlnRandomSubset": poses.random_subset,
+        SCORE_LABEL: poses.score,
+    }
+    return particles.assign(**columns)

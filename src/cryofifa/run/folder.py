@@ -1,0 +1,250 @@
+"""The folder of one run: what it holds, whose settings it belongs to, and where a stopped run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cryofifa.errors import InputError
+from cryofifa.particles.stacks import ImageStacks
+from cryofifa.settings.config import Config, config_as_dict
+from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
+
+# settings that may change between two calls of one run: they do not change what it computes
+FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "cache_gib")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run. The names are fixed: other programs read them."""
+
+    path: Path
+
+    @property
+    def map(self) -> Path:
+        return self.path / "map.mrc"
+
+    @property
+    def half_maps(self) -> tuple[Path, Path]:
+        return self.path / "half1.mrc", self.path / "half2.mrc"
+
+    @property
+    def mask(self) -> Path:
+        return self.path / "mask.mrc"
+
+    @property
+    def local_resolution(self) -> Path:
+        return self.path / "local_resolution.mrc"
+
+    @property
+    def decoder_map(self) -> Path:
+        return self.path / "decoder.mrc"
+
+    @property
+    def maps(self) -> tuple[Path, ...]:
+        """All that `reconstruct` writes."""
+        return self.map, *self.half_maps, self.mask, self.local_resolution, self.decoder_map
+
+    @property
+    def particles(self) -> Path:
+        return self.path / "particles.star"
+
+    @property
+    def particles_cs(self) -> Path:
+        return self.path / "particles.cs"
+
+    @property
+    def kept(self) -> Path:
+        return self.path / "kept.star"
+
+    @property
+    def kept_cs(self) -> Path:
+        return self.path / "kept.cs"
+
+    @property
+    def fsc(self) -> Path:
+        return self.path / "fsc.csv"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "checkpoint" / "settings.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint" / "state.safetensors"
+
+    def read_settings(self) -> dict[str, Any]:
+        """What `run_settings` gave when the run began.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        values = read_json(self.settings)
+        kinds = {"particles": str, "particle_file_sha256": str, "rows_sha256": str, "config": dict}
+        if not isinstance(values, dict) or any(not isinstance(values.get(key), kind) for key, kind in kinds.items()):
+            raise InputError(f"{self.settings}: is damaged ({', '.join(kinds)} are not all there); start anew")
+        return values
+
+    def claim(self, settings: dict[str, Any]) -> None:
+        """Make the folder this run's, or check that it already is; what a killed process left half-written goes.
+
+        Raises:
+            InputError: if the folder belongs to a run with other settings or images, or cannot be written.
+        """
+        try:
+            if self.settings.exists():
+                self._compare(settings)
+            elif self.summary.exists() or self.map.exists():
+                raise InputError(f"{self.path}: holds results of something else; choose another folder with -o")
+            else:
+                self.settings.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self.settings, settings)
+            remove_parts(self.path)
+            remove_parts(self.settings.parent)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o"
+            ) from None
+
+    def _compare(self, settings: dict[str, Any]) -> None:
+        old, new = _flat(self.read_settings()), _flat(settings)
+        if old["particle_file_sha256"] != new["particle_file_sha256"]:
+            raise InputError(
+                f"{self.path}: belongs to a run of other particles ({old['particles']} as it was then, now "
+                f"{new['particles']}); choose another folder with -o"
+            )
+        for name in sorted(old.keys() | new.keys()):
+            if name.split(".")[-1] in FREE_SETTINGS:
+                continue
+            if name.startswith("stacks."):
+                # runs of older versions have none
+                if name in old and name in new and old[name] != new[name]:
+                    raise InputError(
+                        f"{self.path}: image stack {name.removeprefix('stacks.')} is not the one that the run began "
+                        "with; put that one back, or choose another folder with -o"
+                    )
+            elif old.get(name) != new.get(name):
+                raise InputError(
+                    f"{self.path}: belongs to a run with other settings ({name} was {old.get(name)!r}, now "
+                    f"{new.get(name)!r}); choose another folder with -o, or give the old settings to resume"
+                )
+
+
+def map_to_write(path: Path, source: Path) -> Path:
+    """The path, checked before long work: what ends there must not fail for its name, or take another map's place.
+
+    source: what it is made from.
+
+    Raises:
+        InputError: if the name does not end in .mrc or .map, its folder does not exist, or it is the source or a map
+            that a run has written.
+    """
+    if path.suffix not in (".mrc", ".map"):
+        raise InputError(f"{path}: the name of a map must end in .mrc or .map; change -o")
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: there is no such folder; make it, or change -o")
+    beside = RunFolder(path.parent.resolve())
+    if path.resolve() == source.resolve() or (beside.settings.exists() and path.resolve() in beside.maps):
+        raise InputError(f"{path}: is the source, or a result of the run; give another name with -o")
+    return path
+
+
+def run_settings(stacks: ImageStacks, config: Config) -> dict[str, Any]:
+    """What identifies a run: the particle file and its stacks as they are now, the rows used, the settings."""
+    table = stacks.table
+    return {
+        "particles": str(table.source_path.resolve()),
+        "particle_file_sha256": hashlib.sha256(table.source_path.read_bytes()).hexdigest(),
+        "rows_sha256": hashlib.sha256(table.row.tobytes()).hexdigest(),
+        "stacks": stacks.marks(),
+        "config": config_as_dict(config),
+    }
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def write_json(path: Path, values: Any) -> None:
+    """JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """JSON written by this program.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); delete the folder and start anew") from None
+
+
+def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    """All tensors of a run and where it stands, in one file, whole or not at all.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written; the checkpoint before stays.
+    """
+    with atomic_path(path) as temporary:
+        plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+        text = json.dumps(progress)
+        try:
+            save_file(plain, temporary, metadata={"progress": text, "sha256": _sha256(plain, text)})
+        except SafetensorError as error:  # its way of saying that the disk is full
+            raise unwritable(path, error) from error
+
+
+def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_checkpoint` wrote.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata["sha256"] != _sha256(tensors, metadata["progress"]):
+            raise ValueError("its checksum is another")
+        return {name: tensor.to(device) for name, tensor in tensors.items()}, json.loads(metadata["progress"])
+    except (OSError, SafetensorError, KeyError, ValueError, MemoryError) as error:
+        raise InputError(f"{path}: checkpoint is damaged ({error}); delete the folder and start anew") from None
+
+
+def _sha256(tensors: dict[str, Tensor], progress: str) -> str:
+    """Of everything a checkpoint says: a single wrong bit would go on as a wrong result."""
+    digest = hashlib.sha256(progress.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,89 @@
+"""The particles of a run as its phases want them: cut to a frame, this process's own, all or a random subset."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from cryofifa.half_map_refinement.half_sets import half_sets
+from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
+from cryofifa.half_map_refinement.state import HalfMapPoses
+from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.preprocess import Frame, ParticleImages
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.run.session import RunSoFar
+from cryofifa.system.processes import Processes
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.encoder_refinement import EncoderRefinement
+from cryofifa.train.random_draws import RandomDraws
+from cryofifa.train.working_set import WorkingSet
+
+
+class RunParticles:
+    """Particles of one run, read as its plan says."""
+
+    def __init__(self, run: RunSoFar, images: ParticleImages) -> None:
+        self._run, self.images = run, images
+        self._full_size_images: KeptImages | None = (
+            None  # all particles, from the first judged start or the half-map refinement on
+        )
+        self._working_set: tuple[tuple[Frame, Processes], WorkingSet] | None = None
+
+    def working_set(self, frame: Frame, processes: Processes) -> WorkingSet:
+        """Those that take part in ab initio, shared among these processes; the last one that was asked for is kept."""
+        if self._working_set is None or self._working_set[0] != (frame, processes):
+            run, chosen = self._run, self.of_ab_initio()
+            self._working_set = None  # before others are read
+            with run.timed("read particles"):
+                ctf = self.images.ctf_parameters()[_own(chosen, processes)].to(run.device)
+                images = self._kept_images(frame, chosen, processes)
+            found = WorkingSet(chosen, images, ctf, frame.pixel_size_angstrom, run.plan.noise)
+            self._working_set = (frame, processes), found
+        return self._working_set[1]
+
+    def of_ab_initio(self) -> Int[Tensor, " chosen"]:
+        """Rows of the random subset that takes part in ab initio."""
+        everyone, plan = torch.arange(len(self.images.table)), self._run.plan
+        order = RandomDraws(self._run.config.seed, "subset").order(everyone)
+        return order[: plan.ab_initio_particles].sort().values
+
+    def matching(self, trained: AbInitio | EncoderRefinement) -> ProjectionMatching:
+        """Of all particles; their images are kept until `forget_full_size_images`."""
+        run, frame = self._run, self._run.plan.full_size_frame
+        if self._full_size_images is None:
+            with run.timed("read particles"):
+                everyone = torch.arange(len(self.images.table))
+                self._full_size_images = self._kept_images(frame, everyone, run.processes)
+        kept_images = self._full_size_images
+        return ProjectionMatching(
+            run.config,
+            lambda rows: kept_images.read(run.processes.local_index(torch.from_numpy(rows))),
+            self.images.ctf_parameters().to(run.device),
+            HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=run.device),
+            trained.particle_radius_angstrom,
+            run.plan.shift_range_angstrom,
+            run.processes,
+        )
+
+    def forget_full_size_images(self) -> None:
+        """The final map reads the untouched ones, and wants the memory."""
+        self._full_size_images = None
+
+    def before_half_map_refinement(self, trained: AbInitio | EncoderRefinement) -> HalfMapPoses:
+        """The poses that a training has found, among all particles."""
+        half = half_sets(self.images.table, self._run.config.seed, self._run.log.warning)
+        state, memory = HalfMapPoses.unposed(half.to(self._run.device)), trained.poses
+        chosen = trained.particles.particle
+        state.rotation[chosen], state.shift_angstrom[chosen] = memory.rotation, memory.shift_angstrom
+        state.posed[chosen] = memory.posed
+        return state
+
+    def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"], processes: Processes) -> KeptImages:
+        """Of these rows, those that are this process's own among these."""
+        run, own = self._run, _own(rows, processes).numpy()
+        return keep_images(self.images, frame, own, run.device, run.config.room, run.plan.least_bytes, run.log.line)
+
+
+def _own(rows: Int[Tensor, " n"], processes: Processes) -> Int[Tensor, " own"]:
+    return processes.shard(rows, torch.arange(len(rows)))

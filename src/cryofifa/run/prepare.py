@@ -1,0 +1,122 @@
+"""What is known before a run begins: readable images, a resolved plan, and what the user should be told."""
+
+from __future__ import annotations
+
+import json
+import warnings as python_warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.errors import InputError
+from cryofifa.mrc_map import read_mask
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.particle_radius import survey_images
+from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.run.folder import RunFolder, run_settings
+from cryofifa.run.plan import RunPlan, plan_from_json, plan_run
+from cryofifa.settings.config import Config
+from cryofifa.system.device import device_of
+from cryofifa.system.memory import GIB, allowed_bytes
+from cryofifa.system.processes import Processes
+
+DARK_Z_SCORE = -5.0  # centre against ring, in standard errors, under which particles count as dark
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before a run: images that can be read, a resolved plan, and what the user should be told."""
+
+    images: ParticleImages
+    plan: RunPlan
+    device: torch.device
+    mask: Float[Tensor, "z y x"] | None
+    warnings: tuple[str, ...]
+
+
+def prepare(
+    particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
+) -> Prepared:
+    """Read the table, check every stack, look at the images, and plan; writes nothing (this is --dry-run).
+
+    Raises:
+        InputError: if a file or a setting is wrong.
+    """
+    device = device_of(config.device)
+    with python_warnings.catch_warnings(record=True) as caught:
+        python_warnings.simplefilter("always", UserWarning)
+        images = _read_images(particles, data_folder, rows_file, config)
+    table = images.table
+    survey = survey_images(images)
+    warnings = [str(one.message) for one in caught if one.category is UserWarning]
+    # a hollow particle is darker in its centre than its shell, so the deconvolved mean must say the same
+    if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:
+        warnings.append(
+            "the particles look darker than their background (centre against ring: "
+            f"{survey.contrast_z_score:.0f} standard errors); protein should be bright: try "
+            + ("without --invert" if config.invert else "--invert")
+        )
+    if (table.contrast_sign < 0).any() and not config.invert:
+        warnings.append(
+            "the input says that its images have inverted contrast (blob/sign -1), which is undone here; "
+            "a STAR file cannot say so, so other programs need inverted images"
+        )
+    mask = None
+    if config.mask_file is not None:
+        mask = read_mask(Path(config.mask_file), table.box_size, table.reference_pixel_size_angstrom)
+    plan, free = plan_run(config, table, survey), allowed_bytes(config.memory_gib)
+    if plan.least_bytes > free:
+        warnings.append(
+            f"images of {table.box_size} px take about {plan.least_bytes / GIB:.1f} GiB of memory without any images, "
+            f"and {free / GIB:.1f} GiB may be used: bin the particles, or use a machine with more"
+        )
+    return Prepared(images, plan, device, mask, tuple(warnings))
+
+
+def _read_images(
+    particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
+) -> ParticleImages:
+    return ParticleImages.of_table(
+        read_particles(particles, data_folder, rows_file), inverted=config.invert, device=device_of(config.device)
+    )
+
+
+def _prepare_together(
+    particles: Path | str,
+    data_folder: Path | str | None,
+    rows_file: Path | str | None,
+    config: Config,
+    folder: RunFolder,
+    processes: Processes,
+) -> Prepared | None:
+    """The first process prepares the run and claims its folder, then tells the others its plan.
+
+    None where the folder holds the end of this very run.
+    """
+
+    def images_without_a_look() -> ParticleImages:
+        with python_warnings.catch_warnings(action="ignore"):
+            return _read_images(particles, data_folder, rows_file, config)
+
+    if not processes.is_first:
+        said = processes.broadcast_text("")
+        if not said:
+            return None
+        return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), device_of(config.device), None, ())
+    if folder.summary.exists():
+        folder.claim(run_settings(images_without_a_look().stacks, config))
+        processes.broadcast_text("")
+        return None
+    prepared = prepare(particles, data_folder, rows_file, config)
+    most = min(config.curriculum.minibatch, prepared.plan.ab_initio_particles)
+    if processes.count > most:
+        raise InputError(
+            f"{processes.count} processes are too many for minibatches of {most} particles; "
+            "give fewer --devices or a larger [curriculum] minibatch"
+        )
+    folder.claim(run_settings(prepared.images.stacks, config))
+    processes.broadcast_text(json.dumps(asdict(prepared.plan)))
+    return prepared

@@ -1,0 +1,159 @@
+"""A run as far as it has come: what it goes on from, when that is written, and when it is asked to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from cryofifa.errors import InputError, Stopped
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.log import Progress, RunLog
+from cryofifa.run.plan import RunPlan
+from cryofifa.run.progress import RunProgress, read_run_state, write_run_state
+from cryofifa.settings.config import Config
+from cryofifa.system.processes import ALONE, Processes
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.curriculum import stage_at
+from cryofifa.train.encoder_refinement import EncoderRefinement
+from cryofifa.train.epoch_record import EpochRecord
+from cryofifa.train.pose_memory import tensors_under
+
+
+@dataclass
+class RunSoFar:
+    """One run between its checkpoints; call `resume` first.
+
+    stop: asked after every step; yes ends the run with a checkpoint.
+    tensors: those of the last checkpoint, and what was kept since.
+    """
+
+    progress: RunProgress
+    device: torch.device
+    folder: RunFolder
+    log: RunLog
+    processes: Processes = ALONE
+    stop: Callable[[], bool] | None = None
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    _kept_at: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
+    _clock: tuple[str, float] | None = None  # the phase that is being timed, and since when
+
+    @property
+    def config(self) -> Config:
+        return self.progress.config
+
+    @property
+    def plan(self) -> RunPlan:
+        return self.progress.plan
+
+    def resume(self) -> None:
+        """Take up the checkpoint, if there is one; its plan counts.
+
+        Raises:
+            InputError: if the checkpoint is damaged, or the processes do not see the same one.
+        """
+        if not self.processes.any(self.processes.is_first and self.folder.checkpoint.exists()):
+            return
+        config = self.config  # may ask for less memory than it did
+        self.tensors, self.progress = read_run_state(self.folder.checkpoint, self.device)
+        self.progress.config = config
+        mark = repr(self.progress.timings)  # other in every checkpoint
+        if self.processes.broadcast_text(mark) != mark:
+            raise InputError(
+                f"{self.folder.checkpoint}: is another file here than the first process sees; "
+                "all nodes must see the run's folder alike"
+            )
+        self.log.line(f"resumed after {len(self.progress.history)} epochs")
+
+    def kept(self, part: str) -> dict[str, Tensor]:
+        """What was kept of one part, by name."""
+        return tensors_under(self.tensors, f"{part}.")
+
+    def keep(self, **parts: dict[str, Tensor]) -> None:
+        """Write a checkpoint; the run can go on from here. What was kept of the same parts before is dropped.
+
+        The first process writes it, and the others wait: none of them ends before it is there.
+        """
+        prefixes = tuple(f"{part}." for part in parts)
+        self.tensors = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(prefixes)}
+        for part, tensors in parts.items():
+            self.tensors |= {f"{part}.{name}": tensor for name, tensor in tensors.items()}
+        self._book_time()
+        if self.processes.is_first:
+            write_run_state(self.folder.checkpoint, self.tensors, self.progress)
+        self.processes.barrier()
+        self._kept_at = time.monotonic()
+
+    def after_step(self, state: Callable[[], dict[str, dict[str, Tensor]]]) -> None:
+        """Within an epoch: write a checkpoint if it is time to, or if the run is to stop; any process can say so.
+
+        Raises:
+            Stopped: if it is.
+        """
+        stops, every = self._is_asked_to_stop, self.config.checkpoint_seconds
+        due = every > 0 and time.monotonic() - self._kept_at >= every
+        if self.processes.any(stops or due):
+            self.keep(**state())
+            if self.processes.any(stops):
+                raise Stopped
+
+    def end_if_asked(self) -> None:
+        """Where there is nothing to keep: the checkpoint is that of the step before.
+
+        Raises:
+            Stopped: if any process was asked to stop.
+        """
+        if self.processes.any(self._is_asked_to_stop):
+            raise Stopped
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """A phase, or a part of one, whose seconds count under this name."""
+        self.end_if_asked()
+        self._clock = name, time.monotonic()
+        yield
+        self._book_time()
+        self._clock = None
+
+    def train_epoch(
+        self,
+        training: AbInitio | EncoderRefinement,
+        epoch: int,
+        name: str,
+        bar: Progress,
+        state: Callable[[], dict[str, dict[str, Tensor]]],
+        side_by_side: int = 1,
+    ) -> EpochRecord:
+        """One epoch.
+
+        state: of this training, as a checkpoint keeps it.
+        side_by_side: how many like this one the processes make at the same time.
+        """
+
+        def after_step(particles: int) -> None:
+            bar.advance(particles * side_by_side)
+            self.after_step(state)
+
+        with self.timed(training.phase):
+            stage = stage_at(training.curriculum, epoch / training.curriculum.epochs)
+            resolution_angstrom = training.plane.extent_angstrom / stage.mask_radius
+            bar.stage(name, resolution_angstrom, self.progress.last_pose_change_degree)
+            record = training.train_epoch(epoch, after_step)
+        self.log.epoch(record)
+        return record
+
+    @property
+    def _is_asked_to_stop(self) -> bool:
+        return self.stop is not None and self.stop()
+
+    def _book_time(self) -> None:
+        """Count the time of the running phase so far."""
+        if self._clock is not None:
+            (name, since), now = self._clock, time.monotonic()
+            timings = self.progress.timings
+            timings[name] = timings.get(name, 0.0) + now - since
+            self._clock = name, now

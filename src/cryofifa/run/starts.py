@@ -1,0 +1,172 @@
+"""Independent starts of ab initio: each is made, judged, and held against the others and against the end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.half_map_refinement.state import HalfMapPoses
+from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.run.half_map_agreement import half_map_agreement
+from cryofifa.run.log import Progress
+from cryofifa.run.particles import RunParticles
+from cryofifa.run.session import RunSoFar
+from cryofifa.run.start_agreement import starts_agree
+from cryofifa.system.processes import ALONE
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.epoch_record import epoch_record_from_json, epoch_record_to_json
+from cryofifa.train.pose_memory import PoseMemory
+
+START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+
+
+class Starts:
+    """Those of one run."""
+
+    def __init__(self, run: RunSoFar, particles: RunParticles) -> None:
+        self._run, self._particles = run, particles
+
+    def best_of_all(self, bar: Progress) -> AbInitio:
+        """Make those that are not made yet; the one for which most speaks, as far as ab initio has come with it."""
+        run = self._run
+        while len(run.progress.starts) < run.plan.starts:
+            self._make_next(bar)
+        ab_initio = self._begun(run.progress.best_start)
+        ab_initio.load_state(run.kept("ab_initio"))
+        return ab_initio
+
+    def hold_against_best(self, ab_initio: AbInitio, bar: Progress) -> None:
+        """Go on from the poses that the best start was judged by, if more speaks for them than for those of the end.
+
+        Measured on apoferritin: a start whose judged poses were half right (FSC 0.42 at 13.3 A) lost them afterwards.
+        The networks stay those of the end: the start's have not seen the poses that it was judged by either.
+        """
+        run, progress = self._run, self._run.progress
+        if not run.plan.judges_by_matching or progress.end_score is not None:
+            return
+        progress.end_score, _ = self._judge(ab_initio, bar)
+        is_best = progress.end_score >= max(progress.starts)
+        goes_on = "it" if is_best else f"start {progress.best_start + 1}"
+        run.log.line(f"end of ab initio: {run.plan.start_judge} {progress.end_score:.4f}; {goes_on} goes on")
+        if not is_best:
+            for name, values in run.kept(f"start{progress.best_start}").items():
+                setattr(ab_initio.poses, name, values.clone())
+        run.keep(ab_initio=ab_initio.state())
+
+    def agreeing(self, rotation: Float[Tensor, "n 3 3"]) -> int:
+        """How many, the one that went on included, were near the poses of the end when they were judged.
+
+        Two starts halfway are both far from the end and so farther from each other: measured on gpcr, 13 and 14 degrees
+        from the end, but over 20 apart.
+        """
+        run, progress = self._run, self._run.progress
+        found, group = rotation[self._particles.of_ab_initio()], symmetry_rotations(run.config.symmetry)
+        others = [which for which in range(len(progress.starts)) if which != progress.best_start]
+        return 1 + sum(starts_agree(run.kept(f"start{which}")["rotation"], found, group) for which in others)
+
+    def _make_next(self, bar: Progress) -> None:
+        """As many as there are processes, each by one; it is kept if more speaks for it than for those before."""
+        run, progress, processes = self._run, self._run.progress, self._run.processes
+        first, count = len(progress.starts), run.plan.starts
+        side_by_side = range(first, min(first + processes.count, count))
+        # where fewer are left than there are processes, the last ones make some that do not count
+        start = self._begun(0 if count == 1 else first + processes.rank)
+
+        def state() -> dict[str, dict[str, Tensor]]:
+            return {"start": {name: processes.all_gather_stack(values) for name, values in start.state().items()}}
+
+        if kept := run.kept("start"):
+            if len(next(iter(kept.values()))) == processes.count:
+                start.load_state({name: values[processes.rank] for name, values in kept.items()})
+            else:
+                run.log.line(f"{self._name(first)} is made anew: it was begun by another number of processes")
+                progress.start_history = []
+        last = run.plan.start_epochs - 1
+        for epoch in range(len(progress.start_history), last + 1):
+            record = run.train_epoch(start, epoch, self._name(first), bar, state, len(side_by_side))
+            said = processes.all_gather_text(json.dumps(epoch_record_to_json(record)))
+            records = [epoch_record_from_json(json.loads(text)) for text in said[: len(side_by_side)]]
+            for other in records[1:]:
+                run.log.epoch(other)
+            progress.start_history.append(records)
+            if epoch < last or run.plan.judges_by_matching:  # which takes long
+                run.keep(**state())
+        self._compare(side_by_side, start, state()["start"], bar)
+
+    def _compare(self, side_by_side: range, start: AbInitio, states: dict[str, Tensor], bar: Progress) -> None:
+        """Judge these starts one after another, all processes together, and keep the best of all.
+
+        start: this process's.
+        states: of every process's.
+        """
+        run, progress = self._run, self._run.progress
+        explained_power = run.processes.all_gather_stack(
+            torch.tensor(start.explained_power, dtype=torch.float64)
+        ).tolist()
+        found = {}
+        for rank, which in enumerate(side_by_side):
+            made = {name: values[rank].clone() for name, values in states.items()}
+            start.load_state(made)
+            start.explained_power = explained_power[rank]
+            score, found[f"start{which}"] = self._judge(start, bar)
+            if run.plan.starts > 1:
+                run.log.line(f"{self._name(which)}: {run.plan.start_judge} {score:.4f}")
+            if not progress.starts or score > max(progress.starts):
+                progress.history = [records[rank] for records in progress.start_history]
+                found["ab_initio"] = made
+            progress.starts.append(score)
+        progress.start_history = []
+        run.keep(start={}, **found)
+
+    def _judge(self, start: AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
+        """What speaks for a start, and the rotations and shifts of which it speaks.
+
+        All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
+        be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: what they agree on
+        after every particle of the search was matched once to its half's map.
+        """
+        run = self._run
+        if not run.plan.judges_by_matching:
+            return start.explained_power, _poses_of(start.poses, slice(None))
+        state, matching = self._particles.before_half_map_refinement(start), self._particles.matching(start)
+        state.half[~state.posed] = 0  # particles that no start has seen say nothing about it
+
+        def after_block(particles: int) -> None:
+            bar.advance(particles)
+            run.end_if_asked()
+
+        with run.timed("judge starts"):
+            matching.iterate(state, 0, search=True, on_block=after_block)
+            maps = matching.half_maps(state)
+            # ab initio's: a refinement, which shares more, has not been
+            score = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
+        return score, _poses_of(state, start.particles.particle)
+
+    def _name(self, which: int) -> str:
+        return f"start {which + 1} of {self._run.plan.starts}"
+
+    def _begun(self, which: int) -> AbInitio:
+        """A start at its beginning: a single one is shared by the processes, of several each is made by one alone.
+
+        A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing it.
+        So the best of several goes on in every process alike.
+        """
+        run, plan = self._run, self._run.plan
+        processes = run.processes if plan.starts == 1 else ALONE
+        return AbInitio(
+            replace(run.config, seed=run.config.seed + START_SEED_STEP * which),
+            plan.curriculum,
+            self._particles.working_set(plan.ab_initio_frame, processes),
+            plan.particle_radius_angstrom,
+            plan.shift_range_angstrom,
+            processes,
+        )
+
+
+def _poses_of(poses: PoseMemory | HalfMapPoses, chosen: Tensor | slice) -> dict[str, Tensor]:
+    """Rotations and shifts of the chosen particles, by name."""
+    return {name: getattr(poses, name)[chosen].clone() for name in ("rotation", "shift_angstrom")}

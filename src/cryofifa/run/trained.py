@@ -1,0 +1,89 @@
+"""What a run has learned, read back from its checkpoint, and the networks with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cryofifa.errors import InputError
+from cryofifa.model.volume_decoder import VolumeDecoder
+from cryofifa.particles.preprocess import Frame
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.plan import RunPlan
+from cryofifa.run.progress import read_run_state
+from cryofifa.settings.config import Config
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.decoder_choice import decoder_of
+from cryofifa.train.encoder_refinement import EncoderRefinement
+from cryofifa.train.pose_memory import tensors_under
+from cryofifa.train.working_set import WorkingSet
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run as its last checkpoint has it.
+
+    networks: state of the first encoder and its decoder by name, as `AbInitio.load_networks` takes it.
+    latest_decoder: the decoder's state, after local refinement where there was one; decoder_frame: the box it works in.
+    mask_radius: Fourier radius it was trained to, in Fourier pixels of the plan's frames.
+    particle_radius_angstrom: as the run has tightened it.
+    """
+
+    folder: RunFolder
+    config: Config
+    plan: RunPlan
+    networks: dict[str, Tensor]
+    latest_decoder: dict[str, Tensor]
+    decoder_frame: Frame
+    mask_radius: float
+    particle_radius_angstrom: float
+
+    def decoder(self) -> VolumeDecoder:
+        frame = self.decoder_frame
+        decoder = decoder_of(self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_radius_angstrom)
+        decoder.load_state_dict(self.latest_decoder)
+        return decoder
+
+    def ab_initio(self, particles: WorkingSet) -> AbInitio:
+        """Both networks at work on other particles, in the plan's ab-initio frame."""
+        plan = self.plan
+        ab_initio = AbInitio(
+            self.config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
+        )
+        ab_initio.load_networks(self.networks)
+        ab_initio.particle_radius_angstrom = self.particle_radius_angstrom
+        return ab_initio
+
+
+def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
+    """Read a finished or still running run.
+
+    Raises:
+        InputError: if the folder is no run, or it has left no checkpoint yet.
+    """
+    folder = RunFolder(run)
+    if not folder.settings.exists():
+        raise InputError(f"{folder.path}: is not the folder of a run; give the folder that reconstruct -o made")
+    too_early = f"{folder.path}: the run has left no checkpoint yet; wait for its first start to end"
+    if not folder.checkpoint.exists():
+        raise InputError(too_early)
+    tensors, progress = read_run_state(folder.checkpoint, device)
+    plan, history = progress.plan, progress.history
+    refined = [record for record in history if record.phase == EncoderRefinement.phase]
+    learned = refined or [record for record in history if record.phase == AbInitio.phase]
+    if not learned:  # a single start's networks as they were drawn
+        raise InputError(too_early)
+    curriculum = plan.encoder_refinement if refined and plan.encoder_refinement is not None else plan.curriculum
+    return TrainedRun(
+        folder=folder,
+        config=progress.config,
+        plan=plan,
+        networks=tensors_under(tensors, "ab_initio."),
+        latest_decoder=tensors_under(tensors, "encoder_refinement.decoder." if refined else "ab_initio.decoder."),
+        decoder_frame=plan.full_size_frame if refined else plan.ab_initio_frame,
+        mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1].mask_radius_pixel),
+        particle_radius_angstrom=learned[-1].particle_radius_angstrom,
+    )

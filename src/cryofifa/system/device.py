@@ -1,0 +1,16 @@
+"""Which device a run computes on."""
+
+from __future__ import annotations
+
+import torch
+
+from cryofifa.errors import InputError
+
+
+def device_of(name: str) -> torch.device:
+    """Of a setting: auto, cpu or cuda."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: no CUDA device is available to torch; use --device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

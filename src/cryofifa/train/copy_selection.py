@@ -1,0 +1,58 @@
+"""Poses by the encoder alone: its predictions on every copy of a particle, of which the decoder chooses the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.image_formation import form_image
+from cryofifa.train.image_copies import CopiedImages
+
+
+@dataclass(frozen=True)
+class EncoderPoses:
+    """The winning copy and head of each particle, and the pose of the particle that was predicted from it."""
+
+    copy: Int[Tensor, "n 1"]
+    head: Int[Tensor, " n"]
+    rotation: Float[Tensor, "n 3 3"]
+    shift_angstrom: Float[Tensor, "n 2"]
+
+
+@torch.no_grad()
+def best_of_copies(
+    encoder: PoseEncoder,
+    seen: CopiedImages,
+    measured: Complex[Tensor, "n points"],
+    ctf: Float[Tensor, "n points"],
+    plane: HalfPlane,
+    grid: FourierGrid,
+) -> EncoderPoses:
+    """Predict from every copy without gradient, and keep the pose whose projection is nearest to the image.
+
+    measured: FT(M_R * X) / box at the points of `plane`.
+    """
+    n, count = len(measured), len(seen.copies)
+    particles = torch.arange(n, device=measured.device)
+    copy = torch.arange(count, device=measured.device).expand(n, count)
+    was_training = encoder.training
+    encoder.eval()
+    rotation, shift = encoder(seen.images(copy).flatten(0, 1))
+    encoder.train(was_training)
+    # one candidate per copy and head, the heads of a copy side by side
+    heads = rotation.shape[1]
+    copy = copy.repeat_interleave(heads, 1)
+    candidates = copy.shape[1]
+    rotation = seen.copies.pose_of_image(rotation.reshape(n, candidates, 3, 3), copy)
+    shift = seen.copies.shift_of_image(shift.reshape(n, count, 2).repeat_interleave(heads, 1), copy)
+    predicted = form_image(
+        grid.slices(rotation.flatten(0, 1), plane), ctf.repeat_interleave(candidates, 0), shift.flatten(0, 1), plane
+    ).reshape(n, candidates, -1)
+    best = (predicted - measured[:, None]).abs().square().sum(-1).argmin(dim=1)
+    return EncoderPoses((best // heads)[:, None], best % heads, rotation[particles, best], shift[particles, best])

@@ -1,0 +1,125 @@
+"""What a damaged run folder says: every file of it is checked before anything is built on it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cryofifa.errors import InputError
+from cryofifa.results.outputs import Reconstruction, read_summary
+from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
+from cryofifa.run.progress import read_run_state
+
+CPU = torch.device("cpu")
+TENSORS = {
+    "half": torch.tensor([1, 2, 1]),
+    "posed": torch.tensor([True, False, True]),
+    "rotation": torch.eye(3).repeat(3, 1, 1),
+    "step": torch.tensor(4.0),
+    "empty": torch.zeros(0, 3),
+}
+SETTINGS = {"particles": "a.star", "particle_file_sha256": "0", "rows_sha256": "1", "config": {"seed": 1}}
+SUMMARY = {
+    "particles": 3,
+    "kept_particles": 3,
+    "pixel_size_angstrom": 1.5,
+    "particle_radius_angstrom": 60.0,
+    "verdict": "doubtful",
+    "verdict_reasons": ["1 start"],
+    "resolution_fsc0143_angstrom": 7.0,
+    "resolution_fsc05_angstrom": 9.0,
+    "local_resolution_quartiles_angstrom": [7.5, 8.0, 11.0],
+    "shared_resolution_angstrom": 20.0,
+    "starts": 1,
+    "agreeing_starts": 1,
+    "pose_change_median_degree": None,
+    "seconds": 10.0,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(SETTINGS)
+    write_checkpoint(folder.checkpoint, TENSORS, {"epoch": 3})
+    folder.summary.write_text(json.dumps(SUMMARY))
+    return folder
+
+
+def test_a_checkpoint_survives_its_file(folder: RunFolder) -> None:
+    tensors, progress = read_checkpoint(folder.checkpoint, CPU)
+    assert progress == {"epoch": 3}
+    assert tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_no_byte_of_a_checkpoint_can_change_unseen(folder: RunFolder) -> None:
+    content = folder.checkpoint.read_bytes()
+    unseen = []
+    for where in range(len(content)):
+        changed = bytearray(content)
+        changed[where] ^= 1
+        folder.checkpoint.write_bytes(changed)
+        try:
+            tensors, progress = read_checkpoint(folder.checkpoint, CPU)
+        except InputError:
+            continue
+        if progress != {"epoch": 3} or any(not torch.equal(tensors[name], TENSORS[name]) for name in TENSORS):
+            unseen.append(where)
+    assert unseen == []
+
+
+@pytest.mark.parametrize("progress", [{"epoch": 3}, {"config": {}, "plan": {}}, {"config": {"x": 1}}])
+def test_a_checkpoint_of_another_version_is_named(folder: RunFolder, progress: dict) -> None:
+    write_checkpoint(folder.checkpoint, TENSORS, progress)
+    with pytest.raises(InputError, match=r"state\.safetensors: "):
+        read_run_state(folder.checkpoint, CPU)
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "3", "null", '{"particles": 3}', json.dumps(SETTINGS | {"config": []}), "[" * 9999]
+)
+def test_damaged_settings_are_named(folder: RunFolder, text: str) -> None:
+    folder.settings.write_text(text)
+    with pytest.raises(InputError, match=r"settings\.json"):
+        folder.claim(SETTINGS)
+
+
+@pytest.mark.parametrize("quartiles", [[7.5, 8.0, 11.0], [7, 8, 11], None])
+def test_a_summary_is_read(folder: RunFolder, quartiles: list[float] | None) -> None:
+    found = {"local_resolution_quartiles_angstrom": quartiles}
+    folder.summary.write_text(json.dumps(SUMMARY | found))
+    tuples = {"verdict_reasons": ("1 start",), **{name: value and tuple(value) for name, value in found.items()}}
+    assert read_summary(folder) == Reconstruction(folder=folder, **SUMMARY | tuples)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"particles": "3"},
+        {"particles": 1.5},
+        {"seconds": float("nan")},
+        {"starts": None},
+        {"starts": True},
+        {"starts": {}},
+        {"verdict": "surely"},
+        {"verdict_reasons": "all"},
+        {"local_resolution_quartiles_angstrom": 8.0},
+        {"local_resolution_quartiles_angstrom": [7.5, 8.0]},
+        {"local_resolution_quartiles_angstrom": [7.5, "8", 11.0]},
+        {"local_resolution_quartiles_angstrom": [7.5, 8.0, float("nan")]},
+        {"local_resolution_quartiles_angstrom": [11.0, 8.0, 7.5]},
+    ],
+)
+def test_a_wrong_value_of_a_summary_is_named(folder: RunFolder, change: dict) -> None:
+    folder.summary.write_text(json.dumps(SUMMARY | change))
+    with pytest.raises(InputError, match=rf"run\.json: '{next(iter(change))}'"):
+        read_summary(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{}", "nul", ""])
+def test_a_summary_that_is_none_is_named(folder: RunFolder, text: str) -> None:
+    folder.summary.write_text(text)
+    with pytest.raises(InputError, match=r"run\.json"):
+        read_summary(folder)
