@@ -145,7 +145,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
     """Teach a new encoder, and try it at each of these times of learning; the rate falls as in a run of that length."""
     ab_initio, curriculum, encoding = known.ab_initio(config), known.plan.curriculum, config.encoder
     synthetic = config.synthetic_per_particle
-    encoder, optimiser, stage = ab_initio.encoder, ab_initio.optimiser, stage_at(curriculum, 1.0)
+    encoder, optimiser, stage = ab_initio.networks.encoder, ab_initio.networks.optimiser, stage_at(curriculum, 1.0)
     everyone, minibatch = torch.arange(len(known.particles)), config.curriculum.minibatch
     tried = RandomDraws(config.seed, "tried").order(everyone)[:TRIED_ON]
     spent, step, trials = 0.0, 0, []
@@ -167,7 +167,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
             copies = ab_initio.copy_choice.copies(members, 0)
             seen = CopiedImages.of_channels(copies, ab_initio.encoder_input(batch.image * batch.mask))
             found = best_of_copies(encoder, seen, batch.measured, batch.ctf, batch.plane, known.grid)
-            errors.append(rotation_distance_radian(found.rotation, known.rotation[members]).rad2deg())
+            errors.append(rotation_distance_radian(found.poses.rotation, known.rotation[members]).rad2deg())
         trials.append(_trial(torch.cat(errors)))
     return {
         "parameters": sum(values.numel() for values in encoder.parameters()),

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from cryofifa.errors import InputError
+from cryofifa.particles.poses import known
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
@@ -24,7 +25,7 @@ from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
 from cryofifa.run.prepare import Prepared, _prepare_together
 from cryofifa.run.progress import RunProgress
-from cryofifa.run.session import RunSoFar
+from cryofifa.run.session import Session
 from cryofifa.settings.config import Config
 from cryofifa.system.memory import GIB, allowed_bytes_on, is_out_of_memory
 from cryofifa.system.processes import ALONE, Processes
@@ -87,7 +88,7 @@ def _reconstructed(
     with RunLog(path, stream=stream) as log:
         for warning in prepared.warnings:
             log.warning(warning)
-        run = RunSoFar(RunProgress(config, prepared.plan), prepared.device, folder, log, processes, stop)
+        run = Session(RunProgress(config, prepared.plan), prepared.device, folder, log, processes, stop)
         run.resume()
         progress, phases = run.progress, Phases(run, prepared.images)
         log.line("plan\n" + progress.plan.describe())
@@ -95,7 +96,7 @@ def _reconstructed(
             ab_initio = phases.find_poses(bar)
             trained = phases.refine_poses(ab_initio, bar)
             poses = phases.refine_against_half_maps(trained, bar)
-        score = poses.score.cpu().double().numpy()
+        score = known(poses.score).cpu().double().numpy()
         split = split_scores(score)
         kept = split.kept(score)
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")

@@ -12,9 +12,9 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.compare_poses import PoseComparison, compare_poses
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.files.star_blocks import read_star_blocks
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.simulated.structure import model_volume
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.align_volumes import align_volumes
@@ -182,7 +182,7 @@ def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
     return [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
 
 
-def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, int]:
+def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
     """Poses of the particles in both files, in the order of the first, and how many that one has."""
     found, found_names = read_poses_star(found_path), _image_names(found_path)
     true, true_names = read_poses_star(truth_path), _image_names(truth_path)

@@ -14,13 +14,15 @@ import torch
 
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.half_sets import half_sets
+from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import MATCHES, ProjectionMatching
-from cryofifa.half_map_refinement.state import HalfMapPoses
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.observed import ImageMask
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane, window_centre
 from cryofifa.results.outputs import read_summary
@@ -73,16 +75,15 @@ def infer(
     images = _images(trained, Path(particles), data_folder, rows_file, place)
     target.path.mkdir(parents=True, exist_ok=True)
     with RunLog(target.log) as log, Progress(len(images.table) * (1 + MATCHES if match_to_map else 1)) as progress:
-        state = HalfMapPoses.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
+        poses = Poses.unknown(half_sets(images.table, trained.config.seed, log.warning).to(place))
         started = time.monotonic()
         progress.stage("encoder")
-        _pose_by_encoder(trained, images, state, log, progress)
+        _pose_by_encoder(trained, images, poses, log, progress)
         encoded = time.monotonic()
         if match_to_map:
             progress.stage("match to the map")
-            _match_to_map(trained, images, state, log, progress)
+            _match_to_map(trained, images, poses, log, progress)
         found = Inferred(target.particles, len(images.table), encoded - started, time.monotonic() - encoded)
-        poses = state.pose_table()
         write_particles_star(target.particles, images.table, poses)
         if images.table.kind == "cs":
             write_particles_cs(target.particles_cs, images.table, poses)
@@ -114,37 +115,35 @@ def _images(
 
 
 def _pose_by_encoder(
-    trained: TrainedRun, images: ParticleImages, state: HalfMapPoses, log: RunLog, progress: Progress
+    trained: TrainedRun, images: ParticleImages, poses: Poses, log: RunLog, progress: Progress
 ) -> None:
-    frame, device = trained.plan.ab_initio_frame, state.rotation.device
+    frame, device = trained.plan.ab_initio_frame, poses.rotation.device
     everyone = torch.arange(len(images.table))
     kept_images = _kept_images(trained, images, frame, device, log)
     ctf = images.ctf_parameters().to(device)
     particles = WorkingSet(everyone, kept_images, ctf, frame.pixel_size_angstrom, trained.plan.noise)
     ab_initio = trained.ab_initio(particles)
     ab_initio.pose_by_encoder(progress.advance)
-    state.rotation, state.shift_angstrom = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
-    state.posed[:] = True
+    poses.put(everyone.to(device), ab_initio.poses)
 
 
-def _match_to_map(
-    trained: TrainedRun, images: ParticleImages, state: HalfMapPoses, log: RunLog, progress: Progress
-) -> None:
-    plan, device = trained.plan, state.rotation.device
+def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log: RunLog, progress: Progress) -> None:
+    plan, device = trained.plan, poses.rotation.device
     frame = plan.full_size_frame
     kept_images = _kept_images(trained, images, frame, device, log)
-    matching = ProjectionMatching(
-        trained.config,
+    radius_angstrom, image = trained.particle_radius_angstrom, trained.config.image
+    particles = ParticleFrame(
         lambda rows: kept_images.read(torch.from_numpy(rows)),
         images.ctf_parameters().to(device),
         HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
-        trained.particle_radius_angstrom,
-        plan.shift_range_angstrom,
+        ImageMask(*image.volume_mask_pixel(radius_angstrom, frame.pixel_size_angstrom), image.mask_follows_shift),
+        trained.config.symmetry_members(device),
     )
+    matching = ProjectionMatching(trained.config, particles, radius_angstrom, plan.shift_range_angstrom)
     reference, _ = read_map(trained.folder.map)
     summary = read_summary(trained.folder)
     resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom
-    matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)
+    matching.match_to(poses, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)
 
 
 def _kept_images(

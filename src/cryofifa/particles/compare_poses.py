@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from cryofifa.conventions import flip_hand
-from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.poses import Poses
 
 _VOTERS = 300
 _VOTE_WIDTH_DEGREE = 10.0
@@ -45,8 +45,8 @@ class PoseComparison:
 
 
 def compare_poses(
-    estimated: PoseTable,
-    truth: PoseTable,
+    estimated: Poses,
+    truth: Poses,
     symmetry_rotations: Float64[np.ndarray, "members 3 3"] | None = None,
 ) -> PoseComparison:
     """Compare the poses of the same particles, in the same order.
@@ -61,10 +61,11 @@ def compare_poses(
             f"{len(estimated)} estimated and {len(truth)} true poses: need the same particles, at least one"
         )
     group = np.eye(3)[None] if symmetry_rotations is None else symmetry_rotations
-    true = truth.rotation_volume_to_image
+    estimated, truth = estimated.on_host(), truth.on_host()
+    true = truth.rotation.numpy()
     best = None
     for flipped in (False, True):
-        found = estimated.rotation_volume_to_image
+        found = estimated.rotation.numpy()
         found = flip_hand(found) if flipped else found
         q = _refined(_voted(found, true, group), found, true, group)
         error = _nearest_member(q, found, true, group)[1]
@@ -76,7 +77,7 @@ def compare_poses(
     found = best[3]
     member, error = _nearest_member(q, found, true, group)
     ideal = true @ np.swapaxes(group[member], -1, -2) @ q.T
-    difference = estimated.shift_angstrom - truth.shift_angstrom
+    difference = (estimated.shift_angstrom - truth.shift_angstrom).numpy()
     origin = _common_origin(ideal, difference, error < _INLIER_DEGREE)
     shift_error = np.linalg.norm(difference - (ideal @ origin)[:, :2], axis=1)
     return PoseComparison(

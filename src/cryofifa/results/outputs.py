@@ -19,11 +19,11 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.half_maps import HalfMaps
-from cryofifa.half_map_refinement.state import HalfMapPoses
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.row_list import evenly_spread
 from cryofifa.particles.files.star_writer import write_particles_star
+from cryofifa.particles.poses import Poses, known
 from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
@@ -83,7 +83,7 @@ class RunResults:
     mask: Float[Tensor, "z y x"]
     curves: MaskedFsc
     decoder_map: Float[Tensor, "z y x"]
-    poses: HalfMapPoses
+    poses: Poses
     kept: Bool[np.ndarray, " n"]
     particle_radius_angstrom: float
     agreeing_starts: int
@@ -94,16 +94,15 @@ class RunResults:
 
 def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, results: RunResults) -> Reconstruction:
     """Write all files of a run, run.json last: its presence says that the run is finished."""
-    maps, curves, state, pixel_size = results.maps, results.curves, results.poses, images.pixel_size_angstrom
+    maps, curves, poses, pixel_size = results.maps, results.curves, results.poses, images.pixel_size_angstrom
     box_angstrom = maps.combined.shape[-1] * pixel_size
     for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, maps.unfiltered, strict=True)):
         write_map(path, volume.cpu(), pixel_size)
     write_map(folder.decoder_map, results.decoder_map.cpu(), pixel_size)
     write_map(folder.mask, results.mask.cpu(), pixel_size)
     write_fsc_csv(folder.fsc, maps.fsc.cpu(), box_angstrom, {name: curve.cpu() for name, curve in vars(curves).items()})
-    poses = state.pose_table()
     resolution_0143, resolution_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
-    views = with_equal_poses(poses.rotation_volume_to_image, symmetry_rotations(config.symmetry))
+    views = with_equal_poses(poses.on_host().rotation.numpy(), symmetry_rotations(config.symmetry))
     change = results.history[-1].pose_change_median_degree if results.history else None
     evidence = Evidence(
         pose_change_median_degree=change,
@@ -120,7 +119,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         local = local_resolution(*maps.unfiltered, results.mask, pixel_size)
         write_map(folder.local_resolution, local.cpu(), pixel_size)
     rows = np.flatnonzero(results.kept)
-    kept_table, kept_poses = images.table.select(rows), poses.select(rows)
+    kept_table, kept_poses = images.table.select(rows), poses.select(torch.from_numpy(rows).to(poses.rotation.device))
     write_particles_star(folder.particles, images.table, poses)
     write_particles_star(folder.kept, kept_table, kept_poses)
     if images.table.kind == "cs":
@@ -230,7 +229,7 @@ def _report(
         local_resolution_quartiles_angstrom=found.local_resolution_quartiles_angstrom,
         history=results.history,
         rotation_volume_to_image=views,
-        score=results.poses.score.cpu().numpy(),
+        score=known(results.poses.score).cpu().numpy(),
         example_particles=example_particles,
         example_projections=example_projections,
         timings=list(results.timings.items()),

@@ -90,6 +90,11 @@ class RunFolder:
         return self.path / "checkpoint" / "settings.json"
 
     @property
+    def live(self) -> Path:
+        """Folder of what a viewer reads while the run goes on (`watching.py`)."""
+        return self.path / "live"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint" / "state.safetensors"
 

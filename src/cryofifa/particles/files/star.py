@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float64, Int64
 
 from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
 from cryofifa.particles.files.number_checks import check_fraction, check_positive, finite_numbers
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import resolve_stack_paths
 from cryofifa.particles.files.star_aberrations import beam_tilt_milliradian, odd_zernike, warn_of_unapplied
@@ -25,6 +25,7 @@ from cryofifa.particles.files.star_columns import (
 )
 from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.stack_header import read_stack_header
 
 __all__ = ["read_poses_star", "read_star", "write_particles_star"]
@@ -89,7 +90,7 @@ def read_star(
     )
 
 
-def read_poses_star(path: Path) -> PoseTable:
+def read_poses_star(path: Path) -> Poses:
     """Read the poses of a STAR file, without its images: every row, in the file's order.
 
     Origins are rlnOriginXAngst/YAngst, or rlnOriginX/Y in pixels (STAR 3.0), or 0 where there are none.
@@ -106,11 +107,11 @@ def read_poses_star(path: Path) -> PoseTable:
     score = np.full(len(rows), np.nan)
     if SCORE_LABEL in labels:
         score = np.asarray(pd.to_numeric(star.particles[SCORE_LABEL], errors="coerce"), dtype=np.float64)
-    return PoseTable(
-        rotation_volume_to_image=rotations_from_relion_euler_degrees(np.stack(euler, axis=1)),
-        shift_angstrom=_shift_angstrom(star, rows),
-        score=score,
-        random_subset=subset.astype(np.int64),
+    return Poses.found(
+        torch.from_numpy(rotations_from_relion_euler_degrees(np.stack(euler, axis=1))),
+        torch.from_numpy(_shift_angstrom(star, rows)),
+        half=torch.from_numpy(subset.astype(np.int64)),
+        score=torch.from_numpy(score),
     )
 
 

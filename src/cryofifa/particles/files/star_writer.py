@@ -8,14 +8,14 @@ import starfile
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.particles.files.cs_columns import particle_columns_from_cs
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.star_blocks import StarBlocks
 from cryofifa.particles.files.star_columns import OPTICS_LABELS_STAR30, SCORE_LABEL
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses, known
 from cryofifa.system.atomic_file import atomic_path
 
 
-def write_particles_star(path: Path, table: ParticleTable, poses: PoseTable) -> None:
+def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None:
     """Write particles and poses as STAR 3.1, all at once: the old file stays whole until the new one is.
 
     Every column of the input is kept as it was, image names included; angles, origins, half set and score
@@ -81,16 +81,17 @@ def _new_optics(table: ParticleTable) -> pd.DataFrame:
     )
 
 
-def _with_poses(particles: pd.DataFrame, poses: PoseTable) -> pd.DataFrame:
+def _with_poses(particles: pd.DataFrame, poses: Poses) -> pd.DataFrame:
     particles = particles.drop(columns=["rlnOriginX", "rlnOriginY"], errors="ignore")
-    euler = relion_euler_degrees_from_rotations(poses.rotation_volume_to_image)
+    poses = poses.on_host()
+    euler = relion_euler_degrees_from_rotations(poses.rotation.numpy())
     columns = {
         "rlnAngleRot": euler[:, 0],
         "rlnAngleTilt": euler[:, 1],
         "rlnAnglePsi": euler[:, 2],
-        "rlnOriginXAngst": poses.shift_angstrom[:, 0],
-        "rlnOriginYAngst": poses.shift_angstrom[:, 1],
-        "rlnRandomSubset": poses.random_subset,
-        SCORE_LABEL: poses.score,
+        "rlnOriginXAngst": poses.shift_angstrom[:, 0].numpy(),
+        "rlnOriginYAngst": poses.shift_angstrom[:, 1].numpy(),
+        "rlnRandomSubset": known(poses.half).numpy(),
+        SCORE_LABEL: known(poses.score).numpy(),
     }
     return particles.assign(**columns)
