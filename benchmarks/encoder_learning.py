@@ -123,8 +123,8 @@ def known_set(star: Path) -> KnownSet:
     plan = prepared.plan
     frame, pixel_size = plan.ab_initio_frame, plan.pixel_size_angstrom
     poses = read_poses_star(star.parent / "truth" / "poses.star")
-    rotation = torch.from_numpy(poses.rotation_volume_to_image).float()
-    shift = torch.from_numpy(poses.shift_angstrom).float()
+    rotation = poses.rotation.float()
+    shift = poses.shift_angstrom.float()
     volume, map_pixel_size = read_map(star.parent / "truth" / "map.mrc")
     # a corner is background
     volume = resample_volume(volume - volume[0, 0, 0], map_pixel_size, pixel_size, frame.window_pixel)

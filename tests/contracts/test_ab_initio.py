@@ -121,18 +121,19 @@ def test_both_networks_learn(working_set, mode):
     training, records = run(working_set, config, epochs=1)
     assert math.isfinite(records[0].loss)
     assert bool(training.poses.posed.all())
-    for before, after in ((untrained.encoder, training.encoder), (untrained.decoder, training.decoder)):
-        old = dict(before.named_parameters())
-        same = [name for name, value in after.named_parameters() if torch.equal(value, old[name])]
+    before, after = untrained.networks, training.networks
+    for untaught, taught in ((before.encoder, after.encoder), (before.decoder(), after.decoder())):
+        old = dict(untaught.named_parameters())
+        same = [name for name, value in taught.named_parameters() if torch.equal(value, old[name])]
         assert not same
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
     small = particles(130)
     (one, _), (two, _), (other, _) = (run(small, replace(CONFIG, seed=seed)) for seed in (1, 1, 2))
-    for name, value in vars(one.poses).items():
+    for name, value in one.poses.columns().items():
         assert torch.equal(value, getattr(two.poses, name)), name
-    for a, b in zip(one.decoder.parameters(), two.decoder.parameters(), strict=True):
+    for a, b in zip(one.networks.decoder().parameters(), two.networks.decoder().parameters(), strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(one.poses.rotation, other.poses.rotation)
 
@@ -147,9 +148,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(mode, augmentation):
     resumed = AbInitio(config, CURRICULUM, small, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
     resumed.load_state(saved)
     resumed.train_epoch(1)
-    for name, value in vars(whole.poses).items():
+    for name, value in whole.poses.columns().items():
         assert torch.equal(value, getattr(resumed.poses, name)), name
-    for a, b in zip(whole.encoder.parameters(), resumed.encoder.parameters(), strict=True):
+    for a, b in zip(whole.networks.encoder.parameters(), resumed.networks.encoder.parameters(), strict=True):
         assert torch.equal(a, b)
 
 

@@ -5,15 +5,15 @@ import pytest
 import torch
 from known_volumes import random_rotations, turned_by_degrees
 
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.pose_change import median_pose_change
-from cryofifa.train.pose_memory import PoseMemory
 
 COUNT = 200
 
 
-def poses(rotation: torch.Tensor, posed: bool = True) -> PoseMemory:
-    return PoseMemory(rotation, torch.zeros(COUNT, 2), torch.full((COUNT,), posed))
+def poses(rotation: torch.Tensor, posed: bool = True) -> Poses:
+    return Poses(rotation, torch.zeros(COUNT, 2), torch.full((COUNT,), posed))
 
 
 def test_a_turn_by_a_member_of_the_group_is_no_change():

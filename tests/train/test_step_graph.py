@@ -21,7 +21,7 @@ from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.encoder_refinement import EncoderRefinement
-from cryofifa.train.step_graph import Step, StepGraph
+from cryofifa.train.step_graph import RecordedSteps, Step, StepGraph
 from cryofifa.train.training_loop import TrainingLoop
 
 SIZE, PIXEL, COUNT = 24, 6.0, 224
@@ -130,7 +130,8 @@ def training_of(way: str, device: str = "cpu") -> TrainingLoop:
 @pytest.mark.parametrize("way", WAYS)
 def test_steps_that_are_alike_ask_for_the_same(way):
     training = training_of(way)
-    training.step_graph = stand_in = StandIn()
+    stand_in = StandIn()
+    training.recorded_steps = RecordedSteps(stand_in)
     for epoch in range(2):
         before = len(stand_in.asked)
         training.train_epoch(epoch)
@@ -145,7 +146,7 @@ def test_steps_that_are_alike_ask_for_the_same(way):
 def test_given_tensors_a_step_is_what_it_is_given_numbers(way):
     """But for the last digits of the learning rates, which are 32-bit numbers then."""
     plain, recorded = training_of(way), training_of(way)
-    recorded.step_graph = StandIn()
+    recorded.recorded_steps = RecordedSteps(StandIn())
     for epoch in range(2):
         expected, found = plain.train_epoch(epoch), recorded.train_epoch(epoch)
         assert found.loss == pytest.approx(expected.loss, rel=1e-4)
@@ -167,7 +168,7 @@ def test_alike_are_stages_that_differ_in_numbers_only():
 def test_replayed_steps_learn_what_plain_ones_do(way, recwarn):
     """Sums by atomic additions are not repeatable, and poses are choices: the means over an epoch are compared."""
     plain, recorded = training_of(way, "cuda"), training_of(way, "cuda")
-    plain.step_graph = None
+    plain.recorded_steps = RecordedSteps(None)
     for epoch in range(2):
         expected, found = plain.train_epoch(epoch), recorded.train_epoch(epoch)
         assert found.loss == pytest.approx(expected.loss, rel=0.02)

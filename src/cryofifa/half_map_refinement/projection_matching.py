@@ -71,7 +71,7 @@ class ProjectionMatching:
         origins = torch.zeros(len(WINNER_ORIGINS), device=poses.rotation.device)
         so_far = self.so_far = self.so_far or ParticlePass(poses.copy(), origins)
         before = so_far.before
-        maps, earlier = frame.half_maps(before), 0
+        maps, earlier = self.half_maps(before), 0
         limit = self._trusted_radius(maps.fsc)
         self.snapshots = [Snapshot.of_map((maps.half_1 + maps.half_2) / 2, frame.plane.pixel_size_angstrom)]
         references = self.map_filter.references(maps.half_1, maps.half_2, frame.sphere)
@@ -133,7 +133,7 @@ class ProjectionMatching:
 
     def score(self, poses: Poses) -> None:
         """Score every particle against the other half's map, which its own noise is not in; changes `poses`."""
-        maps = self.frame.half_maps(poses)
+        maps = self.half_maps(poses)
         limit = self._trusted_radius(maps.fsc)
         for which, other in ((1, maps.half_2), (2, maps.half_1)):
             members = (known(poses.half) == which).nonzero()[:, 0]

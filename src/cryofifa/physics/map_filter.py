@@ -6,7 +6,7 @@ A new one is a class with the methods of `MapFilter`, and a line in `map_filter_
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +18,7 @@ from cryofifa.physics.point_groups import symmetry_rotations
 Volume = Float[Tensor, "z y x"]
 
 
+@runtime_checkable
 class MapFilter(Protocol):
     """Makes references of maps.
 

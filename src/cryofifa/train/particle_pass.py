@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.particles.poses import Poses
@@ -32,8 +32,8 @@ class ParticlePass:
 
     def over(
         self,
-        batches: Sequence[Int[Tensor, " n"]],
-        step: Callable[[int, Int[Tensor, " n"]], Float[Tensor, " sums"]],
+        batches: Sequence[Tensor],
+        step: Callable[[int, Tensor], Tensor],
         on_step: Callable[[int], None] | None = None,
         earlier: int = 0,
     ) -> None:

@@ -78,7 +78,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.explained_power = 0.0
         self.poses = random_poses(len(particles), config.seed, self.device)
         self.so_far: ParticlePass | None = None  # of an epoch that is not at its end
-        self._recorded_steps = RecordedSteps.on(self.device, processes)
+        self.recorded_steps = RecordedSteps.on(self.device, processes)
 
     @property
     @abstractmethod
@@ -111,9 +111,9 @@ class TrainingLoop(ABC, Generic[Encoder]):
                 self.particles.image.announce(self._rows_held(following))
             if not sampled or number % self.minibatches_per_sampling == 0 or stage.mask_radius > sampled[0].radius:
                 so_far.sampled = self.sampled_volumes(stage)
-            return self._recorded_steps(members, self.images_of(members), so_far.sampled, number)
+            return self.recorded_steps(members, self.images_of(members), so_far.sampled, number)
 
-        with recordable_stream(self.device), self._recorded_steps.of_epoch(epoch, stages, self._step):
+        with recordable_stream(self.device), self.recorded_steps.of_epoch(epoch, stages, self._step):
             so_far.over(minibatches, one_step, on_step)
         self.so_far = None
         self.poses.all_gather(self.processes)

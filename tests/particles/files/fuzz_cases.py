@@ -29,12 +29,12 @@ from cryofifa.errors import InputError
 from cryofifa.main_path import reconstruct
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star, write_particles_star
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.particle_radius import survey_images
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate
@@ -47,7 +47,7 @@ from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
 from cryofifa.run.plan import plan_run
 from cryofifa.run.progress import RunProgress
-from cryofifa.run.session import RunSoFar
+from cryofifa.run.session import Session
 from cryofifa.run.trained import read_trained_run
 from cryofifa.settings.config import Config, config_as_dict, config_as_toml, read_config
 from cryofifa.train.ab_initio import AbInitio
@@ -210,9 +210,9 @@ def _judge_star(path: Path) -> None:
     _judge_written(table)
     if "rlnAngleRot" in cast(Any, table.source).particles.columns:
         poses = read_poses_star(path)
-        unit = poses.rotation_volume_to_image @ poses.rotation_volume_to_image.transpose(0, 2, 1)
+        unit = (poses.rotation @ poses.rotation.mT).numpy()
         _agree("the poses", unit, np.broadcast_to(np.eye(3), unit.shape), 1e-9)
-        _agree("the origins", poses.shift_angstrom, poses.shift_angstrom)
+        _agree("the origins", poses.shift_angstrom.numpy(), poses.shift_angstrom.numpy())
     for reader in (_starfile_tables, plain_star_tables):
         try:
             tables = reader(path)
@@ -378,8 +378,7 @@ def _judge_images(table: ParticleTable) -> None:
 def _judge_written(table: ParticleTable) -> None:
     """A run's last act cannot fail for what the first has let in: poses are written, and read again with the optics."""
     count = len(table)
-    half = np.arange(count) % 2 + 1
-    poses = PoseTable(np.broadcast_to(np.eye(3), (count, 3, 3)), np.zeros((count, 2)), np.zeros(count), half)
+    poses = Poses.unknown(torch.arange(count) % 2 + 1)
     for suffix, write in ((".star", write_particles_star), (".cs", write_particles_cs)):
         path = table.source_path.with_name(f"written{suffix}")
         write(path, table, poses)
@@ -535,7 +534,7 @@ def _checkpoint_seeds(run: SmallRun) -> list[Seed]:
         trained.decoder()
         trained.ab_initio(_working_set(run.images, trained.plan.ab_initio_frame))
         with RunLog(None) as log, Progress(1) as bar:
-            so_far = RunSoFar(RunProgress(SMALL, trained.plan), CPU, folder, log)
+            so_far = Session(RunProgress(SMALL, trained.plan), CPU, folder, log)
             so_far.resume()
             phases = Phases(so_far, run.images)
             phases.refine_poses(phases.find_poses(bar), bar)
