@@ -101,12 +101,13 @@ def _reconstructed(
         kept = split.kept(score)
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
-        found = phases.final_map(poses, taken)
+        first_size = progress.plan.particle_size(config)
+        found = phases.final_map(poses, taken, first_size)
         if found is None:
             processes.barrier()
             return read_summary(folder)
-        maps, particle_radius_angstrom = found
-        mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
+        maps, size = found
+        mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
         results = RunResults(
             plan=progress.plan,
             maps=maps,
@@ -121,7 +122,7 @@ def _reconstructed(
             decoder_map=phases.decoder_map(trained),
             poses=poses,
             kept=kept,
-            particle_radius_angstrom=particle_radius_angstrom,
+            particle_radius_angstrom=size.radius_angstrom,
             agreeing_starts=phases.starts.agreeing(poses.rotation),
             history=progress.history,
             timings=progress.timings,

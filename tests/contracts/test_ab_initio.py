@@ -111,7 +111,7 @@ def test_records_say_what_happened(guided):
     assert records[0].winner_shares["orientation set"] > 0
     assert records[3].winner_shares["orientation set"] == 0
     assert records[3].mask_radius_pixel == 9
-    assert 0 < training.particle_radius_angstrom <= RADIUS_ANGSTROM
+    assert 0 < training.size.radius_angstrom <= RADIUS_ANGSTROM
 
 
 @pytest.mark.parametrize("mode", ["guided", "amortized"])

@@ -28,7 +28,7 @@ from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.kept_images import ImagesInMemory
-from cryofifa.particles.observed import ImageMask
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.poses import Poses
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.settings.config import config_as_toml
@@ -91,11 +91,11 @@ def refined(processes: Processes) -> dict[str, Tensor]:
         lambda rows: kept.read(processes.local_index(torch.from_numpy(rows))),
         every.ctf,
         HalfPlane.of_box(SIZE, PIXEL),
-        ImageMask(*SMALL.image.volume_mask_pixel(RADIUS_ANGSTROM, PIXEL), follows_shift=True),
+        ParticleSize(RADIUS_ANGSTROM, is_given=False, settings=SMALL.image),
         torch.eye(3)[None],
         processes,
     )
-    matching = ProjectionMatching(SMALL, frame, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
+    matching = ProjectionMatching(SMALL, frame, SHIFT_RANGE_ANGSTROM)
     everyone = torch.arange(COUNT)
     poses = Poses.unknown(torch.where((everyone % 2 == 0) | (everyone < 6), 1, 2))
     poses.rotation, poses.posed[:] = turned_by_degrees(random_rotations(COUNT), 8.0), True

@@ -12,7 +12,7 @@ from known_volumes import angles_degree, microscope_ctf, random_rotations, turne
 from cryofifa.half_map_refinement import particle_frame
 from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching, edge_moved_cycles, searches_due
-from cryofifa.particles.observed import ImageMask
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
@@ -42,10 +42,10 @@ def matching(images: torch.Tensor, config: Config = CONFIG) -> ProjectionMatchin
         lambda rows: images[torch.from_numpy(rows)],
         microscope_ctf(COUNT),
         HalfPlane.of_box(SIZE, PIXEL),
-        ImageMask(*config.image.volume_mask_pixel(65.0, PIXEL), config.image.mask_follows_shift),
+        ParticleSize(65.0, is_given=False, settings=config.image),
         torch.eye(3)[None],
     )
-    return ProjectionMatching(config, frame, 65.0, 20.0)
+    return ProjectionMatching(config, frame, 20.0)
 
 
 def state_at(rotation: torch.Tensor, shift: torch.Tensor) -> Poses:

@@ -71,7 +71,7 @@ def inference(synthetic: int = 1, **settings) -> GuidedInference:
         PoseEncoder(features(), heads=1, shift_scale_angstrom=SHIFT_SCALE_ANGSTROM),
         encoder_input,
         synthetic,
-        PoseSearch(replace(SearchSettings(), **settings), 0, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM),
+        PoseSearch(replace(SearchSettings(), **settings), 0, SHIFT_RANGE_ANGSTROM),
     )
 
 
@@ -88,6 +88,7 @@ def minibatch(image, rotation, shift, shift_sd: float = 6.0) -> Minibatch:
         rotation=rotation,
         shift_angstrom=shift,
         shift_sd_angstrom=shift_sd,
+        particle_radius_angstrom=RADIUS_ANGSTROM,
     )
 
 

@@ -75,6 +75,7 @@ def minibatch(particle: torch.Tensor) -> Minibatch:
         rotation=ROTATION[particle],
         shift_angstrom=torch.zeros(n, 2),
         shift_sd_angstrom=6.0,
+        particle_radius_angstrom=60.0,
     )
 
 

@@ -21,7 +21,6 @@ from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.kept_images import KeptImages, keep_images
-from cryofifa.particles.observed import ImageMask
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane, window_centre
@@ -131,15 +130,14 @@ def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log
     plan, device = trained.plan, poses.rotation.device
     frame = plan.full_size_frame
     kept_images = _kept_images(trained, images, frame, device, log)
-    radius_angstrom, image = trained.particle_radius_angstrom, trained.config.image
     particles = ParticleFrame(
         lambda rows: kept_images.read(torch.from_numpy(rows)),
         images.ctf_parameters().to(device),
         HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
-        ImageMask(*image.volume_mask_pixel(radius_angstrom, frame.pixel_size_angstrom), image.mask_follows_shift),
+        trained.size,
         trained.config.symmetry_members(device),
     )
-    matching = ProjectionMatching(trained.config, particles, radius_angstrom, plan.shift_range_angstrom)
+    matching = ProjectionMatching(trained.config, particles, plan.shift_range_angstrom)
     reference, _ = read_map(trained.folder.map)
     summary = read_summary(trained.folder)
     resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom

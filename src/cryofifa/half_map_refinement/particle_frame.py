@@ -21,6 +21,7 @@ from cryofifa.half_map_refinement.half_maps import (
 from cryofifa.half_map_refinement.particle_score import ring_noise_power
 from cryofifa.particles.observed import ImageMask, observed
 from cryofifa.particles.outlier_weight import bounded_influence
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.poses import Poses, known
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import CtfParameters
@@ -43,14 +44,14 @@ class ParticleFrame:
         read_images: images of these 0-based rows, background sd 1.
         ctf_parameters: optics of every particle.
         plane: Fourier points of the images.
-        mask: the images' mask M_R.
+        size: of the particle, which says how images and volumes are masked.
         symmetry: members of the point group, identity first, as rotations.
     """
 
     read_images: ReadImages
     ctf_parameters: CtfParameters
     plane: HalfPlane
-    mask: ImageMask
+    size: ParticleSize
     symmetry: Float[Tensor, "members 3 3"]
     processes: Processes = ALONE
 
@@ -58,6 +59,11 @@ class ParticleFrame:
     def at_once(self) -> int:
         """How many particles each process takes at once."""
         return block_on(self.plane.index_xy.device, self.plane.box_size, BLOCK)
+
+    @cached_property
+    def mask(self) -> ImageMask:
+        """The images' mask M_R."""
+        return self.size.image_mask(self.plane.pixel_size_angstrom)
 
     @cached_property
     def sphere(self) -> Float[Tensor, "z y x"]:

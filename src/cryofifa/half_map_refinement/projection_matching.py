@@ -44,15 +44,11 @@ MATCHES = 3  # of every particle to a finished map; our choice
 class ProjectionMatching:
     """Matches the particles of one frame to maps; changes tables of poses.
 
-    particle_radius_angstrom: how far from the centre a turn is felt.
     shift_range_angstrom: the largest shift.
     """
 
-    def __init__(
-        self, config: Config, frame: ParticleFrame, particle_radius_angstrom: float, shift_range_angstrom: float
-    ) -> None:
+    def __init__(self, config: Config, frame: ParticleFrame, shift_range_angstrom: float) -> None:
         self.config, self.frame = config, frame
-        self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
         self.map_filter = map_filter_of(config.symmetry)
         self.so_far: ParticlePass | None = None  # of an iteration that is not at its end
@@ -101,7 +97,7 @@ class ProjectionMatching:
             pose_change_median_degree=turned,
             shift_change_median_angstrom=moved,
             winner_shares=dict(zip(WINNER_ORIGINS, (origins / origins.sum()).tolist(), strict=True)),
-            particle_radius_angstrom=self.particle_radius_angstrom,
+            particle_radius_angstrom=self.frame.size.radius_angstrom,
             seconds=time.monotonic() - started,
             phase=HALF_MAP_REFINEMENT,
         )
@@ -167,7 +163,7 @@ class ProjectionMatching:
     ) -> Reference:
         """A map up to a Fourier radius, ready to be matched; posed: particles from whose poses noise is estimated."""
         frame, plane = self.frame, self.frame.plane.within(limit)
-        grid, radius = FourierGrid.from_volume(volume * frame.sphere, limit), self.particle_radius_angstrom
+        grid, radius = FourierGrid.from_volume(volume * frame.sphere, limit), self.frame.size.radius_angstrom
         draws = RandomDraws(self.config.seed, "polish bank", iteration)
         return Reference(
             grid=grid,
@@ -186,7 +182,7 @@ class ProjectionMatching:
         """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
         fallen = (fsc[1:] < self.config.half_map_refinement.fsc_limit).nonzero()
         shell = int(fallen[0]) if len(fallen) else len(fsc) - 1
-        least = 2 * self.frame.plane.extent_angstrom / self.particle_radius_angstrom
+        least = 2 * self.frame.plane.extent_angstrom / self.frame.size.radius_angstrom
         return float(min(max(shell, least), self.frame.plane.box_size // 2))
 
     def _match(self, poses: Poses, members: Tensor, reference: Reference) -> Int[Tensor, " origins"]:

@@ -11,7 +11,6 @@ from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.names import READ_PARTICLES
 from cryofifa.particles.kept_images import KeptImages, keep_images
-from cryofifa.particles.observed import ImageMask
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane
@@ -58,16 +57,15 @@ class RunParticles:
                 everyone = torch.arange(len(self.images.table))
                 self._full_size_images = self._kept_images(frame, everyone, run.processes)
         kept_images = self._full_size_images
-        radius_angstrom, image = trained.particle_radius_angstrom, run.config.image
         particles = ParticleFrame(
             lambda rows: kept_images.read(run.processes.local_index(torch.from_numpy(rows))),
             self.images.ctf_parameters().to(run.device),
             HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=run.device),
-            ImageMask(*image.volume_mask_pixel(radius_angstrom, frame.pixel_size_angstrom), image.mask_follows_shift),
+            trained.size,
             run.config.symmetry_members(run.device),
             run.processes,
         )
-        return ProjectionMatching(run.config, particles, radius_angstrom, run.plan.shift_range_angstrom)
+        return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom)
 
     def forget_full_size_images(self) -> None:
         """The final map reads the untouched ones, and wants the memory."""

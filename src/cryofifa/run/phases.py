@@ -18,6 +18,7 @@ from cryofifa.names import (
     SCORE,
 )
 from cryofifa.particles.particle_radius import radius_of_half_maps
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.poses import Poses, known
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
@@ -121,15 +122,17 @@ class Phases:
         self._particles.forget_full_size_images()
         return poses
 
-    def final_map(self, poses: Poses, taken: Bool[Tensor, " n"]) -> tuple[HalfMaps, float] | None:
-        """Back-projection of the untouched full-size images; also the particle's radius as the map shows it.
+    def final_map(
+        self, poses: Poses, taken: Bool[Tensor, " n"], size: ParticleSize
+    ) -> tuple[HalfMaps, ParticleSize] | None:
+        """Back-projection of the untouched full-size images; also the particle's size as the map shows it.
 
         None in all processes but the first, which alone writes it: its grids are large.
 
         taken: the particles to use.
+        size: of the particle, as far as is known.
         """
         run, images = self._run, self._images
-        radius = run.plan.particle_radius_angstrom
         plane = HalfPlane.of_box(images.table.box_size, images.pixel_size_angstrom, with_origin=True, device=run.device)
         with run.timed(FINAL_MAP):
             sums = back_project_halves(
@@ -144,18 +147,19 @@ class Phases:
             )
             if not run.processes.is_first:
                 return None
-            radius_pixel, edge_pixel = run.config.image.volume_mask_pixel(radius, plane.pixel_size_angstrom)
-            maps = solve_half_maps(sums, radius_pixel, edge_pixel)
-        if run.config.diameter_angstrom is None:
-            radius = radius_of_half_maps(maps.half_1, maps.half_2, radius_pixel) * plane.pixel_size_angstrom
-        return maps, radius
+            mask = size.image_mask(plane.pixel_size_angstrom)
+            maps = solve_half_maps(sums, mask.radius_pixel, mask.edge_pixel)
+        if not size.is_given:
+            radius_pixel = radius_of_half_maps(maps.half_1, maps.half_2, mask.radius_pixel)
+            size = size.of_radius(radius_pixel * plane.pixel_size_angstrom)
+        return maps, size
 
-    def mask_of(self, maps: HalfMaps) -> Float[Tensor, "z y x"]:
+    def mask_of(self, maps: HalfMaps, size: ParticleSize) -> Float[Tensor, "z y x"]:
         """A soft mask that follows the map, on its grid."""
         pixel_size = self._images.pixel_size_angstrom
         resolution = first_crossing_angstrom(maps.fsc, 0.143, maps.combined.shape[-1] * pixel_size)
-        sphere = self._run.config.image.volume_mask_pixel(self._run.plan.particle_radius_angstrom, pixel_size)
-        return mask_of_map(maps.combined, pixel_size, resolution, *sphere)
+        sphere = size.image_mask(pixel_size)
+        return mask_of_map(maps.combined, pixel_size, resolution, sphere.radius_pixel, sphere.edge_pixel)
 
     def decoder_map(self, trained: AbInitio | EncoderRefinement) -> Tensor:
         """What the network itself believes, on the input's grid and in the final map's scale."""

@@ -13,6 +13,7 @@ from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.kept_images import image_bytes
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
 from cryofifa.particles.particle_radius import ImageSurvey
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_groups import is_cubic
@@ -76,6 +77,10 @@ class RunPlan:
     encoder_refinement: (
         Curriculum | None
     )  # in Fourier pixels of the half-map refinement frame, which are those of the ab-initio frame too
+
+    def particle_size(self, config: Config) -> ParticleSize:
+        """The particle's size as the run begins with it."""
+        return ParticleSize(self.particle_radius_angstrom, config.diameter_angstrom is not None, config.image)
 
     def resolution_at(self, progress: float) -> float:
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius

@@ -11,6 +11,7 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import VolumeDecoder
 from cryofifa.names import AB_INITIO_PART, ENCODER_REFINEMENT_PART
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.plan import RunPlan
@@ -30,7 +31,7 @@ class TrainedRun:
     networks: state of the first encoder and its decoder by name, as `Networks.load_weights` takes it.
     latest_decoders: the decoders' state, after local refinement where there was one; decoder_frame: their box.
     mask_radius: Fourier radius it was trained to, in Fourier pixels of the plan's frames.
-    particle_radius_angstrom: as the run has tightened it.
+    size: of the particle, as the run has tightened it.
     """
 
     folder: RunFolder
@@ -40,7 +41,7 @@ class TrainedRun:
     latest_decoders: dict[str, Tensor]
     decoder_frame: Frame
     mask_radius: float
-    particle_radius_angstrom: float
+    size: ParticleSize
 
     def decoder(self, class_index: int = 0) -> VolumeDecoder:
         """The latest decoder of a class."""
@@ -56,7 +57,7 @@ class TrainedRun:
             self.config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
         )
         ab_initio.networks.load_weights(self.networks)
-        ab_initio.particle_radius_angstrom = self.particle_radius_angstrom
+        ab_initio.size = self.size
         return ab_initio
 
 
@@ -87,5 +88,5 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
         latest_decoders=tensors_under(tensors, f"{ENCODER_REFINEMENT_PART if refined else AB_INITIO_PART}.decoder."),
         decoder_frame=plan.full_size_frame if refined else plan.ab_initio_frame,
         mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1].mask_radius_pixel),
-        particle_radius_angstrom=learned[-1].particle_radius_angstrom,
+        size=plan.particle_size(progress.config).of_radius(learned[-1].particle_radius_angstrom),
     )

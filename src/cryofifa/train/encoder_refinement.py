@@ -68,7 +68,7 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
         """
         self.networks.decoder().start_from(ab_initio.networks.decoder(), ab_initio.curriculum.end_radius)
         self.poses = ab_initio.poses.copy()
-        self.particle_radius_angstrom = ab_initio.particle_radius_angstrom
+        self.size = ab_initio.size
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom
 
     def new_encoder(self) -> CorrectionEncoder:
@@ -78,7 +78,7 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
         self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber
     ) -> Inference:
         (grid,) = sampled
-        unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.particle_radius_angstrom)
+        unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.size.radius_angstrom)
         turn, move = self.networks.encoder(self._compared(batch.image, batch, batch.rotation, grid))
         rotation = perturb_rotation(batch.rotation, turn * unit.turn_radian)
         shift = clamp_length(batch.shift_angstrom + move * unit.shift_angstrom, self.shift_range_angstrom)

@@ -27,6 +27,7 @@ class Minibatch:
         plane: those points.
         rotation, shift_angstrom: remembered poses, random at first.
         shift_sd_angstrom: spread of the particles' shifts along an axis, as known so far.
+        particle_radius_angstrom: likewise.
     """
 
     particle: Int[Tensor, " n"]
@@ -38,6 +39,7 @@ class Minibatch:
     rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
     shift_sd_angstrom: float
+    particle_radius_angstrom: float
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ class PoseSearch:
 
     settings: SearchSettings
     seed: int
-    particle_radius_angstrom: float
     shift_range_angstrom: float
 
     @torch.no_grad()
@@ -76,7 +75,7 @@ class PoseSearch:
         self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
     ) -> tuple[Float[Tensor, "n candidates 3 3"], Int[Tensor, " candidates"]]:
         settings, remembered = self.settings, batch.rotation
-        cycles = max(1.0, stage.mask_radius * self.particle_radius_angstrom / batch.plane.extent_angstrom)
+        cycles = max(1.0, stage.mask_radius * batch.particle_radius_angstrom / batch.plane.extent_angstrom)
         draws = self.draws("perturbation", epoch)
         around = rotations_around(remembered, batch.particle, draws, settings, cycles)
         groups = {"memory": remembered[:, None], "perturbation": around}
@@ -85,7 +84,7 @@ class PoseSearch:
         if stage.searches_globally:
             # a new one for every minibatch: one shared by the six that share a sampled volume leads starts astray
             orientation_set = OrientationSet.drawn(
-                self.draws("bank", epoch), step, grid, batch.plane, settings, self.particle_radius_angstrom
+                self.draws("bank", epoch), step, grid, batch.plane, settings, batch.particle_radius_angstrom
             )
             groups["orientation set"] = orientation_set.best(
                 self._centred(batch),

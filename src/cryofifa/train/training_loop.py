@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryofifa.particles.observed import ImageMask, observed
+from cryofifa.particles.observed import observed
 from cryofifa.particles.outlier_weight import bounded_influence
 from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.poses import Poses, known
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
@@ -62,18 +63,16 @@ class TrainingLoop(ABC, Generic[Encoder]):
         processes: Processes = ALONE,
     ) -> None:
         self.config, self.curriculum, self.particles, self.processes = config, curriculum, particles, processes
-        self.particle_radius_angstrom = particle_radius_angstrom
         self.shift_range_angstrom = shift_range_angstrom
         # of the decoder's map: before it tightens the radius, images are masked to this, and voxels too
-        self.reach_angstrom = self.mask_radius_angstrom
+        self.size = ParticleSize(particle_radius_angstrom, config.diameter_angstrom is not None, config.image)
+        self.reach_angstrom = self.size.mask_radius_angstrom
         self.shift_sd_angstrom = shift_range_angstrom / 3
         self.device = particles.image.device
         self.plane = HalfPlane.of_box(particles.image.box_size, particles.pixel_size_angstrom, device=self.device)
         self.networks = self._new_networks()
         self.symmetry, self.map_filter = config.symmetry_members(self.device), map_filter_of(config.symmetry)
-        self.search = PoseSearch(
-            config.search_within_symmetry, config.seed, particle_radius_angstrom, shift_range_angstrom
-        )
+        self.search = PoseSearch(config.search_within_symmetry, config.seed, shift_range_angstrom)
         # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
         self.poses = random_poses(len(particles), config.seed, self.device)
@@ -169,7 +168,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.shift_sd_angstrom = self._seen_shift_sd()
         turned, moved = median_pose_change(so_far.before, self.poses, self.symmetry)
         if turned is not None and turned < SETTLING_DEGREE:
-            self.particle_radius_angstrom = self._tightened_radius(stage)
+            self.size = self.size.tightened(self._radius_of_decoder(stage))
         means = self.processes.all_reduce(so_far.sums) / len(self.particles)
         loss, encoder_loss, self.explained_power, *origins = means.tolist()
         return EpochRecord(
@@ -182,7 +181,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
             pose_change_median_degree=turned,
             shift_change_median_angstrom=moved,
             winner_shares=dict(zip(WINNER_ORIGINS, origins, strict=True)),
-            particle_radius_angstrom=self.particle_radius_angstrom,
+            particle_radius_angstrom=self.size.radius_angstrom,
             seconds=seconds,
             phase=self.phase,
         )
@@ -193,14 +192,15 @@ class TrainingLoop(ABC, Generic[Encoder]):
         tensors = {f"poses.{name}": value for name, value in self.poses.columns().items()} | self.networks.state()
         if self.so_far is not None:
             tensors |= {f"epoch.{name}": value for name, value in self.so_far.state(self.processes).items()}
-        learned = [self.particle_radius_angstrom, self.shift_sd_angstrom, self.explained_power]
+        learned = [self.size.radius_angstrom, self.shift_sd_angstrom, self.explained_power]
         return tensors | {"learned": torch.tensor(learned, dtype=torch.float64)}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Go on where `state` was taken."""
         self.poses = Poses.from_columns(tensors_under(tensors, "poses."))
         self.networks.load_state(tensors)
-        self.particle_radius_angstrom, self.shift_sd_angstrom, self.explained_power = tensors["learned"].tolist()
+        radius_angstrom, self.shift_sd_angstrom, self.explained_power = tensors["learned"].tolist()
+        self.size = self.size.of_radius(radius_angstrom)
         epoch = tensors_under(tensors, "epoch.")
         self.so_far = ParticlePass.from_state(epoch, self.processes, "epoch") if epoch else None
 
@@ -227,11 +227,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         plane, noise = self.plane.within(stage.mask_radius), self.particles.noise
         pixel_size = plane.pixel_size_angstrom
         image, shift = noise.whitened(image, pixel_size), self.poses.shift_angstrom[members]
-        mask = ImageMask(
-            self.mask_radius_angstrom / pixel_size,
-            self.config.image.mask_edge_share * self.particle_radius_angstrom / pixel_size,
-            self.config.image.mask_follows_shift,
-        )
+        mask = self.size.image_mask(pixel_size)
         seen = observed(image, self.particles.ctf[self.processes.local_index(members)], shift, mask, plane)
         return Minibatch(
             particle=members,
@@ -243,12 +239,8 @@ class TrainingLoop(ABC, Generic[Encoder]):
             rotation=self.poses.rotation[members],
             shift_angstrom=shift,
             shift_sd_angstrom=self.shift_sd_angstrom,
+            particle_radius_angstrom=self.size.radius_angstrom,
         )
-
-    @property
-    def mask_radius_angstrom(self) -> float:
-        """Radius of the images' mask."""
-        return self.config.image.mask_margin * self.particle_radius_angstrom
 
     def _new_networks(self) -> Networks[Encoder]:
         config = self.config
@@ -256,7 +248,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
             torch.manual_seed(config.seed)
             encoder = with_shared_statistics(self.new_encoder(), self.processes).to(self.device)
             decoder = decoder_of(
-                config, self.plane.box_size, self.plane.pixel_size_angstrom, self.particle_radius_angstrom
+                config, self.plane.box_size, self.plane.pixel_size_angstrom, self.size.radius_angstrom
             ).to(self.device)
         decoder.fit_into(int(DECODER_SHARE * allowed_bytes_on(self.device, config.memory_gib)))
         return Networks(encoder, [decoder], config.encoder.learning_rate, decoder_learning_rate(config), self.device)
@@ -268,13 +260,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
     def _seen_shift_sd(self) -> float:
         """Spread of the shifts found so far along an axis, within what the search can tell."""
         spread = float(self.poses.shift_angstrom[self.poses.posed].square().mean().sqrt())
-        return min(max(spread, 0.05 * self.particle_radius_angstrom), self.shift_range_angstrom)
+        return min(max(spread, 0.05 * self.size.radius_angstrom), self.shift_range_angstrom)
 
-    def _tightened_radius(self, stage: Stage) -> float:
-        """The particle's radius as the decoder's map shows it: never grows, and only where nobody gave it."""
-        if self.config.diameter_angstrom is not None:
-            return self.particle_radius_angstrom
+    def _radius_of_decoder(self, stage: Stage) -> float:
+        """The particle's radius in angstrom as the decoder's map shows it."""
         volume = self.networks.decoder().volume(self.plane.box_size, stage.mask_radius)
         pixel_size_angstrom = self.plane.pixel_size_angstrom
-        seen = radius_of_volume(volume, self.reach_angstrom / pixel_size_angstrom) * pixel_size_angstrom
-        return min(self.particle_radius_angstrom, max(seen, 0.8 * self.particle_radius_angstrom))
+        return radius_of_volume(volume, self.reach_angstrom / pixel_size_angstrom) * pixel_size_angstrom
