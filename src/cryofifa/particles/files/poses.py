@@ -44,4 +44,5 @@ class PoseTable:
         )
 
     def __len__(self) -> int:
+        """The number of particles."""
         return len(self.rotation_volume_to_image)
