@@ -3,7 +3,7 @@
 Particle i belongs to process i % count: only that process holds its image and searches its pose. Everything in the
 training loop that concerns all particles (gradients, batch statistics, ranking) is summed over the processes, so that
 all of them take the same steps with the same networks. A single process gets back what it puts in. Starts of ab initio
-are not shared: each is computed by one process, as if it were alone (`starts.py`).
+are not shared: each is computed by one process, as if it were alone (`run/starts.py`).
 
 Tensors are exchanged by one collective, all_reduce: those that are zero wherever a particle belongs to another process
 are summed. Gradients are summed once, after backward: torch's DistributedDataParallel cannot be used, for it hooks into
