@@ -17,7 +17,7 @@ class FourierNet(CoordinateDecoder):
     """The paper's decoder: an envelope for the steep fall of amplitudes, times a modulant for the detail.
 
     width: of the hidden layers of both networks.
-    modulant_layers, envelope_layers: hidden layers beside the first one.
+    modulant_layers, envelope_layers: number of hidden layers after the first one.
     omega_modulant, omega_envelope: frequency of the sine in each network's layers.
     coordinate_scale: by which coordinates in Fourier pixels are multiplied before the first layer. The transform of a
         particle of radius R varies on the scale 1/R, so it is set from R, not from the box.

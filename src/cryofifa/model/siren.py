@@ -22,7 +22,7 @@ class SineLayer(nn.Module):
         nn.init.uniform_(self.linear.weight, -bound, bound)
 
     def forward(self, values: Tensor) -> Tensor:
-        """The activations, (..., outputs)."""
+        """The activations of the layer, (..., outputs)."""
         return torch.sin(self.omega * self.linear(values))
 
 

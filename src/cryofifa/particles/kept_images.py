@@ -37,13 +37,12 @@ GPU_SHARE = 0.5  # of the allowed GPU memory, for images; the rest is for the ne
 
 @runtime_checkable
 class KeptImages(Protocol):
-    """The images of a list of particles, read by position in that list (from 0).
-
-    box_size: side of the images in pixels.
-    """
+    """The images of a list of particles, read by position in that list (from 0)."""
 
     @property
-    def box_size(self) -> int: ...
+    def box_size(self) -> int:
+        """Side of the images in pixels."""
+        ...
 
     @property
     def device(self) -> torch.device:
@@ -70,7 +69,7 @@ class ImagesInMemory:
         self._image, self.device, self.box_size = image, device or image.device, image.shape[-1]
 
     def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
-        """As in `KeptImages`."""
+        """Read images as in `KeptImages`."""
         return self._image[position.to(self._image.device)].to(self.device).float()
 
     def announce(self, position: Int[Tensor, " n"]) -> None:

@@ -57,7 +57,7 @@ def mirror_in_x(device: torch.device | None = None) -> Float[Tensor, "3 3"]:
 
     The mirrored image is the true projection from the opposite side, so the handedness of the volume is not touched.
     """
-    return torch.diag(2.0 * (torch.arange(3, device=device) % 2) - 1)  # made on the device: a copy would wait
+    return torch.diag(2.0 * (torch.arange(3, device=device) % 2) - 1)  # not copied: a copy to a GPU would wait
 
 
 def twist_about_view_radian(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:

@@ -190,7 +190,7 @@ def _checked_quartiles(value: Any, where: str) -> tuple[float, float, float] | N
     if not isinstance(value, list) or len(value) != 3:
         raise InputError(f"{where} is no list of three numbers; delete the folder and start anew")
     lower, median, upper = (checked_value(entry, float, where) for entry in value)
-    if not 0 < lower <= median <= upper < math.inf:  # NaN is nowhere
+    if not 0 < lower <= median <= upper < math.inf:  # false for NaN too
         raise InputError(f"{where} is {value}, which no quartiles are; delete the folder and start anew")
     return lower, median, upper
 

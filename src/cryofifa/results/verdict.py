@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def resolution_counts(self) -> bool:
-        """Whether to give a resolution at all: that of a map which is not there would only be believed."""
+        """Whether a resolution is given at all: a reader would believe one even for a map that is not real."""
         return self.word != "not converged"
 
 

@@ -133,5 +133,5 @@ def fourier_sampling(rotations: Float[np.ndarray, "views 3 3"]) -> float:
     probe = SphereBins.about(1000).centres()
     probe = probe[probe[:, 2] >= 0]
     in_slice = (np.abs(probe @ seen.T) < SLICE_BAND).astype(np.float64) @ counts[counts > 0]
-    # |u.v| is uniform in [0, 1) for an even v, so even views give views * SLICE_BAND
+    # |u.v| is uniform in [0, 1) where directions v are even, so even views give views * SLICE_BAND
     return float(1 / np.mean(views * SLICE_BAND / np.maximum(in_slice, 1.0)))

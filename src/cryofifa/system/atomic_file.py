@@ -28,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # some file systems say only now that the disk is full
+            os.fsync(file.fileno())  # some file systems report a full disk only now
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

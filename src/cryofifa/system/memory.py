@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-FREE_SHARE = 0.7  # of the free memory, without a limit; the rest is for other programs and for errors of estimates
+FREE_SHARE = 0.7  # of the free memory, at most; the rest is for other programs and for errors of estimates
 GIB = 2**30
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -52,7 +52,8 @@ def is_out_of_memory(error: Exception) -> bool:
 def free_bytes(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:
     """Bytes free on this machine, or in the container or batch job that this process runs in (its control group).
 
-    cgroups, membership: where Linux tells of control groups, and of those this process is in.
+    cgroups: the folder of Linux's control groups.
+    membership: the file that lists the groups this process is in.
     """
     return min([psutil.virtual_memory().available, *_left_in_groups(cgroups, membership)])
 

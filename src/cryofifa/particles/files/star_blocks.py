@@ -43,7 +43,7 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
         InputError: if the file cannot be parsed, or has no such block, or no particles.
     """
     try:
-        # Labels first: told that every column is text, starfile leaves every cell as it is.
+        # Labels first: with every column declared as text, starfile leaves every cell as it is.
         labels, rows_of_block = _layout(path)
         read = starfile.read(path, always_dict=True, parse_as_string=sorted(labels))
         blocks = cast(dict[str, pd.DataFrame | dict], read)  # starfile's own types are looser

@@ -118,7 +118,7 @@ def simulate(
         truth.mkdir(parents=True, exist_ok=True)
         names = [output / "particles.mrcs", truth / "map.mrc", truth / "poses.star", truth / "junk.txt"]
         names.append(truth / "junk_kind.txt")
-        names.append(output / "particles.star")  # last: whoever sees it sees a complete set
+        names.append(output / "particles.star")  # last: its presence means that the set is complete
         partial = {name: name.with_name(f".partial.{name.name}") for name in names}
         try:
             blocks = _noisy_blocks(grid, plane, drawn, scale, junk_maker, seed)
