@@ -16,9 +16,7 @@ from scipy.stats import norm, rankdata
 LEAST_PARTICLES = 50  # too few to tell two populations apart; our choice
 MOST_FITTED = 10_000  # of more particles, so many evenly spaced quantiles are fitted
 LEAST_EVIDENCE = 10.0  # difference of the criterion that counts as very strong (Kass & Raftery 1995)
-LEAST_SEPARATION = (
-    2.0  # difference of the means over the root mean variance; less is one population (Ashman et al. 1994)
-)
+LEAST_SEPARATION = 2.0  # of the means, over the root mean variance; less is one population (Ashman et al. 1994)
 LEAST_SHARE = 0.1  # of the upper population: a few high outliers cannot be the particles, all others junk; our choice
 # highest mean score of junk over that of particles; nearer ones may be particles in thicker ice or at another defocus;
 # our choice
