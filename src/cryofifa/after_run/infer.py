@@ -1,4 +1,4 @@
-"""Poses of particles that a run has never seen: its encoder's best copy, matched to the run's own map.
+"""Find the poses of particles that a run has never seen, with its encoder and then against the run's own map.
 
 particles -> preprocess -> encode every copy -> decoder chooses -> search against map.mrc -> particles.star
 """
@@ -34,7 +34,7 @@ from cryofifa.train.working_set import WorkingSet
 
 @dataclass(frozen=True)
 class Inferred:
-    """Where the poses lie, and what they took."""
+    """Where the poses were written, how many they are, and how long it took."""
 
     particles_star: Path
     particles: int
@@ -43,6 +43,7 @@ class Inferred:
 
     @property
     def particles_per_second(self) -> float:
+        """Particles over the time of encoder and matching together."""
         return self.particles / (self.encoder_seconds + self.match_seconds)
 
 
@@ -56,8 +57,10 @@ def infer(
     device: str = "auto",
     match_to_map: bool = True,
 ) -> Inferred:
-    """Pose new particles of the same structure with a finished run; writes OUT/particles.star and OUT/infer.json.
+    """Find poses of new particles of the same structure; writes OUT/particles.star and OUT/infer.json.
 
+    data_folder, rows_file: as in `read_particles`.
+    device: auto, cpu or cuda.
     match_to_map: search around the encoder's pose and in an orientation set, from coarse to fine, against the run's
         map.mrc. Without it the poses are the encoder's own, at the working box of the run's ab-initio search.
 
@@ -99,6 +102,7 @@ def _images(
     rows_file: Path | str | None,
     device: torch.device,
 ) -> ParticleImages:
+    """The new particles' images, if they have the run's pixel size and a box that is large enough."""
     table = read_particles(particles, data_folder, rows_file)
     wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
     pixel_size = table.reference_pixel_size_angstrom
@@ -116,6 +120,7 @@ def _images(
 def _pose_by_encoder(
     trained: TrainedRun, images: ParticleImages, poses: Poses, log: RunLog, progress: Progress
 ) -> None:
+    """Set the poses to the encoder's, for each particle that of the copy which the decoder explains best."""
     frame, device = trained.plan.ab_initio_frame, poses.rotation.device
     everyone = torch.arange(len(images.table))
     kept_images = _kept_images(trained, images, frame, device, log)
@@ -127,6 +132,7 @@ def _pose_by_encoder(
 
 
 def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log: RunLog, progress: Progress) -> None:
+    """Refine the poses by projection matching against the run's map."""
     plan, device = trained.plan, poses.rotation.device
     frame = plan.full_size_frame
     kept_images = _kept_images(trained, images, frame, device, log)
@@ -147,5 +153,6 @@ def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log
 def _kept_images(
     trained: TrainedRun, images: ParticleImages, frame: Frame, device: torch.device, log: RunLog
 ) -> KeptImages:
+    """The preprocessed images in a frame, kept as the run's settings allow."""
     rows = np.arange(len(images.table))
     return keep_images(images, frame, rows, device, trained.config.room, trained.plan.least_bytes, log.line)

@@ -26,7 +26,7 @@ _LARGEST_ORDER = 60
 
 
 def symmetry_rotations(name: str) -> Float64[np.ndarray, "members 3 3"]:
-    """All members of a point group: C1, Cn, Dn, T, O, I (= I2), I1, I2, I3 or I4; upper or lower case.
+    """All rotations of a point group, the identity first: C1, Cn, Dn, T, O, I (= I2), I1, I2, I3 or I4; any case.
 
     Raises:
         InputError: if there is no such group.
@@ -43,12 +43,12 @@ def symmetry_rotations(name: str) -> Float64[np.ndarray, "members 3 3"]:
 
 
 def is_cubic(name: str) -> bool:
-    """Whether particles of this group are all but spheres: T, O and I."""
+    """Whether the group is T, O or I, whose particles are nearly spheres."""
     return name.strip().upper()[0] in "TOI"
 
 
 def _closure(generators: list, limit: int) -> np.ndarray:
-    """Multiply by the generators until nothing new comes."""
+    """All products of the generators: multiply by them until nothing new comes."""
     steps = []
     for order, axis in generators:
         direction = np.asarray(axis, dtype=np.float64)

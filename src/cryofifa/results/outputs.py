@@ -1,4 +1,4 @@
-"""Everything a finished run leaves behind: maps, poses, curve, summary, report."""
+"""Everything a finished run leaves behind: maps, poses, FSC curve, summary and report."""
 
 from __future__ import annotations
 
@@ -41,16 +41,19 @@ from cryofifa.run.plan import RunPlan
 from cryofifa.settings.config import Config, checked_value, config_as_toml
 from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
-EXAMPLES = 8
+EXAMPLES = 8  # particles shown in the report
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What `reconstruct` returns; everything else lies in the files of `folder`.
+    """The result that `reconstruct` returns; everything else lies in the files of `folder`.
 
-    resolution_*: crossings of the corrected half-map FSC; None where the verdict is "not converged".
-    local_resolution_quartiles_angstrom: over the voxels inside the mask; None likewise.
-    shared_resolution_angstrom: down to it both halves had one network in common.
+    resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected half-map FSC falls under 0.143 and 0.5;
+        None where the verdict is "not converged".
+    local_resolution_quartiles_angstrom: over the voxels inside the mask; None where there is no local resolution.
+    shared_resolution_angstrom: down to this resolution both halves shared one network.
+    starts, agreeing_starts: of ab initio; how many there were, and how many came to the same poses.
+    pose_change_median_degree: in the last epoch; None if there was none.
     """
 
     folder: RunFolder
@@ -71,12 +74,18 @@ class Reconstruction:
 
     @property
     def report(self) -> Path:
+        """Path of the report."""
         return self.folder.report
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """What a run found, and how it went."""
+    """What a run has found, and how it went: what `write_outputs` writes.
+
+    kept: which particles are not taken for junk.
+    history: one record per epoch.
+    timings: seconds by phase.
+    """
 
     plan: RunPlan
     maps: HalfMaps
@@ -88,12 +97,12 @@ class RunResults:
     particle_radius_angstrom: float
     agreeing_starts: int
     history: Sequence[EpochRecord]
-    timings: Mapping[str, float]  # seconds by phase
+    timings: Mapping[str, float]
     warnings: Sequence[str]
 
 
 def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, results: RunResults) -> Reconstruction:
-    """Write all files of a run, run.json last: its presence says that the run is finished."""
+    """Write all files of a run; run.json comes last, because its presence says that the run is finished."""
     maps, curves, poses, pixel_size = results.maps, results.curves, results.poses, images.pixel_size_angstrom
     box_angstrom = maps.combined.shape[-1] * pixel_size
     for path, volume in ((folder.map, maps.combined), *zip(folder.half_maps, maps.unfiltered, strict=True)):
@@ -115,7 +124,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     )
     verdict = verdict_of(evidence)
     local = None
-    if verdict.resolution_counts and evidence.confirmed_by_halves:  # what both had from one model agrees anywhere
+    if verdict.resolution_counts and evidence.confirmed_by_halves:  # what they share agrees at every voxel
         local = local_resolution(*maps.unfiltered, results.mask, pixel_size)
         write_map(folder.local_resolution, local.cpu(), pixel_size)
     rows = np.flatnonzero(results.kept)
@@ -148,7 +157,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
 
 
 def read_summary(folder: RunFolder) -> Reconstruction:
-    """The result of a finished run.
+    """Read the result of a finished run from its run.json.
 
     Raises:
         InputError: if run.json is damaged.
@@ -174,17 +183,19 @@ def read_summary(folder: RunFolder) -> Reconstruction:
 
 
 def _checked_quartiles(value: Any, where: str) -> tuple[float, float, float] | None:
+    """Three rising, positive numbers, or None."""
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 3:
         raise InputError(f"{where} is no list of three numbers; delete the folder and start anew")
     lower, median, upper = (checked_value(entry, float, where) for entry in value)
-    if not 0 < lower <= median <= upper < math.inf:  # NaN is nowhere
+    if not 0 < lower <= median <= upper < math.inf:  # false for NaN too
         raise InputError(f"{where} is {value}, which no quartiles are; delete the folder and start anew")
     return lower, median, upper
 
 
 def _summary(found: Reconstruction, results: RunResults, verdict: Verdict) -> dict:
+    """The contents of run.json."""
     values = {name: value for name, value in vars(found).items() if name != "folder"}
     return {
         **values,
@@ -208,6 +219,7 @@ def _report(
     local: Float[Tensor, "z y x"] | None,
     views: Float[np.ndarray, "views 3 3"],
 ) -> ReportContents:
+    """The contents of the report."""
     table, maps = images.table, results.maps
     example_particles, example_projections = _examples(images, results)
     return ReportContents(
@@ -256,7 +268,7 @@ def _report(
 
 
 def _examples(images: ParticleImages, results: RunResults) -> tuple[np.ndarray, np.ndarray]:
-    """A few particles beside what the map predicts for them, CTF and shift included."""
+    """A few particles, and what the map predicts for them with CTF and shift; both (EXAMPLES, y, x)."""
     maps, state = results.maps, results.poses
     rows = evenly_spread(len(images.table), EXAMPLES)
     device = maps.combined.device
@@ -266,7 +278,7 @@ def _examples(images: ParticleImages, results: RunResults) -> tuple[np.ndarray, 
     ctf = contrast_transfer(images.ctf_parameters().to(device)[chosen], plane.frequency_per_angstrom)
     slices = FourierGrid.from_volume(maps.combined, size / 2).slices(state.rotation[chosen], plane)
     predicted = inverse_fourier_2d(plane.fill(form_image(slices, ctf, state.shift_angstrom[chosen], plane)))
-    # particles low-passed to what the eye can use
+    # particles low-passed, for the eye sees nothing in the noise
     shown = butterworth_low_pass(images.normalised(rows).cpu(), min(0.9, 2 * pixel_size / 20.0), 4)
     return shown.numpy(), predicted.cpu().numpy()
 

@@ -1,4 +1,4 @@
-"""Particles with their found poses as a cryoSPARC .cs file."""
+"""Write particles with their poses as a cryoSPARC .cs file."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ SIGN = "blob/sign"
 
 
 def write_particles_cs(path: Path, table: ParticleTable, poses: Poses) -> None:
-    """Write particles and poses as .cs, all at once: the old file stays whole until the new one is.
+    """Write particles and poses as a .cs file; an older file stays whole until the new one is complete.
 
-    Every field of a .cs input is kept as it was, uid and paths included, but for two: alignments3D is new (what else it
-    held told of the old poses and is 0 now), and blob/sign is that of a table whose contrast was inverted.  For a STAR
-    input see `records_from_star`.
+    Every field of a .cs input is kept as it was, uid and paths included, but for two: alignments3D is new (fields that
+    described the old poses are set to 0), and blob/sign follows a table whose contrast was inverted.  For a STAR input
+    see `records_from_star`.
 
     Raises:
         ValueError: if table and poses have different lengths, or a pose has no half set.
@@ -43,7 +43,8 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: Poses) -> None:
 def _alignments(poses: Poses, pixel_size_angstrom: Float64[np.ndarray, " n"]) -> dict[str, np.ndarray]:
     """The fields of alignments3D with cryoSPARC's types: one class, scale 1, and 0 for what is not known.
 
-    error is minus our score: lower is better, and 0 (also where the score is unknown) no better than no particle.
+    error is minus our score: lower is better, as cryoSPARC has it; 0, also where the score is unknown, is what no
+        particle at all would have.
     """
     poses = poses.on_host()
     half, shift, score = known(poses.half).numpy(), poses.shift_angstrom.numpy(), known(poses.score).numpy()

@@ -1,4 +1,4 @@
-"""Particles with their found poses as a RELION 3.1 STAR file."""
+"""Write particles with their poses as a RELION 3.1 STAR file."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from cryofifa.system.atomic_file import atomic_path
 
 
 def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None:
-    """Write particles and poses as STAR 3.1, all at once: the old file stays whole until the new one is.
+    """Write particles and poses as STAR 3.1; an older file stays whole until the new one is complete.
 
-    Every column of the input is kept as it was, image names included; angles, origins, half set and score
-    are added or replaced.  Pixel origins (STAR 3.0) give way to angstrom ones.
+    Every column of the input is kept as it was, image names included; angles, origins, half set and score are added or
+    replaced.  Origins in pixels (STAR 3.0) give way to those in angstrom.
 
     Raises:
         ValueError: if table and poses have different lengths.
@@ -34,14 +34,14 @@ def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None
 
 
 def _blocks(table: ParticleTable) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame | dict]]:
-    """data_optics, data_particles (without poses) and what else the input had."""
+    """data_optics, data_particles (without poses) and all other blocks of the input."""
     if not isinstance(table.source, StarBlocks):
         return _new_optics(table), particle_columns_from_cs(table.source, table), {}
     source = table.source
     particles = source.particles.iloc[table.row].reset_index(drop=True)
     if source.optics is not None:
         optics = source.optics.copy()
-        # RELION 3.1 wants them; none can be anything else here.
+        # RELION 3.1 needs these columns, and their values are known.
         certain = {"rlnOpticsGroup": 1, "rlnImageSize": table.box_size, "rlnImageDimensionality": 2}
         for label in [label for label in certain if label not in optics.columns]:
             optics[label] = str(certain[label])
@@ -64,7 +64,7 @@ def _first_of_each_group(table: ParticleTable) -> np.ndarray:
 
 
 def _new_optics(table: ParticleTable) -> pd.DataFrame:
-    """An optics block for an input without one."""
+    """An optics block for an input that has none."""
     first = _first_of_each_group(table)
     group = table.optics_group[first] + 1
     return pd.DataFrame(
@@ -82,6 +82,7 @@ def _new_optics(table: ParticleTable) -> pd.DataFrame:
 
 
 def _with_poses(particles: pd.DataFrame, poses: Poses) -> pd.DataFrame:
+    """The particle block with the columns of the poses added or replaced."""
     particles = particles.drop(columns=["rlnOriginX", "rlnOriginY"], errors="ignore")
     poses = poses.on_host()
     euler = relion_euler_degrees_from_rotations(poses.rotation.numpy())
