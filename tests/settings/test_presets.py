@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cryofifa import Config, simulate
-from cryofifa.cli import _config, _parser, main
+from cryofifa.cli import _parser, main
+from cryofifa.commands.reconstruct import _config
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import ImageSurvey

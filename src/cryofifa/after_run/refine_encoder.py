@@ -24,7 +24,7 @@ BEFORE_REFINEMENT = ("read particles", AbInitio.phase, "judge starts")  # phases
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
 
 
-def refine(
+def refine_encoder(
     run: Path | str,
     output: Path | str | None = None,
     *,
@@ -88,3 +88,6 @@ def refine(
         stop=stop,
         processes=processes,
     )
+
+
+refine = refine_encoder  # its former name

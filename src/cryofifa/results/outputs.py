@@ -77,6 +77,15 @@ class Reconstruction:
         """Path of the report."""
         return self.folder.report
 
+    def as_text(self) -> str:
+        """Where map, poses and report lie, and how far the result can be trusted."""
+        resolution = self.resolution_fsc0143_angstrom
+        reached = "" if resolution is None else f", half maps agree to {resolution:.1f} A"
+        return (
+            f"map     {self.folder.map}\nposes   {self.folder.particles}\nreport  {self.report}\n"
+            f"verdict {self.verdict}{reached}: {'; '.join(self.verdict_reasons)}"
+        )
+
 
 @dataclass(frozen=True)
 class RunResults:
