@@ -21,27 +21,22 @@ from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.half_maps import HalfMaps
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
-from cryofifa.particles.files.row_list import evenly_spread
 from cryofifa.particles.files.star_writer import write_particles_star
-from cryofifa.particles.poses import Poses, known
-from cryofifa.particles.preprocess import ParticleImages, butterworth_low_pass
-from cryofifa.physics.central_slice import FourierGrid
-from cryofifa.physics.ctf import contrast_transfer
-from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
-from cryofifa.physics.image_formation import form_image
+from cryofifa.particles.poses import Poses
+from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.fsc import write_fsc_csv
 from cryofifa.results.gold_standard import MaskedFsc
-from cryofifa.results.local_resolution import INSIDE, local_resolution, quartiles_inside
-from cryofifa.results.report.report import ReportContents, write_report
+from cryofifa.results.local_resolution import local_resolution, quartiles_inside
+from cryofifa.results.report.contents import ProvenancePart, ReportContents, VerdictPart
+from cryofifa.results.report.gather import local_resolution_part, map_part, particle_part, run_part
+from cryofifa.results.report.report import write_report
 from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
 from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
 from cryofifa.run.folder import RunFolder, read_json, write_json
 from cryofifa.run.plan import RunPlan
 from cryofifa.settings.config import Config, checked_value, config_as_toml
 from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
-
-EXAMPLES = 8  # particles shown in the report
 
 
 @dataclass(frozen=True)
@@ -228,68 +223,29 @@ def _report(
     local: Float[Tensor, "z y x"] | None,
     views: Float[np.ndarray, "views 3 3"],
 ) -> ReportContents:
-    """The contents of the report."""
-    table, maps = images.table, results.maps
-    example_particles, example_projections = _examples(images, results)
+    local_part = None
+    if local is not None and found.local_resolution_quartiles_angstrom is not None:
+        local_part = local_resolution_part(local, results.mask, found.local_resolution_quartiles_angstrom)
+    device, volume = results.poses.rotation.device, results.maps.combined
+    resolution = {0.143: found.resolution_fsc0143_angstrom, 0.5: found.resolution_fsc05_angstrom}
     return ReportContents(
-        title=f"{table.source_path.stem}: {found.particles} particles",
-        input_path=str(table.source_path),
-        map_volume=maps.combined.cpu().numpy(),
-        pixel_size_angstrom=found.pixel_size_angstrom,
-        fsc=results.curves.corrected.cpu().numpy(),
-        fsc_masked=results.curves.masked.cpu().numpy(),
-        fsc_unmasked=results.curves.unmasked.cpu().numpy(),
-        fsc_randomised=results.curves.randomised.cpu().numpy(),
-        shared_resolution_angstrom=found.shared_resolution_angstrom,
-        resolution_0143_angstrom=found.resolution_fsc0143_angstrom,
-        resolution_05_angstrom=found.resolution_fsc05_angstrom,
-        nyquist_angstrom=2 * found.pixel_size_angstrom,
-        local_resolution_angstrom=(
-            None if local is None else torch.where(results.mask > INSIDE, local, torch.nan).cpu().numpy()
-        ),
-        local_resolution_quartiles_angstrom=found.local_resolution_quartiles_angstrom,
-        history=results.history,
-        rotation_volume_to_image=views,
-        score=known(results.poses.score).cpu().numpy(),
-        example_particles=example_particles,
-        example_projections=example_projections,
-        timings=list(results.timings.items()),
-        versions=_versions(),
-        settings_toml=config_as_toml(config),
-        warnings=results.warnings,
-        verdict=verdict.word,
-        verdict_reasons=verdict.reasons,
-        health=verdict.signs,
-        facts=[
-            ("Particles", f"{found.particles}"),
-            ("Kept", f"{found.kept_particles} ({found.kept_particles / found.particles:.0%})"),
-            ("The map is made of", "the kept particles" if config.junk.map_of_kept else "all particles"),
-            ("Box", f"{table.box_size} px of {found.pixel_size_angstrom:.4g} A"),
-            ("Particle radius", f"{found.particle_radius_angstrom:.0f} A (99 % of the map's power)"),
-            ("Pose inference", config.pose_mode),
-            ("Device", str(results.poses.rotation.device)),
-            ("Peak memory", f"{_peak_memory_gib():.1f} GiB"),
+        run=run_part(config, images, found.kept_particles, found.particle_radius_angstrom, device, _peak_memory_gib()),
+        verdict=VerdictPart(verdict.word, verdict.reasons, verdict.signs, results.warnings),
+        maps=[
+            map_part(
+                volume,
+                found.pixel_size_angstrom,
+                results.curves,
+                resolution,
+                found.shared_resolution_angstrom,
+                local_part,
+            )
         ],
-        score_meaning="Fourier ring correlation of the particle with its projection, from the other half's map, over "
-        "what a particle of its defocus and view should have: about 1 for a particle, towards 0 for what is none. "
-        "kept.star leaves out a lower population of scores, where there clearly is one.",
+        rotation_volume_to_image=views,
+        history=results.history,
+        particles=particle_part(images, volume, results.poses),
+        provenance=ProvenancePart(list(results.timings.items()), _versions(), config_as_toml(config)),
     )
-
-
-def _examples(images: ParticleImages, results: RunResults) -> tuple[np.ndarray, np.ndarray]:
-    """A few particles, and what the map predicts for them with CTF and shift; both (EXAMPLES, y, x)."""
-    maps, state = results.maps, results.poses
-    rows = evenly_spread(len(images.table), EXAMPLES)
-    device = maps.combined.device
-    chosen = torch.from_numpy(rows).to(device)
-    size, pixel_size = images.table.box_size, images.pixel_size_angstrom
-    plane = HalfPlane.of_box(size, pixel_size, device=device)
-    ctf = contrast_transfer(images.ctf_parameters().to(device)[chosen], plane.frequency_per_angstrom)
-    slices = FourierGrid.from_volume(maps.combined, size / 2).slices(state.rotation[chosen], plane)
-    predicted = inverse_fourier_2d(plane.fill(form_image(slices, ctf, state.shift_angstrom[chosen], plane)))
-    # particles low-passed, for the eye sees nothing in the noise
-    shown = butterworth_low_pass(images.normalised(rows).cpu(), min(0.9, 2 * pixel_size / 20.0), 4)
-    return shown.numpy(), predicted.cpu().numpy()
 
 
 def _peak_memory_gib() -> float:
