@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cryofifa.errors import InputError, Stopped
     from cryofifa.main_path import reconstruct
     from cryofifa.particles.simulated.simulate import simulate
-    from cryofifa.results.outputs import Reconstruction
+    from cryofifa.results.summary import Reconstruction
     from cryofifa.settings.config import Config
 
 __all__ = [

@@ -40,14 +40,17 @@ class Command(Protocol):
     `StopSignals`.
     """
 
-    NAME: str
-    HELP: str
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    @property
+    def HELP(self) -> str: ...  # noqa: N802
 
     @staticmethod
-    def add_arguments(parser: argparse.ArgumentParser) -> None: ...
+    def add_arguments(parser: argparse.ArgumentParser, /) -> None: ...
 
     @staticmethod
-    def run(options: argparse.Namespace) -> None: ...
+    def run(options: argparse.Namespace, /) -> None: ...
 
 
 COMMANDS: tuple[Command, ...] = (

@@ -18,8 +18,10 @@ from cryofifa.errors import InputError
 from cryofifa.particles.poses import known
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.gold_standard import masked_fsc
-from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
+from cryofifa.results.map_result import MapResult
+from cryofifa.results.outputs import RunResults, evidence_of_run, write_outputs
 from cryofifa.results.score_split import split_scores
+from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
@@ -108,22 +110,18 @@ def _reconstructed(
             return read_summary(folder)
         maps, size = found
         mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
+        members = len(symmetry_rotations(config.symmetry))
+        curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
+        agreeing_starts = phases.starts.agreeing(poses.rotation)
+        evidence = evidence_of_run(config, progress.plan, progress.history, poses, agreeing_starts)
+        pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained)
+        judged = MapResult.judged(maps, mask, curves, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence)
         results = RunResults(
             plan=progress.plan,
-            maps=maps,
-            mask=mask,
-            curves=masked_fsc(
-                *maps.unfiltered,
-                mask,
-                progress.plan.shared_shell,
-                config.seed,
-                len(symmetry_rotations(config.symmetry)),
-            ),
-            decoder_map=phases.decoder_map(trained),
+            maps=[judged],
             poses=poses,
             kept=kept,
-            particle_radius_angstrom=size.radius_angstrom,
-            agreeing_starts=phases.starts.agreeing(poses.rotation),
+            agreeing_starts=agreeing_starts,
             history=progress.history,
             timings=progress.timings,
             warnings=log.warnings,

@@ -246,7 +246,7 @@ def test_a_run_by_two_processes_is_the_run_of_one_in_the_same_order(set_of_parti
     reconstruct(set_of_particles, one, config=SHORT.changed(device="cpu"), processes=OneOrderedAsTwo())
     assert sorted(path.name for path in run_by_two.iterdir()) == sorted(path.name for path in one.iterdir())
     poses, wanted = (read_poses_star(run / "particles.star") for run in (run_by_two, one))
-    cosine = np.einsum("nij,nij->n", poses.rotation, wanted.rotation) / 2 - 0.5
+    cosine = np.einsum("nij,nij->n", poses.rotation.numpy(), wanted.rotation.numpy()) / 2 - 0.5
     turned_degree = np.degrees(np.arccos(cosine.clip(-1, 1)))
     assert np.mean(turned_degree < 0.5) > 0.95
     assert np.mean(np.abs(poses.score - wanted.score) < 0.01) > 0.95

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cryofifa.errors import InputError
-from cryofifa.results.outputs import Reconstruction, read_summary
+from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
 from cryofifa.run.progress import read_run_state
 

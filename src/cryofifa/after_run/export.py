@@ -8,7 +8,7 @@ from typing import Literal
 from cryofifa.errors import InputError
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.star import read_poses_star, read_star
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.settings.config import config_from_dict
 from cryofifa.system.atomic_file import atomic_path

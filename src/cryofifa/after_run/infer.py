@@ -24,7 +24,7 @@ from cryofifa.particles.kept_images import KeptImages, keep_images
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane, window_centre
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder, write_json
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.trained import TrainedRun, read_trained_run
@@ -70,7 +70,7 @@ def infer(
     folder, target = RunFolder(Path(run)), RunFolder(Path(output))
     if not folder.summary.is_file():
         raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
-    if target.path.resolve() == folder.path.resolve() or target.map.exists():
+    if target.path.resolve() == folder.path.resolve() or target.map().combined.exists():
         raise InputError(f"{target.path}: holds a run; choose another folder with -o")
     place = device_of(device)
     trained = read_trained_run(folder.path, place)
@@ -144,7 +144,7 @@ def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log
         trained.config.symmetry_members(device),
     )
     matching = ProjectionMatching(trained.config, particles, plan.shift_range_angstrom)
-    reference, _ = read_map(trained.folder.map)
+    reference, _ = read_map(trained.folder.map().combined)
     summary = read_summary(trained.folder)
     resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom
     matching.match_to(poses, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)

@@ -12,7 +12,7 @@ from cryofifa.errors import InputError
 from cryofifa.main_path import reconstruct
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.results.outputs import Reconstruction
+from cryofifa.results.summary import Reconstruction
 from cryofifa.run.folder import RunFolder, run_settings
 from cryofifa.run.plan import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state

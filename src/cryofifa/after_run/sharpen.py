@@ -11,7 +11,6 @@ from cryofifa.physics.shell_correlation import first_crossing_angstrom
 from cryofifa.physics.shells import shell_amplitude
 from cryofifa.results.deepemhancer import run_deepemhancer
 from cryofifa.results.fsc import in_mask, read_fsc_csv, resample_fsc
-from cryofifa.results.outputs import read_summary
 from cryofifa.results.sharpening import (
     GUINIER_COARSEST_ANGSTROM,
     GUINIER_TRUSTED_ANGSTROM,
@@ -19,6 +18,7 @@ from cryofifa.results.sharpening import (
     guinier_b_factor,
     sharpen_volume,
 )
+from cryofifa.results.summary import read_summary
 from cryofifa.results.unfiltered_maps import read_unfiltered, run_of
 from cryofifa.run.folder import map_to_write
 

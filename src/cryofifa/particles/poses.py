@@ -85,6 +85,7 @@ class Poses:
 
     def put(self, rows: Int[Tensor, " m"], found: Poses) -> None:
         """Write rotations, shifts and, where both have them, classes into these rows, which are posed from now on."""
+        rows = rows.to(self.posed.device)
         self.rotation[rows], self.shift_angstrom[rows] = found.rotation.detach(), found.shift_angstrom.detach()
         if self.class_index is not None and found.class_index is not None:
             self.class_index[rows] = found.class_index

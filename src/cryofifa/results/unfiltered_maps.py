@@ -20,7 +20,7 @@ from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import MASK_EDGE_PIXEL, in_mask, read_fsc_csv
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.settings.config import config_from_dict
 
@@ -63,9 +63,9 @@ def run_of(path: Path) -> RunFolder | None:
     folder = RunFolder(path.parent)
     if not folder.summary.exists():
         return None
-    if path.name in {half.name for half in folder.half_maps}:
+    if path.name in {half.name for half in folder.map().halves}:
         raise InputError(f"{path}: is a half map of a run; give the run's folder {path.parent}")
-    return folder if path.name == folder.map.name else None
+    return folder if path.name == folder.map().combined.name else None
 
 
 def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
@@ -83,13 +83,15 @@ def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
 def _run_maps(folder: RunFolder) -> UnfilteredMaps:
     if not folder.summary.exists():
         raise InputError(f"{folder.path}: holds no finished run; wait for it, or give a map")
-    combined, pixel_size = read_map(folder.map)
-    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.half_maps)
-    fsc, frequency = read_fsc_csv(folder.fsc)
-    corrected, _ = read_fsc_csv(folder.fsc, "fsc_corrected")
+    combined, pixel_size = read_map(folder.map().combined)
+    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.map().halves)
+    fsc, frequency = read_fsc_csv(folder.map().fsc)
+    corrected, _ = read_fsc_csv(folder.map().fsc, "fsc_corrected")
     box_angstrom = combined.shape[-1] * pixel_size
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
-        raise InputError(f"{folder.fsc}: is not the curve of {folder.map.name} (other box or pixel size)")
+        raise InputError(
+            f"{folder.map().fsc}: is not the curve of {folder.map().combined.name} (other box or pixel size)"
+        )
     config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
     radius, edge = config.image.volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
     return UnfilteredMaps(
@@ -107,8 +109,8 @@ def _other_maps(path: Path) -> UnfilteredMaps:
     mask = spherical_mask(size, SPHERE_SHARE * size, MASK_EDGE_PIXEL)
     beside = RunFolder(path.parent)
     # a run's decoder.mrc is not the mean of the half maps beside it
-    if beside.summary.exists() or not all(half.exists() for half in beside.half_maps):
+    if beside.summary.exists() or not all(half.exists() for half in beside.map().halves):
         return UnfilteredMaps(combined, None, pixel_size, mask, None)
-    first, second = (read_like(half, combined.shape[-1], pixel_size) for half in beside.half_maps)
+    first, second = (read_like(half, combined.shape[-1], pixel_size) for half in beside.map().halves)
     found = UnfilteredMaps(combined, (first, second), pixel_size, mask, None)
     return UnfilteredMaps(combined, (first, second), pixel_size, mask, found.fsc_within(mask))

@@ -41,7 +41,7 @@ from cryofifa.particles.simulated.simulate import simulate
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder, read_checkpoint, run_settings, write_checkpoint
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -16,8 +14,8 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
-from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.local_resolution import INSIDE
+from cryofifa.results.map_result import MapResult
 from cryofifa.results.report.contents import LocalResolutionPart, MapPart, ParticlePart, RunPart
 from cryofifa.settings.config import Config
 
@@ -62,44 +60,34 @@ def run_part(
     )
 
 
-def map_part(
-    volume: Float[Tensor, "z y x"],
-    pixel_size_angstrom: float,
-    curves: MaskedFsc,
-    resolution_angstrom: Mapping[float, float | None],
-    shared_resolution_angstrom: float,
-    local_resolution: LocalResolutionPart | None,
-) -> MapPart:
+def map_part(result: MapResult, shared_resolution_angstrom: float) -> MapPart:
     """One map with the correlation of its half maps, the corrected curve first.
 
     Args:
-        volume: density positive.
-        resolution_angstrom: by threshold of the FSC; None where no resolution is given.
         shared_resolution_angstrom: down to it both halves had one model in common.
     """
-    named = {
-        "corrected": curves.corrected,
-        "masked": curves.masked,
-        "unmasked": curves.unmasked,
-        "random phases": curves.randomised,
+    curves = {
+        "corrected": result.curves.corrected,
+        "masked": result.curves.masked,
+        "unmasked": result.curves.unmasked,
+        "random phases": result.curves.randomised,
     }
     return MapPart(
-        volume=volume.cpu().numpy(),
-        pixel_size_angstrom=pixel_size_angstrom,
-        fsc_curves={name: curve.cpu().numpy() for name, curve in named.items()},
-        resolution_angstrom=resolution_angstrom,
+        volume=result.maps.combined.cpu().numpy(),
+        pixel_size_angstrom=result.pixel_size_angstrom,
+        fsc_curves={name: curve.cpu().numpy() for name, curve in curves.items()},
+        resolution_angstrom={0.143: result.resolution_fsc0143_angstrom, 0.5: result.resolution_fsc05_angstrom},
         shared_resolution_angstrom=shared_resolution_angstrom,
-        local_resolution=local_resolution,
+        local_resolution=_local_resolution_part(result),
     )
 
 
-def local_resolution_part(
-    local_resolution_angstrom: Float[Tensor, "z y x"],
-    mask: Float[Tensor, "z y x"],
-    quartiles_angstrom: tuple[float, float, float],
-) -> LocalResolutionPart:
+def _local_resolution_part(result: MapResult) -> LocalResolutionPart | None:
     """The local resolution inside the mask, NaN outside of it."""
-    inside = torch.where(mask > INSIDE, local_resolution_angstrom, torch.nan)
+    local, quartiles_angstrom = result.local_resolution_angstrom, result.local_resolution_quartiles_angstrom
+    if local is None or quartiles_angstrom is None:
+        return None
+    inside = torch.where(result.mask > INSIDE, local, torch.nan)
     return LocalResolutionPart(inside.cpu().numpy(), quartiles_angstrom)
 
 

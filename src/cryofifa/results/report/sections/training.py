@@ -28,12 +28,12 @@ SETTLED_NOTE = (
 def pose_change_section(history: Sequence[EpochRecord]) -> str:
     """Whether the poses came to rest."""
     names = ("epoch", "pose_change_median_degree", "shift_change_median_angstrom", "resolution_angstrom")
-    columns = [epoch_column(history, name) for name in names]
+    epoch, turned, moved, resolution = (epoch_column(history, name) for name in names)
     return section(
         "poses",
         "Did the poses settle?",
         plot(
-            lambda ink: pose_change_figure(*columns, refinement_epochs(history), ink),
+            lambda ink: pose_change_figure(epoch, turned, moved, resolution, refinement_epochs(history), ink),
             "Pose change and shift change per epoch",
         ),
         note(
@@ -45,11 +45,11 @@ def pose_change_section(history: Sequence[EpochRecord]) -> str:
 
 def loss_section(history: Sequence[EpochRecord]) -> str:
     """The losses, with the warning not to judge by them."""
-    columns = [epoch_column(history, name) for name in ("epoch", "loss", "encoder_loss")]
+    epoch, loss, encoder_loss = (epoch_column(history, name) for name in ("epoch", "loss", "encoder_loss"))
     return section(
         "loss",
         "Loss",
-        plot(lambda ink: loss_figure(*columns, refinement_epochs(history), ink), "Loss per epoch"),
+        plot(lambda ink: loss_figure(epoch, loss, encoder_loss, refinement_epochs(history), ink), "Loss per epoch"),
         note(LOSS_NOTE),
     )
 
