@@ -109,9 +109,9 @@ def read_poses_star(path: Path) -> Poses:
         score = np.asarray(pd.to_numeric(star.particles[SCORE_LABEL], errors="coerce"), dtype=np.float64)
     return Poses.found(
         torch.from_numpy(rotations_from_relion_euler_degrees(np.stack(euler, axis=1))),
-        torch.from_numpy(_shift_angstrom(star, rows)),
-        half=torch.from_numpy(subset.astype(np.int64)),
-        score=torch.from_numpy(score),
+        torch.tensor(_shift_angstrom(star, rows)),
+        half=torch.tensor(subset.astype(np.int64)),
+        score=torch.tensor(score),
     )
 
 
