@@ -11,9 +11,12 @@ from __future__ import annotations
 import argparse
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 from import_graph import PACKAGE, Arrow, imports_of, room_arrows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PICTURE = REPOSITORY / "docs" / "pictures" / "architecture.svg"
@@ -85,6 +88,8 @@ def described(arrows: list[Arrow]) -> str:
 
 def draw(arrows: list[Arrow], path: Path) -> None:
     """Write the picture, SVG or PNG by its name; the same arrows give the same file."""
+    import matplotlib
+
     matplotlib.use("agg")
     matplotlib.rcParams |= {"svg.hashsalt": "architecture", "font.family": "DejaVu Sans"}
     from matplotlib import pyplot
@@ -118,7 +123,7 @@ def draw(arrows: list[Arrow], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _draw_box(axes: matplotlib.axes.Axes, room: str, centre: tuple[float, float], box_width: float) -> None:
+def _draw_box(axes: Axes, room: str, centre: tuple[float, float], box_width: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     x, y = centre

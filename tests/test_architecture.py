@@ -3,6 +3,7 @@
 What each room is for: docs/architecture.md.
 """
 
+import re
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -13,6 +14,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "src" / "cryofifa"
 sys.path.append(str(REPOSITORY / "dev"))
 
+import file_tree  # noqa: E402
+import flow_picture  # noqa: E402
 from import_graph import Import, circles, file_arrows, imports_of, module_paths, room_arrows, room_of  # noqa: E402
 
 MOST_LINES = 350
@@ -102,6 +105,24 @@ def test_no_file_is_too_long(folder: str):
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (REPOSITORY / folder).rglob("*.py")}
     assert lines
     assert {str(path.relative_to(REPOSITORY)): count for path, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_the_list_of_files_is_up_to_date():
+    page = file_tree.PAGE.read_text(encoding="utf-8")
+    assert page == file_tree.page_with(file_tree.listing(PACKAGE), page), "run python dev/file_tree.py"
+
+
+def test_the_picture_is_up_to_date():
+    drawn = flow_picture.described(flow_picture.drawn_arrows(PACKAGE))
+    assert drawn in flow_picture.PICTURE.read_text(encoding="utf-8"), "run python dev/flow_picture.py"
+
+
+def test_files_named_on_the_page_exist():
+    page = file_tree.PAGE.read_text(encoding="utf-8").split(file_tree.BEGIN)[0]
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page))
+    files = [path.as_posix() for path in (*PACKAGE.rglob("*.py"), *(REPOSITORY / "tests").rglob("*.py"))]
+    assert len(named) > 20
+    assert {name for name in named if not any(file.endswith(f"/{name}") for file in files)} == set()
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path):
