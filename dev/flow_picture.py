@@ -128,8 +128,8 @@ def _draw_box(axes: Axes, room: str, centre: tuple[float, float], box_width: flo
 
     x, y = centre
     corner = x - box_width / 2, y - BOX_HEIGHT / 2
-    style = {"boxstyle": "round,pad=0,rounding_size=0.08", "facecolor": FILL, "edgecolor": LINE}
-    axes.add_patch(FancyBboxPatch(corner, box_width, BOX_HEIGHT, **style))
+    shape = "round,pad=0,rounding_size=0.08"
+    axes.add_patch(FancyBboxPatch(corner, box_width, BOX_HEIGHT, shape, facecolor=FILL, edgecolor=LINE))
     name = "import cryofifa" if room == PACKAGE else room
     axes.text(x, y + 0.12, name, ha="center", va="center", fontsize=12, fontweight="bold", color=INK)
     axes.text(x, y - 0.14, CAPTIONS[room], ha="center", va="center", fontsize=10, color=INK)

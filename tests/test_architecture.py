@@ -117,12 +117,16 @@ def test_the_picture_is_up_to_date():
     assert drawn in flow_picture.PICTURE.read_text(encoding="utf-8"), "run python dev/flow_picture.py"
 
 
-def test_files_named_on_the_page_exist():
-    page = file_tree.PAGE.read_text(encoding="utf-8").split(file_tree.BEGIN)[0]
-    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page))
-    files = [path.as_posix() for path in (*PACKAGE.rglob("*.py"), *(REPOSITORY / "tests").rglob("*.py"))]
-    assert len(named) > 20
-    assert {name for name in named if not any(file.endswith(f"/{name}") for file in files)} == set()
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_files_named_on_a_page_exist(page: Path):
+    named = re.findall(r"`((?:\w+/)*\w+\.py)`", page.read_text(encoding="utf-8").split(file_tree.BEGIN)[0])
+    folders = ("src", "tests", "dev", "benchmarks", "examples")
+    files = [
+        f"/{path.relative_to(REPOSITORY).as_posix()}" for one in folders for path in (REPOSITORY / one).rglob("*.py")
+    ]
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path):
