@@ -69,10 +69,6 @@ class Reconstruction:
     pose_change_median_degree: float | None
     seconds: float
 
-    @property
-    def report(self) -> Path:
-        return self.folder.report
-
     def as_text(self) -> str:
         """Where map, poses and report lie, and how far the result can be trusted."""
         resolution = self.resolution_fsc0143_angstrom
@@ -81,6 +77,10 @@ class Reconstruction:
             f"map     {self.folder.map}\nposes   {self.folder.particles}\nreport  {self.report}\n"
             f"verdict {self.verdict}{reached}: {'; '.join(self.verdict_reasons)}"
         )
+
+    @property
+    def report(self) -> Path:
+        return self.folder.report
 
 
 @dataclass(frozen=True)
