@@ -20,7 +20,7 @@ from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
-from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.kept_images import KeptImages, Room, keep_images
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane, window_centre
 from cryofifa.results.outputs import read_summary
@@ -150,5 +150,6 @@ def _match_to_map(
 def _kept_images(
     trained: TrainedRun, images: ParticleImages, frame: Frame, device: torch.device, log: RunLog
 ) -> KeptImages:
-    rows = np.arange(len(images.table))
-    return keep_images(images, frame, rows, device, trained.config.room, trained.plan.least_bytes, log.line)
+    rows, config = np.arange(len(images.table)), trained.config
+    room = Room.of_settings(config.memory_gib, config.cache_folder, config.cache_gib)
+    return keep_images(images, frame, rows, device, room, trained.plan.least_bytes, log.line)

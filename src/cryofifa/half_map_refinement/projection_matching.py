@@ -41,7 +41,8 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.local_wiener import local_wiener
 from cryofifa.physics.mask import circular_mask, spherical_mask
-from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.physics.point_group_names import member_count
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.settings.config import Config, HalfMapRefinementSettings
 from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
@@ -94,7 +95,7 @@ class ProjectionMatching:
             state.shift_angstrom,
             half,
             self.plane,
-            self.config.symmetry_members(half.device),
+            symmetry_members(self.config.symmetry, half.device),
             self.processes,
         )
         return solve_halves(sums, *self._mask_pixel)
@@ -131,7 +132,9 @@ class ProjectionMatching:
         self.so_far = None
         state.merge(self.processes)
         origins = self.processes.all_reduce(so_far.origins)
-        turned, moved = median_pose_change(before, state, self.config.symmetry_members(before.rotation.device))
+        turned, moved = median_pose_change(
+            before, state, symmetry_members(self.config.symmetry, before.rotation.device)
+        )
         return EpochRecord(
             epoch=iteration,
             particles=len(state.half),
@@ -220,7 +223,7 @@ class ProjectionMatching:
             weight=1 / noise,
             orientation_set=orientation_set,
             settings=self.config.half_map_refinement,
-            symmetry=self.config.symmetry_members(noise.device),
+            symmetry=symmetry_members(self.config.symmetry, noise.device),
             particle_radius_angstrom=radius,
             shift_range_angstrom=self.shift_range_angstrom,
         )
@@ -232,7 +235,7 @@ class ProjectionMatching:
         without spherical means, 0.33, and 0.19 with the filter.
         """
         halves = maps.half_1, maps.half_2
-        is_symmetric = len(symmetry_rotations(self.config.symmetry)) > 1
+        is_symmetric = member_count(self.config.symmetry) > 1
         return halves if is_symmetric else local_wiener(*halves, self._mask)
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:

@@ -38,7 +38,8 @@ from cryofifa.results.verdict import Evidence, Verdict, Word, verdict_of
 from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
 from cryofifa.run.folder import RunFolder, read_json, write_json
 from cryofifa.run.plan import RunPlan
-from cryofifa.settings.config import Config, checked_value, config_as_toml
+from cryofifa.settings.config import Config, config_as_toml
+from cryofifa.settings.reading import checked_value
 from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
 EXAMPLES = 8

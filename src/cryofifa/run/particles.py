@@ -9,7 +9,7 @@ from torch import Tensor
 from cryofifa.half_map_refinement.half_sets import half_sets
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.half_map_refinement.state import HalfMapPoses
-from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.kept_images import KeptImages, Room, keep_images
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.run.session import RunSoFar
@@ -82,7 +82,8 @@ class RunParticles:
     def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"], processes: Processes) -> KeptImages:
         """Of these rows, those that are this process's own among these."""
         run, own = self._run, _own(rows, processes).numpy()
-        return keep_images(self.images, frame, own, run.device, run.config.room, run.plan.least_bytes, run.log.line)
+        room = Room.of_settings(run.config.memory_gib, run.config.cache_folder, run.config.cache_gib)
+        return keep_images(self.images, frame, own, run.device, room, run.plan.least_bytes, run.log.line)
 
 
 def _own(rows: Int[Tensor, " n"], processes: Processes) -> Int[Tensor, " own"]:

@@ -16,6 +16,7 @@ from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.physics.shell_correlation import first_crossing_angstrom
 from cryofifa.run.decoder_density import decoder_density
 from cryofifa.run.log import Progress
@@ -112,7 +113,7 @@ class Phases:
             progress.history.append(record)
             bar.expect(progress.visits_in_all)
             run.keep(half_map_refinement=dict(vars(state)), half_map_iteration={})
-        state.rotation = in_asymmetric_unit(state.rotation, run.config.symmetry_members(run.device))
+        state.rotation = in_asymmetric_unit(state.rotation, symmetry_members(run.config.symmetry, run.device))
         with run.timed("score"):
             matching.score(state)
         self._particles.forget_full_size_images()
@@ -136,7 +137,7 @@ class Phases:
                 state.shift_angstrom,
                 torch.where(state.posed & taken, state.half, 0),
                 plane,
-                run.config.symmetry_members(run.device),
+                symmetry_members(run.config.symmetry, run.device),
                 run.processes,
             )
             if not run.processes.is_first:

@@ -24,6 +24,7 @@ from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.mask import circular_mask
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.settings.config import Config
 from cryofifa.system.memory import allowed_bytes_on
 from cryofifa.system.processes import ALONE, Processes
@@ -86,7 +87,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
         # processes that sum over each other cannot be recorded
         self.step_graph = StepGraph() if device.type == "cuda" and processes.alone else None
-        self.symmetry = config.symmetry_members(device)
+        self.symmetry = symmetry_members(config.symmetry, device)
         self.search = PoseSearch(
             config.search_within_symmetry, config.seed, particle_radius_angstrom, shift_range_angstrom
         )
