@@ -128,9 +128,8 @@ def known_set(star: Path) -> KnownSet:
     volume, map_pixel_size = read_map(star.parent / "truth" / "map.mrc")
     # a corner is background
     volume = resample_volume(volume - volume[0, 0, 0], map_pixel_size, pixel_size, frame.window_pixel)
-    mask = spherical_mask(
-        frame.window_pixel, *config.image.volume_mask_pixel(plan.particle_radius_angstrom, pixel_size)
-    )
+    ball = plan.particle_size(config).image_mask(pixel_size)
+    mask = spherical_mask(frame.window_pixel, ball.radius_pixel, ball.edge_pixel)
     grid = FourierGrid.from_volume(volume * mask, plan.curriculum.end_radius)
     known = KnownSet(plan, particles, rotation, shift, grid)
     some = torch.arange(min(SCALED_ON, len(particles)))

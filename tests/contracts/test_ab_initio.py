@@ -15,7 +15,10 @@ from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image, mask_transform
-from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
+from cryofifa.settings.ab_initio import CurriculumSettings, SearchSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.decoders import DecoderSettings, FourierNetSettings
+from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.working_set import WorkingSet
@@ -24,7 +27,7 @@ SIZE, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 32, 5.0, 65.0, 25.0
 CONFIG = Config(
     curriculum=replace(CurriculumSettings(), minibatch=64),
     encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=32),
-    decoder=replace(DecoderSettings(), width=32, modulant_layers=2, envelope_layers=1),
+    decoder=DecoderSettings(fourier_net=FourierNetSettings(width=32, modulant_layers=2, envelope_layers=1)),
     search=replace(SearchSettings(), orientations=300),
 )
 CURRICULUM = Curriculum(

@@ -21,7 +21,9 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.shells import scale_shells
 from cryofifa.run.plan import RunPlan
 from cryofifa.run.progress import RunProgress
-from cryofifa.settings.config import Config, HalfMapRefinementSettings, SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import EpochRecord
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300

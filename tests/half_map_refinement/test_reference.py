@@ -16,7 +16,8 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.point_groups import symmetry_rotations
-from cryofifa.settings.config import HalfMapRefinementSettings, SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
+from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.random_draws import RandomDraws

@@ -17,7 +17,10 @@ from torch.utils._pytree import tree_leaves
 
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
-from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
+from cryofifa.settings.ab_initio import CurriculumSettings, SearchSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.decoders import DecoderSettings, FourierNetSettings
+from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.encoder_refinement import EncoderRefinement
@@ -29,7 +32,7 @@ RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 60.0, 25.0
 CONFIG = Config(
     curriculum=replace(CurriculumSettings(), minibatch=32),
     encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=16),
-    decoder=replace(DecoderSettings(), width=16, modulant_layers=1, envelope_layers=1),
+    decoder=DecoderSettings(fourier_net=FourierNetSettings(width=16, modulant_layers=1, envelope_layers=1)),
     search=replace(SearchSettings(), orientations=100),
 )
 CURRICULUM = Curriculum(

@@ -20,10 +20,11 @@ from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
-from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.kept_images import KeptImages, Room, keep_images
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane, window_centre
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder, write_json
 from cryofifa.run.log import Progress, RunLog
@@ -141,7 +142,7 @@ def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log
         images.ctf_parameters().to(device),
         HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
         trained.size,
-        trained.config.symmetry_members(device),
+        symmetry_members(trained.config.symmetry, device),
     )
     matching = ProjectionMatching(trained.config, particles, plan.shift_range_angstrom)
     reference, _ = read_map(trained.folder.map().combined)
@@ -154,5 +155,6 @@ def _kept_images(
     trained: TrainedRun, images: ParticleImages, frame: Frame, device: torch.device, log: RunLog
 ) -> KeptImages:
     """The preprocessed images in a frame, kept as the run's settings allow."""
-    rows = np.arange(len(images.table))
-    return keep_images(images, frame, rows, device, trained.config.room, trained.plan.least_bytes, log.line)
+    rows, config = np.arange(len(images.table)), trained.config
+    room = Room.of_settings(config.memory_gib, config.cache_folder, config.cache_gib)
+    return keep_images(images, frame, rows, device, room, trained.plan.least_bytes, log.line)

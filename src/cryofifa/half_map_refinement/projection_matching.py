@@ -31,7 +31,8 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.map_filter import map_filter_of
 from cryofifa.physics.snapshot import Snapshot
-from cryofifa.settings.config import Config, HalfMapRefinementSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.particle_pass import ParticlePass

@@ -25,7 +25,7 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.settings.config import HalfMapRefinementSettings
+from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.candidates import clamp_length, fine_shifts, wide_shifts
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.orientation_set import OrientationSet

@@ -211,6 +211,11 @@ class Room:
     memory_gib: float | None = None
     cache: ImageCache | None = None
 
+    @classmethod
+    def of_settings(cls, memory_gib: float | None, cache_folder: str | None, cache_gib: float) -> Room:
+        """memory_gib: most of what is free, if None; cache_gib: largest size of the folder of scratch files, if any."""
+        return cls(memory_gib, None if cache_folder is None else ImageCache(Path(cache_folder), cache_gib))
+
 
 def keep_images(
     images: ParticleImages,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cryofifa.particles.observed import ImageMask
-from cryofifa.settings.config import ImageSettings
+from cryofifa.settings.images import ImageSettings
 
+LEAST_EDGE_PIXEL = 3.0  # of masks' soft edges, for Fourier transforms follow; our choice
 TIGHTEST_SHARE = 0.8  # of what it was, that a radius can shrink to in one epoch; our choice
 
 
@@ -35,8 +36,12 @@ class ParticleSize:
 
     def image_mask(self, pixel_size_angstrom: float) -> ImageMask:
         """M_R of the paper for images of this pixel size; a volume's soft ball has the same radius and edge."""
-        radius_pixel, edge_pixel = self.settings.volume_mask_pixel(self.radius_angstrom, pixel_size_angstrom)
-        return ImageMask(radius_pixel, edge_pixel, self.settings.mask_follows_shift)
+        radius_pixel = self.radius_angstrom / pixel_size_angstrom
+        return ImageMask(
+            self.settings.mask_margin * radius_pixel,
+            max(LEAST_EDGE_PIXEL, self.settings.mask_edge_share * radius_pixel),
+            self.settings.mask_follows_shift,
+        )
 
     def tightened(self, seen_angstrom: float) -> ParticleSize:
         """As a map shows it; it never grows, and what the user gave stays."""

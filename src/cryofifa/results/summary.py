@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from cryofifa.errors import InputError
 from cryofifa.results.verdict import Word
 from cryofifa.run.folder import RunFolder, read_json
-from cryofifa.settings.config import checked_value
+from cryofifa.settings.reading import checked_value
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.half_maps import combined_map_gain, half_map_gain
 from cryofifa.mrc_map import read_like, read_map
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
@@ -93,12 +94,13 @@ def _run_maps(folder: RunFolder) -> UnfilteredMaps:
             f"{folder.map().fsc}: is not the curve of {folder.map().combined.name} (other box or pixel size)"
         )
     config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
-    radius, edge = config.image.volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
+    size = ParticleSize(read_summary(folder).particle_radius_angstrom, is_given=True, settings=config.image)
+    sphere = size.image_mask(pixel_size)
     return UnfilteredMaps(
         scale_shells(combined, 1 / combined_map_gain(half_map_gain(fsc))),
         (first, second),
         pixel_size,
-        spherical_mask(combined.shape[-1], radius, edge),
+        spherical_mask(combined.shape[-1], sphere.radius_pixel, sphere.edge_pixel),
         corrected,
     )
 

@@ -17,6 +17,7 @@ from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.run.map_files import MapFiles
 from cryofifa.settings.config import Config, config_as_dict
+from cryofifa.settings.old_names import with_present_names
 from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
 
 # settings that may change between two calls of one run: they do not change what it computes
@@ -84,7 +85,7 @@ class RunFolder:
         kinds = {"particles": str, "particle_file_sha256": str, "rows_sha256": str, "config": dict}
         if not isinstance(values, dict) or any(not isinstance(values.get(key), kind) for key, kind in kinds.items()):
             raise InputError(f"{self.settings}: is damaged ({', '.join(kinds)} are not all there); start anew")
-        return values
+        return values | {"config": with_present_names(values["config"], str(self.settings))}
 
     def claim(self, settings: dict[str, Any]) -> None:
         """Make the folder this run's, or check that it already is; what a killed process left half-written goes.

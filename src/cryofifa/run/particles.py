@@ -10,10 +10,11 @@ from cryofifa.half_map_refinement.half_sets import half_sets
 from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.names import READ_PARTICLES
-from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.kept_images import KeptImages, Room, keep_images
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.run.session import Session
 from cryofifa.system.processes import Processes
 from cryofifa.train.ab_initio import AbInitio
@@ -62,7 +63,7 @@ class RunParticles:
             self.images.ctf_parameters().to(run.device),
             HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=run.device),
             trained.size,
-            run.config.symmetry_members(run.device),
+            symmetry_members(run.config.symmetry, run.device),
             run.processes,
         )
         return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom)
@@ -82,7 +83,8 @@ class RunParticles:
     def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"], processes: Processes) -> KeptImages:
         """Of these rows, those that are this process's own among these."""
         run, own = self._run, _own(rows, processes).numpy()
-        return keep_images(self.images, frame, own, run.device, run.config.room, run.plan.least_bytes, run.log.line)
+        room = Room.of_settings(run.config.memory_gib, run.config.cache_folder, run.config.cache_gib)
+        return keep_images(self.images, frame, own, run.device, room, run.plan.least_bytes, run.log.line)
 
 
 def _own(rows: Int[Tensor, " n"], processes: Processes) -> Int[Tensor, " own"]:

@@ -24,6 +24,7 @@ from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.physics.shell_correlation import first_crossing_angstrom
 from cryofifa.run.decoder_density import decoder_density
 from cryofifa.run.log import Progress
@@ -116,7 +117,7 @@ class Phases:
             run.finished(record, matching.snapshots)
             bar.expect(progress.visits_in_all)
             run.keep({HALF_MAP_POSES_PART: poses.columns(), HALF_MAP_ITERATION_PART: {}})
-        poses.rotation = in_asymmetric_unit(poses.rotation, run.config.symmetry_members(run.device))
+        poses.rotation = in_asymmetric_unit(poses.rotation, symmetry_members(run.config.symmetry, run.device))
         with run.timed(SCORE):
             matching.score(poses)
         self._particles.forget_full_size_images()
@@ -142,7 +143,7 @@ class Phases:
                 poses.shift_angstrom,
                 torch.where(poses.posed & taken, known(poses.half), 0),
                 plane,
-                run.config.symmetry_members(run.device),
+                symmetry_members(run.config.symmetry, run.device),
                 run.processes,
             )
             if not run.processes.is_first:

@@ -16,7 +16,7 @@ from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.physics.point_groups import is_cubic
+from cryofifa.physics.point_group_names import is_cubic
 from cryofifa.settings.config import Config, PoseMode
 from cryofifa.system.memory import GIB
 from cryofifa.train.curriculum import Curriculum, stage_at

@@ -46,7 +46,9 @@ class TrainedRun:
     def decoder(self, class_index: int = 0) -> VolumeDecoder:
         """The latest decoder of a class."""
         frame = self.decoder_frame
-        decoder = decoder_of(self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_radius_angstrom)
+        decoder = decoder_of(
+            self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_size(self.config)
+        )
         decoder.load_state_dict(tensors_under(self.latest_decoders, f"{class_index}."))
         return decoder
 

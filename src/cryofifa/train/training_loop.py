@@ -26,6 +26,7 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image, mask_transform
 from cryofifa.physics.map_filter import map_filter_of
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.settings.config import Config
 from cryofifa.system.memory import allowed_bytes_on
 from cryofifa.system.processes import ALONE, Processes
@@ -71,7 +72,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.device = particles.image.device
         self.plane = HalfPlane.of_box(particles.image.box_size, particles.pixel_size_angstrom, device=self.device)
         self.networks = self._new_networks()
-        self.symmetry, self.map_filter = config.symmetry_members(self.device), map_filter_of(config.symmetry)
+        self.symmetry, self.map_filter = symmetry_members(config.symmetry, self.device), map_filter_of(config.symmetry)
         self.search = PoseSearch(config.search_within_symmetry, config.seed, shift_range_angstrom)
         # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
@@ -247,9 +248,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = with_shared_statistics(self.new_encoder(), self.processes).to(self.device)
-            decoder = decoder_of(
-                config, self.plane.box_size, self.plane.pixel_size_angstrom, self.size.radius_angstrom
-            ).to(self.device)
+            decoder = decoder_of(config, self.plane.box_size, self.plane.pixel_size_angstrom, self.size).to(self.device)
         decoder.fit_into(int(DECODER_SHARE * allowed_bytes_on(self.device, config.memory_gib)))
         return Networks(encoder, [decoder], config.encoder.learning_rate, decoder_learning_rate(config), self.device)
 
