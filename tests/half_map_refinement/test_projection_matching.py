@@ -7,7 +7,6 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 from cryofifa.half_map_refinement import projection_matching
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching, edge_moved_cycles, searches_due
@@ -21,6 +20,7 @@ from cryofifa.run.plan import RunPlan
 from cryofifa.run.progress import RunProgress
 from cryofifa.settings.config import Config, HalfMapRefinementSettings, SearchSettings
 from cryofifa.train.epoch_record import EpochRecord
+from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
 ROTATION = random_rotations(COUNT, seed=21)

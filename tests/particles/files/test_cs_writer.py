@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from particle_files import OPTICS, PARTICLES, cs_records, write_cs, write_stack, write_star, write_star30
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
@@ -15,6 +14,15 @@ from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa_testkit.particle_files import (
+    OPTICS,
+    PARTICLES,
+    cs_records,
+    write_cs,
+    write_stack,
+    write_star,
+    write_star30,
+)
 
 # What cryoSPARC's own files have (listed in the tutorials of programs that read them).
 CRYOSPARC_TYPES = {

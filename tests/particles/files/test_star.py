@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import starfile
-from particle_files import (
+from scipy.spatial.transform import Rotation
+
+from cryofifa.errors import InputError
+from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.files.star import read_poses_star, write_particles_star
+from cryofifa_testkit.particle_files import (
     OPTICS,
     PARTICLES,
     STAR30,
@@ -17,12 +23,6 @@ from particle_files import (
     write_star,
     write_star30,
 )
-from scipy.spatial.transform import Rotation
-
-from cryofifa.errors import InputError
-from cryofifa.particles.files.poses import PoseTable
-from cryofifa.particles.files.read import read_particles
-from cryofifa.particles.files.star import read_poses_star, write_particles_star
 
 
 @pytest.fixture(autouse=True)
