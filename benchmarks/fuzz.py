@@ -4,8 +4,7 @@
     python benchmarks/fuzz.py --seed 3 --kinds star cs         # other damage, two kinds
     python benchmarks/fuzz.py --kinds star --only 137          # one case again, by its number
 
-What is damaged, how, and what judges it: tests/particles/files/mutated_files.py and fuzz_cases.py. Ends with exit code 1 if
-anything escapes.
+What is damaged, how, and what judges it: src/cryofifa_testkit/damaged_files. Ends with exit code 1 if anything escapes.
 """
 
 import argparse
@@ -19,13 +18,12 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "particles" / "files"))
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
-
 import torch
-from fuzz_cases import KINDS, Outcome, Seed, Verdict, make_seeds, run_case
 from main_path import DATA, REPOSITORY
 from result_page import made_by, table, title, versions, write_page
+
+from cryofifa_testkit.damaged_files.case import KINDS, Outcome, Seed, Verdict, run_case
+from cryofifa_testkit.damaged_files.seeds import make_seeds
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 LONGEST_SECONDS = 10.0  # of one case; the slowest that is read takes about one

@@ -7,8 +7,10 @@ import jaxtyping
 import pytest
 import torch
 
+from cryofifa_testkit import shape_checks
+
 # Before anything imports the package: every function and dataclass checks its types and shapes when called.
-jaxtyping.install_import_hook("cryofifa", "shape_checks.check_types")
+jaxtyping.install_import_hook("cryofifa", f"{shape_checks.__name__}.check_types")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA_FOLDER = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -21,11 +21,12 @@ from import_graph import Import, circles, file_arrows, imports_of, module_paths,
 MOST_LINES = 350
 
 # A room may import those named here and no others, wherever in a file the import stands. From below to above.
-BASE = {"errors", "system"}
+BASE = {"errors", "names", "system"}
 SCIENCE = BASE | {"physics", "settings"}
 FILES = {"conventions", "mrc_map"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "names": set(),
     "conventions": set(),
     "system": {"errors"},
     "mrc_map": BASE,
@@ -40,12 +41,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "main_path": SCIENCE | {"particles", "train", "half_map_refinement", "run", "results"},
     "after_run": SCIENCE | FILES | {"particles", "train", "half_map_refinement", "run", "results", "main_path"},
     "(package)": SCIENCE | {"particles", "main_path", "after_run"},
-    "cli": BASE | {"settings", "particles", "run", "main_path", "after_run"},
+    "commands": SCIENCE | {"particles", "main_path", "after_run", "run", "results"},
+    "cli": BASE | {"commands", "(package)"},
     "__main__": {"cli"},
 }
 # of some rooms that a room may import, these files alone
 ONLY_FILES: dict[tuple[str, str], set[str]] = {
-    ("settings", "physics"): {"physics.point_groups"},  # the names of point groups
+    ("settings", "physics"): {"physics.point_group_names"},  # the names of point groups
 }
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from known_volumes import density_of_blobs, symmetric_places
 from scipy.spatial.transform import Rotation
 
 from cryofifa.after_run.map_symmetry import SymmetryReport, find_symmetry
@@ -17,6 +16,7 @@ from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.results.symmetry.group_search import SearchedGroup
+from cryofifa_testkit.known_volumes import density_of_blobs, symmetric_places
 
 SIZE, PIXEL, WIDTH = 41, 2.5, 1.4
 Q = Rotation.from_rotvec([0.7, -1.1, 0.5]).as_matrix()

@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from known_volumes import microscope_ctf, random_rotations
-from small_sets import simulated_working_set
 
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
@@ -22,6 +20,8 @@ from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.working_set import WorkingSet
+from cryofifa_testkit.known_volumes import microscope_ctf, random_rotations
+from cryofifa_testkit.small_sets import simulated_working_set
 
 SIZE, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 32, 5.0, 65.0, 25.0
 CONFIG = Config(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_sets import simulated_particles
 
 from cryofifa import Config, reconstruct
 from cryofifa.after_run.sharpen import sharpen
@@ -17,6 +16,7 @@ from cryofifa.physics.fourier import fourier_3d, rescale_volume
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.results.fsc import read_fsc_csv
 from cryofifa.train.ab_initio import AbInitio
+from cryofifa_testkit.small_sets import simulated_particles
 
 SIZE, PIXEL = 32, 6.0
 SMALL = Config().changed(

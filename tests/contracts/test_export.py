@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import starfile
 from scipy.spatial.transform import Rotation
-from small_sets import simulated_particles
 
 from cryofifa import Config, reconstruct
 from cryofifa.cli import main
 from cryofifa.particles.files.read import read_particles
+from cryofifa_testkit.small_sets import simulated_particles
 
 SMALL = Config().changed(
     curriculum={"visits": 60, "fewest_epochs": 2, "starts": 1},

@@ -1,15 +1,15 @@
-"""Runs on a GPU keep their tensors there: rehearsed without one (see `two_devices`)."""
+"""Runs on a GPU keep their tensors there: rehearsed without one (see `cryofifa_testkit.two_devices`)."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small_sets import simulated_particles
-from two_devices import CUDA, is_marked, rehearsed_gpu
 
 from cryofifa import Config, infer, reconstruct, refine
 from cryofifa.results.report import report
+from cryofifa_testkit.small_sets import simulated_particles
+from cryofifa_testkit.two_devices import CUDA, is_marked, rehearsed_gpu
 
 SIZE, PIXEL = 24, 8.0
 SMALL = Config().changed(

@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import Int
-from known_volumes import random_rotations, turned_by_degrees
 from safetensors.torch import load_file, save_file
-from small_sets import simulated_particles
 from test_ab_initio import CONFIG, CURRICULUM, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM, SIZE, particles
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
@@ -38,6 +36,8 @@ from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.encoder_refinement import EncoderRefinement
 from cryofifa.train.training_loop import TrainingLoop
 from cryofifa.train.working_set import WorkingSet
+from cryofifa_testkit.known_volumes import random_rotations, turned_by_degrees
+from cryofifa_testkit.small_sets import simulated_particles
 
 COUNT = 53  # shards of 27 and 26; minibatches of 16, the last one of 5
 SMALL = CONFIG.changed(curriculum={"minibatch": 16})

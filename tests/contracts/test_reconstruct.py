@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import starfile
 import torch
-from small_sets import simulated_particles
 
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
@@ -24,6 +23,7 @@ from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.results.score_split import JunkSplit
 from cryofifa.train.training_loop import TrainingLoop
+from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(

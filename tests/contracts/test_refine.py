@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import starfile
 import torch
-from small_sets import simulated_particles
 
 from cryofifa import Config, InputError, reconstruct, refine, volume
 from cryofifa.cli import main
@@ -15,6 +14,7 @@ from cryofifa.errors import Stopped
 from cryofifa.mrc_map import read_map
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.progress import read_run_state
+from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(

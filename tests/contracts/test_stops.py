@@ -14,7 +14,6 @@ import mrcfile
 import numpy as np
 import pytest
 import torch
-from small_sets import simulated_particles
 
 from cryofifa import Config, reconstruct
 from cryofifa.cli import main
@@ -28,6 +27,7 @@ from cryofifa.run.progress import read_run_state
 from cryofifa.settings.config import config_as_toml
 from cryofifa.system.atomic_file import PART
 from cryofifa.train.training_loop import TrainingLoop
+from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
 # five steps per epoch, of which every second one samples the decoder anew, and the first of a larger mask; two starts

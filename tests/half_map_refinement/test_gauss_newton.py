@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import blob_transform, blob_volume, microscope_ctf, random_rotations, turned_by_degrees
 from scipy.spatial.transform import Rotation
 
 from cryofifa.half_map_refinement.gauss_newton import fit_at, newton_step, pose_derivatives
@@ -11,6 +10,13 @@ from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa_testkit.known_volumes import (
+    blob_transform,
+    blob_volume,
+    microscope_ctf,
+    random_rotations,
+    turned_by_degrees,
+)
 
 SIZE, COUNT, LIMIT, PIXEL = 32, 60, 9.0, 2.0
 PLANE = HalfPlane.of_box(SIZE, PIXEL, LIMIT)

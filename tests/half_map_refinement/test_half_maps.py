@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from known_volumes import blob_volume, microscope_ctf, random_rotations
 
 from cryofifa.half_map_refinement import half_maps
 from cryofifa.half_map_refinement.half_maps import back_project_halves, solve_half_maps
@@ -13,6 +12,7 @@ from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.fourier import HalfPlane, fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
+from cryofifa_testkit.known_volumes import blob_volume, microscope_ctf, random_rotations
 
 SIZE, PIXEL, COUNT, WIDTH = 24, 5.0, 600, 1.2
 PLANE = HalfPlane.of_box(SIZE, PIXEL)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import microscope_ctf, random_rotations
 
 from cryofifa.half_map_refinement.particle_score import ring_noise_power, ring_power, ring_score, ring_sums
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa_testkit.known_volumes import microscope_ctf, random_rotations
 
 SIZE, PIXEL, COUNT = 32, 5.0, 2000
 PLANE = HalfPlane.of_box(SIZE, PIXEL, 12.0)

@@ -7,7 +7,6 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 from cryofifa.half_map_refinement import particle_frame
 from cryofifa.half_map_refinement.particle_frame import ParticleFrame
@@ -25,6 +24,7 @@ from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.settings.config import Config
 from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import EpochRecord
+from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 SIZE, PIXEL, COUNT = 32, 5.0, 300
 ROTATION = random_rotations(COUNT, seed=21)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from known_volumes import angles_degree, density_of_blobs, random_rotations, symmetric_places, turned_by_degrees
 from scipy.spatial.transform import Rotation
 
 from cryofifa.half_map_refinement import reference as reference_module
@@ -21,6 +20,13 @@ from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.random_draws import RandomDraws
+from cryofifa_testkit.known_volumes import (
+    angles_degree,
+    density_of_blobs,
+    random_rotations,
+    symmetric_places,
+    turned_by_degrees,
+)
 
 SIZE, PIXEL, COUNT, RADIUS, RADIUS_ANGSTROM = 32, 5.0, 60, 12.0, 55.0
 MEMORY, ORIENTATION_SET = (WINNER_ORIGINS.index(name) for name in ("memory", "orientation set"))

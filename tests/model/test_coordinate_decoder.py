@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from known_volumes import random_rotations
 
 from cryofifa.model.coordinate_decoder import CoordinateDecoder, fold_to_half_space
 from cryofifa.model.fourier_net import FourierNet
 from cryofifa.model.hash_grid import HashGrid
 from cryofifa.physics.central_slice import slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, fourier_3d
+from cryofifa_testkit.known_volumes import random_rotations
 
 
 def fourier_net() -> FourierNet:

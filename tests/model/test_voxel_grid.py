@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from known_volumes import random_rotations
 
 from cryofifa.model.voxel_grid import VoxelGrid
 from cryofifa.physics.central_slice import slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, centred_index, fourier_3d
 from cryofifa.physics.mask import distance_from_centre
+from cryofifa_testkit.known_volumes import random_rotations
 
 BOX, SUPPORT, EDGE = 24, 7.0, 3.0
 PLANE = HalfPlane.of_box(BOX, 3.0, 8.0)

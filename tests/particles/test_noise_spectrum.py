@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from particle_files import particle_images
 
 from cryofifa.particles.noise_spectrum import LEAST_POWER, WHITE, NoiseSpectrum, measure_noise
+from cryofifa_testkit.particle_files import particle_images
 
 SIZE, PIXEL, COUNT = 64, 1.5, 300
 CPU = torch.device("cpu")

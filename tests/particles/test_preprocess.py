@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from particle_files import particle_images
 
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.preprocess import (
@@ -18,6 +17,7 @@ from cryofifa.particles.preprocess import (
     resample_pixel_size,
 )
 from cryofifa.particles.stacks import ImageStacks
+from cryofifa_testkit.particle_files import particle_images
 
 SIZE = 48
 

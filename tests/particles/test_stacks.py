@@ -11,12 +11,12 @@ import mrcfile
 import numpy as np
 import pytest
 from mrcfile.dtypes import HEADER_DTYPE
-from particle_files import PARTICLES, cs_records, ramp, write_cs, write_stack, write_star
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stacks import ImageStacks
+from cryofifa_testkit.particle_files import PARTICLES, cs_records, ramp, write_cs, write_stack, write_star
 
 
 def table_of(tmp_path: Path, names: list[str]) -> ParticleTable:

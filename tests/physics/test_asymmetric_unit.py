@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import angles_degree, random_rotations, symmetric_places
 from scipy.spatial.transform import Rotation
 from scipy.stats import kstest
 
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.rotations import rotation_from_uniform, twist_about_view_radian
+from cryofifa_testkit.known_volumes import angles_degree, random_rotations, symmetric_places
 
 GROUPS = ["C1", "C5", "D3", "T", "O", "I"]
 

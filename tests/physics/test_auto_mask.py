@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import blob_volume
 from scipy import ndimage
 
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
+from cryofifa_testkit.known_volumes import blob_volume
 
 SIZE, PIXEL = 64, 4.0
 SPHERE = (26.0, 3.0)

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from known_volumes import blob_transform, blob_volume, microscope_ctf, random_rotations
 
 from cryofifa.physics.back_projection import BackProjector, add_hermitian_mate
 from cryofifa.physics.central_slice import FourierGrid, trilinear_gridding
@@ -14,6 +13,7 @@ from cryofifa.physics.fourier import HalfPlane, fourier_3d, inverse_fourier_3d
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
+from cryofifa_testkit.known_volumes import blob_transform, blob_volume, microscope_ctf, random_rotations
 
 SIZE, PIXEL, WIDTH = 32, 4.0, 1.1
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import blob_projection, blob_transform, blob_volume, random_rotations
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from cryofifa.physics.central_slice import FourierGrid, slice_coordinates
 from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
+from cryofifa_testkit.known_volumes import blob_projection, blob_transform, blob_volume, random_rotations
 
 SIZE = 32
 

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from known_volumes import blob_volume
 
 from cryofifa.physics.local_wiener import local_wiener
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells, shell_amplitude
+from cryofifa_testkit.known_volumes import blob_volume
 
 SIZE = 48
 MASK = spherical_mask(SIZE, 20.0, 4.0)

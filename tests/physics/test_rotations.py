@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_volumes import angles_degree, random_rotations
 from scipy.spatial.transform import Rotation
 
 from cryofifa.physics.rotations import (
@@ -17,6 +16,7 @@ from cryofifa.physics.rotations import (
     rotation_from_six_numbers,
     rotation_from_uniform,
 )
+from cryofifa_testkit.known_volumes import angles_degree, random_rotations
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from known_volumes import blob_volume
 
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.spherical_mean import without_spherical_mean
+from cryofifa_testkit.known_volumes import blob_volume
 
 SIZE = 32
 

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import (
+from scipy.spatial.transform import Rotation
+
+from cryofifa.physics.back_projection import BackProjector
+from cryofifa.physics.ctf import contrast_transfer
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.shell_correlation import fourier_shell_correlation
+from cryofifa.physics.symmetry_average import mean_of_turned, symmetrised_sums
+from cryofifa_testkit.known_volumes import (
     CENTRES,
     WEIGHTS,
     blob_transform,
@@ -13,13 +20,6 @@ from known_volumes import (
     random_rotations,
     symmetric_places,
 )
-from scipy.spatial.transform import Rotation
-
-from cryofifa.physics.back_projection import BackProjector
-from cryofifa.physics.ctf import contrast_transfer
-from cryofifa.physics.fourier import HalfPlane
-from cryofifa.physics.shell_correlation import fourier_shell_correlation
-from cryofifa.physics.symmetry_average import mean_of_turned, symmetrised_sums
 
 SIZE, WIDTH = 32, 1.6
 LAST_SHELL = 11  # beyond, a blob of this width has less than 1e-3 of its amplitude left

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from known_volumes import blob_volume
 
 from cryofifa.physics.fourier import fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
@@ -11,6 +10,7 @@ from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
 from cryofifa.physics.symmetry_average import mean_of_turned
 from cryofifa.results.gold_standard import CHANCE_SD, chance_level, masked_fsc, with_random_phases
+from cryofifa_testkit.known_volumes import blob_volume
 
 SIZE = 48
 

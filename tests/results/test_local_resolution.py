@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import density_of_blobs
 
 from cryofifa.physics.fourier import centred_index
 from cryofifa.physics.mask import soft_edge, spherical_mask
@@ -11,6 +10,7 @@ from cryofifa.physics.shell_correlation import first_crossing_angstrom, fourier_
 from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import in_mask
 from cryofifa.results.local_resolution import band_radii, local_resolution, quartiles_inside
+from cryofifa_testkit.known_volumes import density_of_blobs
 
 SIZE = 80
 SIDE_PIXEL = 19.0  # from the origin along x: fine structure at -x, coarse at +x

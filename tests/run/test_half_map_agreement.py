@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from known_volumes import blob_volume
 
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.shells import scale_shells
 from cryofifa.run.half_map_agreement import half_map_agreement
+from cryofifa_testkit.known_volumes import blob_volume
 
 SIZE, SHARED = 32, 6.0
 SHELLS = torch.arange(SIZE // 2 + 1)

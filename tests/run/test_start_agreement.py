@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from known_volumes import random_rotations, turned_by_degrees
 from scipy.spatial.transform import Rotation
 
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.run.start_agreement import starts_agree
+from cryofifa_testkit.known_volumes import random_rotations, turned_by_degrees
 
 COUNT = 1000
 POSES = random_rotations(COUNT, seed=1)

@@ -4,12 +4,12 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from known_volumes import random_rotations
 
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.settings.config import Config, PoseMode
 from cryofifa.settings.decoders import DecoderKind
 from cryofifa.train.decoder_choice import DECODERS, decoder_learning_rate, decoder_of, last_decoder_rate
+from cryofifa_testkit.known_volumes import random_rotations
 
 BOX, PIXEL_ANGSTROM, RADIUS_ANGSTROM = 16, 6.0, 40.0
 RATES: dict[DecoderKind, dict[str, Any]] = {

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.preprocess import Frame
@@ -21,6 +20,7 @@ from cryofifa.train.curriculum import stage_at
 from cryofifa.train.encoder_refinement import CorrectionUnit, EncoderRefinement
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.working_set import WorkingSet
+from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 SIZE, PIXEL, COUNT, RADIUS_ANGSTROM = 32, 5.0, 256, 65.0
 ROTATION = random_rotations(COUNT, seed=8)

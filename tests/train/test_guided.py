@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder
 from cryofifa.particles.preprocess import encoder_channels
@@ -27,6 +26,7 @@ from cryofifa.train.image_copies import CopiedImages, Copies
 from cryofifa.train.minibatch import Inference, Minibatch
 from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.training_targets import fundamental_copy
+from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
 SIZE, PIXEL, COUNT = 32, 5.0, 24
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 65.0, 20.0

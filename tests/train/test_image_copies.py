@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_volumes import blob_projection, blob_volume, microscope_ctf, random_rotations
 
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.train.image_copies import Copies, mirror_image, quarter_turn, turned_images
+from cryofifa_testkit.known_volumes import blob_projection, blob_volume, microscope_ctf, random_rotations
 
 SIZE, PIXEL = 48, 3.0
 SHIFT = torch.tensor([[2.2 * PIXEL, -1.4 * PIXEL], [-0.7 * PIXEL, 3.0 * PIXEL]])

@@ -1,7 +1,6 @@
 """An orientation set's distances against those of one image and candidate at a time; the best of it near the truth."""
 
 import torch
-from known_volumes import random_rotations
 
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
@@ -10,6 +9,7 @@ from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.candidates import shift_penalty
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.random_draws import RandomDraws
+from cryofifa_testkit.known_volumes import random_rotations
 
 PLANE = HalfPlane.of_box(24, 3.0, 8.0)
 RADIUS_ANGSTROM = 40.0

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from known_volumes import random_rotations, turned_by_degrees
 
 from cryofifa.particles.poses import Poses
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.pose_change import median_pose_change
+from cryofifa_testkit.known_volumes import random_rotations, turned_by_degrees
 
 COUNT = 200
 

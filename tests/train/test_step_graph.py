@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_sets import simulated_working_set
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -26,6 +25,7 @@ from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.encoder_refinement import EncoderRefinement
 from cryofifa.train.step_graph import RecordedSteps, Step, StepGraph
 from cryofifa.train.training_loop import TrainingLoop
+from cryofifa_testkit.small_sets import simulated_working_set
 
 SIZE, PIXEL, COUNT = 24, 6.0, 224
 RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 60.0, 25.0

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from known_volumes import angles_degree, microscope_ctf, random_rotations
 
 from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder
 from cryofifa.particles.poses import Poses
@@ -21,6 +20,7 @@ from cryofifa.train.image_copies import Copies
 from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.training_targets import TrainingTarget, fundamental_copy, synthetic_particles
+from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations
 
 COUNT, SIZE, PIXEL, MASK_RADIUS = 200, 32, 5.0, 14.0
 ROTATION = random_rotations(COUNT, seed=5)

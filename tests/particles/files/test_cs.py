@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from particle_files import cs_records, write_cs, write_stack
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.read import read_particles
+from cryofifa_testkit.particle_files import cs_records, write_cs, write_stack
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from particle_files import OPTICS, PARTICLES, cs_records, write_cs, write_stack, write_star, write_star30
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
@@ -16,6 +15,15 @@ from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.poses import Poses, known
+from cryofifa_testkit.particle_files import (
+    OPTICS,
+    PARTICLES,
+    cs_records,
+    write_cs,
+    write_stack,
+    write_star,
+    write_star30,
+)
 
 # What cryoSPARC's own files have (listed in the tutorials of programs that read them).
 CRYOSPARC_TYPES = {

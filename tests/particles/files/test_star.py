@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import starfile
 import torch
-from particle_files import (
+from scipy.spatial.transform import Rotation
+
+from cryofifa.errors import InputError
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.files.star import read_poses_star, write_particles_star
+from cryofifa.particles.poses import Poses, known
+from cryofifa_testkit.particle_files import (
     OPTICS,
     PARTICLES,
     STAR30,
@@ -18,12 +24,6 @@ from particle_files import (
     write_star,
     write_star30,
 )
-from scipy.spatial.transform import Rotation
-
-from cryofifa.errors import InputError
-from cryofifa.particles.files.read import read_particles
-from cryofifa.particles.files.star import read_poses_star, write_particles_star
-from cryofifa.particles.poses import Poses, known
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import starfile
 import torch
-from particle_files import OPTICS, PARTICLES, STAR30, cs_records, write_cs, write_stack, write_star, write_star30
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.read import read_particles
@@ -15,6 +14,16 @@ from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
+from cryofifa_testkit.particle_files import (
+    OPTICS,
+    PARTICLES,
+    STAR30,
+    cs_records,
+    write_cs,
+    write_stack,
+    write_star,
+    write_star30,
+)
 
 SIZE, PIXEL = 48, 1.5
 GROUPS = {

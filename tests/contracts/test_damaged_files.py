@@ -1,7 +1,9 @@
 """A part of benchmarks/fuzz.py: damaged files are refused in one line, or read as other programs read them."""
 
 import pytest
-from fuzz_cases import KINDS, Seed, damage, make_seeds, run_case
+
+from cryofifa_testkit.damaged_files.case import KINDS, Seed, damage, run_case
+from cryofifa_testkit.damaged_files.seeds import make_seeds
 
 CASES_OF_EACH = 30
 

@@ -63,7 +63,9 @@ def blob_transform(
 
 
 def random_rotations(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(Rotation.random(count, random_state=seed).as_matrix()).float()
+    # scipy's stubs know only the name that its releases before 1.15 lack
+    turns = Rotation.random(count, random_state=seed)  # pyright: ignore[reportCallIssue]
+    return torch.from_numpy(turns.as_matrix()).float()
 
 
 def turned_by_degrees(rotation: torch.Tensor, degrees: float, seed: int = 0) -> torch.Tensor:

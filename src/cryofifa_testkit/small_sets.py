@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from known_volumes import microscope_ctf, random_rotations
 
 from cryofifa import simulate
 from cryofifa.mrc_map import write_map
@@ -13,6 +12,7 @@ from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.train.working_set import WorkingSet
+from cryofifa_testkit.known_volumes import microscope_ctf, random_rotations
 
 
 def simulated_particles(folder: Path, *, particles: int, box: int, pixel_size_angstrom: float) -> Path:
