@@ -24,6 +24,7 @@ PICTURE = REPOSITORY / "docs" / "pictures" / "architecture.svg"
 # what each room is for, as its box says; the steps of the method are numbered as in docs/architecture.md
 CAPTIONS = {
     "cli": "the command line",
+    "commands": "one file per command",
     PACKAGE: "the same from Python",
     "after_run": "commands on a finished run",
     "main_path": "reconstruct: particles in; map, poses, report out",
@@ -38,6 +39,7 @@ CAPTIONS = {
     "conventions": "others' angles",
     "mrc_map": "maps on disk",
     "system": "memory, processes",
+    "names": "of phases, checkpoint parts",
     "errors": "what users are told",
 }
 NOT_DRAWN = {"__main__"}  # starts cli, and nothing else

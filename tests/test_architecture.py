@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": SCIENCE | FILES | {"particles", "train", "half_map_refinement", "run"},
     "main_path": SCIENCE | {"particles", "train", "half_map_refinement", "run", "results"},
     "after_run": SCIENCE | FILES | {"particles", "train", "half_map_refinement", "run", "results", "main_path"},
-    "(package)": SCIENCE | {"particles", "main_path", "after_run"},
+    "(package)": SCIENCE | {"particles", "main_path", "after_run", "results"},
     "commands": SCIENCE | {"particles", "main_path", "after_run", "run", "results"},
     "cli": BASE | {"commands", "(package)"},
     "__main__": {"cli"},
