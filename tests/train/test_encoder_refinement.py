@@ -12,7 +12,7 @@ from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.rotations import perturb_rotation
-from cryofifa.run.plan import plan_refinement
+from cryofifa.run.planning import plan_refinement
 from cryofifa.settings.config import Config
 from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.settings.refinements import EncoderRefinementSettings

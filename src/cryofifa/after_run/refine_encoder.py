@@ -14,7 +14,7 @@ from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.results.summary import Reconstruction
 from cryofifa.run.folder import RunFolder, run_settings
-from cryofifa.run.plan import plan_refinement
+from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
 from cryofifa.settings.config import config_from_dict
 from cryofifa.system.processes import ALONE, Processes

@@ -12,7 +12,7 @@ from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.run.decoder_density import decoder_density
 from cryofifa.run.folder import map_to_write
-from cryofifa.run.plan import SMALLEST_BOX
+from cryofifa.run.planning import SMALLEST_BOX
 from cryofifa.run.trained import read_trained_run
 
 

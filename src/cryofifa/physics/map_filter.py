@@ -5,7 +5,6 @@ A new one is a class with the methods of `MapFilter`, and a line in `map_filter_
 
 from __future__ import annotations
 
-import math
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -24,11 +23,11 @@ class MapFilter(Protocol):
 
     Attributes:
         shared_resolution_angstrom: down to it, what the filter knows is the same for both halves, so that their
-            agreement says nothing there (a prior learned from known structures); infinite where each half's reference
+            agreement says nothing there (a prior learned from known structures); None where each half's reference
             is made from that half alone.
     """
 
-    shared_resolution_angstrom: float
+    shared_resolution_angstrom: float | None
 
     def references(self, half_1: Volume, half_2: Volume, mask: Volume) -> tuple[Volume, Volume]:
         """The references of both halves, on the maps' grid; mask: soft, 1 in the particle."""
@@ -42,7 +41,7 @@ class MapFilter(Protocol):
 class NoFilter:
     """The half maps as they are."""
 
-    shared_resolution_angstrom = math.inf
+    shared_resolution_angstrom: float | None = None
 
     def references(self, half_1: Volume, half_2: Volume, mask: Volume) -> tuple[Volume, Volume]:  # noqa: ARG002
         """The maps given."""
