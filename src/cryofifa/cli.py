@@ -40,14 +40,15 @@ class Command(Protocol):
     `StopSignals`.
     """
 
-    NAME: str
-    HELP: str
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
 
-    @staticmethod
-    def add_arguments(parser: argparse.ArgumentParser) -> None: ...
+    @property
+    def HELP(self) -> str: ...  # noqa: N802
 
-    @staticmethod
-    def run(options: argparse.Namespace) -> None: ...
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
+
+    def run(self, options: argparse.Namespace, /) -> None: ...
 
 
 COMMANDS: tuple[Command, ...] = (
