@@ -46,11 +46,9 @@ class Command(Protocol):
     @property
     def HELP(self) -> str: ...  # noqa: N802
 
-    @staticmethod
-    def add_arguments(parser: argparse.ArgumentParser, /) -> None: ...
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
 
-    @staticmethod
-    def run(options: argparse.Namespace, /) -> None: ...
+    def run(self, options: argparse.Namespace, /) -> None: ...
 
 
 COMMANDS: tuple[Command, ...] = (

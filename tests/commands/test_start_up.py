@@ -57,3 +57,9 @@ def test_the_package_is_light_and_makes_its_settings_before_torch_comes():
     assert {"cryofifa.system.allocator", "cryofifa.system.threads"} <= modules
     assert modules & HEAVY == set()
     assert "torch" in modules_after(f"{statement}; cryofifa.reconstruct", GOMP_SPINCOUNT="10000")
+
+
+def test_names_are_offered_before_they_are_imported():
+    """As a Python shell completes them."""
+    modules = modules_after("import cryofifa; assert {*cryofifa.__all__} <= {*dir(cryofifa)}")
+    assert modules & HEAVY == set()
