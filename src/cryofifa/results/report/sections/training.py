@@ -16,7 +16,7 @@ LOSS_NOTE = (
 )
 WINNER_NOTE = (
     "In every epoch several poses are compared with each particle, and the one that fits best wins. Memory: the pose "
-    "the particle had before. Perturbation: small random changes of it. Encoder: the pose that a neural network reads "
+    "the particle had before. Perturbation: small random turns of it. Encoder: the pose that a neural network reads "
     "from the image. Orientation set: the best of random orientations over the whole sphere, drawn anew."
 )
 SETTLED_NOTE = (
@@ -27,29 +27,34 @@ SETTLED_NOTE = (
 
 def pose_change_section(history: Sequence[EpochRecord]) -> str:
     """Whether the poses came to rest."""
-    names = ("epoch", "pose_change_median_degree", "shift_change_median_angstrom", "resolution_angstrom")
-    columns = [epoch_column(history, name) for name in names]
     return section(
         "poses",
         "Did the poses settle?",
         plot(
-            lambda ink: pose_change_figure(*columns, refinement_epochs(history), ink),
+            lambda ink: pose_change_figure(
+                epoch_column(history, "epoch"),
+                epoch_column(history, "pose_change_median_degree"),
+                epoch_column(history, "shift_change_median_angstrom"),
+                epoch_column(history, "resolution_angstrom"),
+                refinement_epochs(history),
+                ink,
+            ),
             "Pose change and shift change per epoch",
         ),
         note(
             "Median change of a particle's pose since the epoch before. It should fall and stay small; "
-            "it may rise briefly when the mask (dashed) lets in finer detail."
+            "it may rise briefly when the mask in Fourier space (dashed: the finest detail used) lets in more."
         ),
     )
 
 
 def loss_section(history: Sequence[EpochRecord]) -> str:
     """The losses, with the warning not to judge by them."""
-    columns = [epoch_column(history, name) for name in ("epoch", "loss", "encoder_loss")]
+    epoch, loss, encoder_loss = (epoch_column(history, name) for name in ("epoch", "loss", "encoder_loss"))
     return section(
         "loss",
         "Loss",
-        plot(lambda ink: loss_figure(*columns, refinement_epochs(history), ink), "Loss per epoch"),
+        plot(lambda ink: loss_figure(epoch, loss, encoder_loss, refinement_epochs(history), ink), "Loss per epoch"),
         note(LOSS_NOTE),
     )
 
