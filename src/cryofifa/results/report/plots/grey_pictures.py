@@ -29,7 +29,7 @@ def grey_png(
     """An array as an 8-bit PNG file, large values bright.
 
     Args:
-        black_and_white: the values that are drawn black and white; by default the middle 99 % lie between them.
+        black_and_white: the values that are drawn black and white; by default nearly all lie between them.
         largest: pixels that a side may have; an array that is larger is averaged down by a whole factor.
     """
     picture = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0, neginf=0)

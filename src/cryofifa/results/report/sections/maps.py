@@ -10,8 +10,8 @@ from cryofifa.results.report.plots.local_resolution import local_resolution_figu
 from cryofifa.results.report.readable import angstrom, crossed_at
 
 FSC_NOTE = (
-    "The two halves of the particles saw one model down to the resolution they share, and each its own map from there: "
-    "their agreement says something beyond it only."
+    "Down to the shared resolution (dotted) both halves of the particles had their poses from one model, beyond it "
+    "each half from its own map: only there does their agreement say anything."
 )
 HAND_NOTE = "The absolute hand is unknown: the mirror image of this map explains the particles just as well."
 PLANES = ("x right, y down (across z)", "x right, z down (across y)", "y right, z down (across x)")
