@@ -14,7 +14,9 @@ from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.rotations import perturb_rotation
 from cryofifa.run.plan import plan_refinement
-from cryofifa.settings.config import Config, EncoderRefinementSettings, EncoderSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.encoder import EncoderSettings
+from cryofifa.settings.refinements import EncoderRefinementSettings
 from cryofifa.train.curriculum import stage_at
 from cryofifa.train.encoder_refinement import CorrectionUnit, EncoderRefinement
 from cryofifa.train.epoch_record import WINNER_ORIGINS

@@ -17,7 +17,7 @@ from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage

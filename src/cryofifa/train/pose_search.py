@@ -11,7 +11,7 @@ from torch import Tensor
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.candidates import clamp_length, fine_shifts, rotations_around, shift_penalty, wide_shifts
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.epoch_record import WINNER_ORIGINS
