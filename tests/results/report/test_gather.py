@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cryofifa.half_map_refinement.state import HalfMapPoses
 from small_sets import simulated_particles
 
-from cryofifa.half_map_refinement.state import HalfMapPoses
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
