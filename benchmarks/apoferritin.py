@@ -26,7 +26,7 @@ from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.fsc import in_soft_sphere
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder, read_json, write_json
 
 SET = SETS["apoferritin"]

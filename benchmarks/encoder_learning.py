@@ -123,14 +123,13 @@ def known_set(star: Path) -> KnownSet:
     plan = prepared.plan
     frame, pixel_size = plan.ab_initio_frame, plan.pixel_size_angstrom
     poses = read_poses_star(star.parent / "truth" / "poses.star")
-    rotation = torch.from_numpy(poses.rotation_volume_to_image).float()
-    shift = torch.from_numpy(poses.shift_angstrom).float()
+    rotation = poses.rotation.float()
+    shift = poses.shift_angstrom.float()
     volume, map_pixel_size = read_map(star.parent / "truth" / "map.mrc")
     # a corner is background
     volume = resample_volume(volume - volume[0, 0, 0], map_pixel_size, pixel_size, frame.window_pixel)
-    mask = spherical_mask(
-        frame.window_pixel, *config.image.volume_mask_pixel(plan.particle_radius_angstrom, pixel_size)
-    )
+    ball = plan.particle_size(config).image_mask(pixel_size)
+    mask = spherical_mask(frame.window_pixel, ball.radius_pixel, ball.edge_pixel)
     grid = FourierGrid.from_volume(volume * mask, plan.curriculum.end_radius)
     known = KnownSet(plan, particles, rotation, shift, grid)
     some = torch.arange(min(SCALED_ON, len(particles)))
@@ -145,7 +144,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
     """Teach a new encoder, and try it at each of these times of learning; the rate falls as in a run of that length."""
     ab_initio, curriculum, encoding = known.ab_initio(config), known.plan.curriculum, config.encoder
     synthetic = config.synthetic_per_particle
-    encoder, optimiser, stage = ab_initio.encoder, ab_initio.optimiser, stage_at(curriculum, 1.0)
+    encoder, optimiser, stage = ab_initio.networks.encoder, ab_initio.networks.optimiser, stage_at(curriculum, 1.0)
     everyone, minibatch = torch.arange(len(known.particles)), config.curriculum.minibatch
     tried = RandomDraws(config.seed, "tried").order(everyone)[:TRIED_ON]
     spent, step, trials = 0.0, 0, []
@@ -167,7 +166,7 @@ def learned(known: KnownSet, config: Config, *, every_copy: bool, seconds: list[
             copies = ab_initio.copy_choice.copies(members, 0)
             seen = CopiedImages.of_channels(copies, ab_initio.encoder_input(batch.image * batch.mask))
             found = best_of_copies(encoder, seen, batch.measured, batch.ctf, batch.plane, known.grid)
-            errors.append(rotation_distance_radian(found.rotation, known.rotation[members]).rad2deg())
+            errors.append(rotation_distance_radian(found.poses.rotation, known.rotation[members]).rad2deg())
         trials.append(_trial(torch.cat(errors)))
     return {
         "parameters": sum(values.numel() for values in encoder.parameters()),

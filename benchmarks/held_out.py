@@ -50,7 +50,7 @@ def measured(one: ParticleSet, seed: int, data: Path, runs: Path) -> list[tuple[
     command = [*program, "reconstruct", str(star), "-o", str(run), "--seed", str(seed), "--ind", halves[0]]
     run_on_two_cores(command, run.with_suffix(".txt"))
     lines = [line(one, "training", "the run", run, truth, None)]
-    for how, extra in (("encoder alone", ["--no-polish"]), ("encoder and search", [])):
+    for how, extra in (("encoder alone", ["--encoder-only"]), ("encoder and search", [])):
         output = runs / f"{run.name}-{how.replace(' ', '-')}"
         command = [*program, "infer", str(run), str(star), "-o", str(output), "--ind", halves[1], *extra]
         run_on_two_cores(command, output.with_suffix(".txt"))

@@ -24,6 +24,7 @@ from cryofifa.particles.files.star import read_poses_star, read_star
 from cryofifa.particles.files.star_blocks import read_star_blocks
 from cryofifa.particles.files.star_columns import SCORE_LABEL
 from cryofifa.particles.particle_radius import radius_of_volume
+from cryofifa.particles.poses import known
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.simulated.simulated_set import JUNK_KINDS
 from cryofifa.particles.stacks import ImageStacks
@@ -109,9 +110,9 @@ def _resolution(run: Path, particle_set: Path, taken: np.ndarray) -> float:
     sums = back_project_halves(
         images.normalised,
         images.ctf_parameters(),
-        torch.from_numpy(poses.rotation_volume_to_image).float(),
-        torch.from_numpy(poses.shift_angstrom).float(),
-        torch.from_numpy(np.where(taken, poses.random_subset, 0)),
+        poses.rotation.float(),
+        poses.shift_angstrom.float(),
+        torch.where(torch.from_numpy(taken), known(poses.half), 0),
         plane,
     )
     radius = 1.15 * radius_of_volume(sums[0].volume() + sums[1].volume())

@@ -133,7 +133,7 @@ def reached_by(run: RunFolder) -> str:
     """How far the checkpoint goes, in words."""
     if run.summary.exists():
         return "finished"
-    if run.map.exists():
+    if run.map().combined.exists():
         return "outputs"
     if not run.checkpoint.exists():
         return "before the first checkpoint" if run.log.exists() else "before the run folder"

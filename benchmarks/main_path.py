@@ -25,13 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from result_page import made_by, table, title, versions, write_page
 from safetensors import safe_open
 
 from cryofifa.after_run.evaluate import Evaluation, evaluate
 from cryofifa.particles.compare_poses import compare_poses
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.star import read_poses_star
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.point_groups import symmetry_rotations
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -177,7 +178,7 @@ class PoseWatch:
     def __init__(self, output: Path) -> None:
         self._checkpoint = output / "checkpoint" / "state.safetensors"
         self._seen = 0
-        self.poses: list[tuple[float, str, PoseTable]] = []
+        self.poses: list[tuple[float, str, Poses]] = []
 
     def look(self, seconds: float, _: int) -> None:
         """Take up the checkpoint if it is new."""
@@ -191,8 +192,7 @@ class PoseWatch:
             shift = file.get_tensor(f"{prefix}shift_angstrom").astype(np.float64)
         if phase == "first start":  # those of each process, of which there is one
             rotation, shift = rotation[0], shift[0]
-        n = len(rotation)
-        self.poses.append((seconds, phase, PoseTable(rotation, shift, np.zeros(n), np.zeros(n, dtype=np.int64))))
+        self.poses.append((seconds, phase, Poses.found(torch.from_numpy(rotation), torch.from_numpy(shift))))
 
     def write(self, path: Path, truth: Path, symmetry: str) -> None:
         """One line per checkpoint; afterwards, so that the comparing takes no time from the run."""

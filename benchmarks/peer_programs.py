@@ -129,7 +129,7 @@ class Ours(Program):
 
     def results(self, folder: Path, booked: list[str]) -> tuple[Path, Path]:  # noqa: ARG002
         run = RunFolder(folder / "run")
-        return run.map, run.particles
+        return run.map().combined, run.particles
 
 
 class _RelionRefine(Program):

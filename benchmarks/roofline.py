@@ -88,16 +88,16 @@ def rows_of(name: str, options: argparse.Namespace, device: torch.device, machin
     members = torch.arange(loop.config.curriculum.minibatch, device=device)
     for moment, progress in MOMENTS.items():
         stage = stage_at(loop.curriculum, progress)
-        grid = loop.sampled_volume(stage)
+        sampled = loop.sampled_volumes(stage)
         image = loop.images_of(members)
-        loop._step(members, image, grid, stage, 0, 0)  # first calls plan and allocate
+        loop._step(members, image, sampled, stage, 0, 0)  # first calls plan and allocate
         parts: dict[str, Part] = defaultdict(Part)
         started = now(device)
         with counted(parts, device):
             for step in range(STEPS):
                 if step % loop.minibatches_per_sampling == 0:
-                    grid = loop.sampled_volume(stage)
-                loop._step(members, image, grid, stage, 0, step)
+                    sampled = loop.sampled_volumes(stage)
+                loop._step(members, image, sampled, stage, 0, step)
         whole = now(device) - started
         parts["all else"] = Part(whole - sum(one.seconds for one in parts.values()))
         for label, part in parts.items():

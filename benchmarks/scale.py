@@ -93,7 +93,7 @@ def passes_over(count: int, options: argparse.Namespace) -> Iterator[Measured]:
         cache_folder=str(options.runs / "cache"),
     )
     yield measured(names[0], particles, _settings(names[0], options, config), options, count)
-    inference = [str(options.runs / names[0]), str(particles), "-o", str(options.runs / names[1]), "--no-polish"]
+    inference = [str(options.runs / names[0]), str(particles), "-o", str(options.runs / names[1]), "--encoder-only"]
     yield measured(names[1], particles, inference, options, count)
     for folder in (particles.parent, options.runs / "cache"):
         shutil.rmtree(folder, ignore_errors=True)

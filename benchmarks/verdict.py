@@ -23,7 +23,7 @@ from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
 from cryofifa.after_run.evaluate import evaluate
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.results.verdict import Word
 from cryofifa.run.folder import RunFolder
 from cryofifa.system.atomic_file import atomic_path

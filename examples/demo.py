@@ -13,7 +13,7 @@ from PIL import Image
 from cryofifa import Config, evaluate, reconstruct, simulate
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
-from cryofifa.results.report.figures import central_slices, projections
+from cryofifa.results.report.plots.grey_pictures import central_slices, projections
 
 PARTICLES = 2000
 BOX = 48

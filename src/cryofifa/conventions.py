@@ -1,4 +1,4 @@
-"""Rotations and hands as RELION and cryoSPARC write them; inside, only `rotation_volume_to_image` exists.
+"""Conversion of poses from and to RELION and cryoSPARC; inside CryoFIFA only `rotation_volume_to_image` exists.
 
 A rotation A maps a point of the volume frame to the image frame: r_image = A r_volume, r = (x, y, z).
 The central slice of an image is k_volume = A^T k_image.  Sources: RELION's Euler_angles2matrix, cryoDRGN's
@@ -18,7 +18,7 @@ MIRROR_Z = np.diag([1.0, 1.0, -1.0])
 def rotations_from_relion_euler_degrees(
     euler_degrees: Float64[np.ndarray, "n 3"],
 ) -> Float64[np.ndarray, "n 3 3"]:
-    """A from RELION's (rlnAngleRot, rlnAngleTilt, rlnAnglePsi) in degrees: intrinsic ZYZ, transposed.
+    """A from RELION's (rlnAngleRot, rlnAngleTilt, rlnAnglePsi) in degrees: intrinsic ZYZ angles, transposed.
 
     Raises:
         ValueError: if the array is not (n, 3).
@@ -30,9 +30,9 @@ def rotations_from_relion_euler_degrees(
 def relion_euler_degrees_from_rotations(
     rotation_volume_to_image: Float64[np.ndarray, "n 3 3"],
 ) -> Float64[np.ndarray, "n 3"]:
-    """(rot, tilt, psi) in degrees, tilt in [0, 180], rot and psi in [-180, 180].
+    """RELION's (rot, tilt, psi) in degrees, with tilt in [0, 180] and rot and psi in [-180, 180].
 
-    Where tilt is 0 or 180 only rot + psi or rot - psi is defined; psi is then put to 0.
+    Where tilt is 0 or 180 only rot + psi or rot - psi is defined; psi is then set to 0.
 
     Raises:
         ValueError: if the array is not (n, 3, 3).
@@ -67,9 +67,9 @@ def cryosparc_rotvec_from_rotations(
 
 
 def flip_hand(rotation_volume_to_image: Float64[np.ndarray, "n 3 3"]) -> Float64[np.ndarray, "n 3 3"]:
-    """Rotations that make the same images from the mirrored map V(x, y, -z): A' = S A S, S = diag(1, 1, -1).
+    """The rotations that make the same images from the mirrored map V(x, y, -z): A' = S A S, S = diag(1, 1, -1).
 
-    Shifts stay as they are, for S leaves the image's x and y alone.  In RELION's angles tilt becomes -tilt.
+    Shifts stay as they are, because S leaves the image's x and y alone.  In RELION's angles tilt becomes -tilt.
 
     Raises:
         ValueError: if the array is not (n, 3, 3).
@@ -82,6 +82,7 @@ def _transposed(matrix: np.ndarray) -> np.ndarray:
 
 
 def _checked(array: np.ndarray, trailing: tuple[int, ...]) -> np.ndarray:
+    """The array as float64, if its shape is (n, *trailing)."""
     array = np.asarray(array, dtype=np.float64)
     if array.shape[1:] != trailing or array.ndim != 1 + len(trailing):
         raise ValueError(f"expected shape (n, {', '.join(map(str, trailing))}), got {array.shape}")

@@ -1,15 +1,14 @@
-"""The one error class a user may meet, and the end of a run that was asked to stop."""
+"""The one class of error that a user meets, and the signal that ends a run which was asked to stop."""
 
-LONGEST = 1500  # characters: all folders in which a stack was looked for are named
+LONGEST = 1500  # characters; long enough to name all folders in which a stack was looked for
 
 
 class InputError(ValueError):
     """Something the user gave is wrong: a file, a row, a setting.
 
-    The message is one line that says what file, what row, what is wrong and what to do.
-    The command line prints it and ends with exit code 2; nothing half-written stays behind.
-    What a damaged file brings into it (line ends, control characters) is written as its escape code, and a message
-    that has become too long to be read loses its middle.
+    The message is one line that says what file, what row, what is wrong and what to do. The command line prints it and
+    ends with exit code 2; no half-written file is left behind. Line ends and control characters that come from a
+    damaged file are shown as escape codes, and a message too long to be read loses its middle.
     """
 
     def __init__(self, message: str) -> None:
@@ -18,4 +17,4 @@ class InputError(ValueError):
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong
-    """The run was asked to stop; its checkpoint is written, and the same call goes on from there."""
+    """The run was asked to stop: its checkpoint is written, and the same command resumes from there."""

@@ -15,16 +15,19 @@ import numpy as np
 import torch
 
 from cryofifa.errors import InputError
+from cryofifa.particles.poses import known
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.gold_standard import masked_fsc
-from cryofifa.results.outputs import Reconstruction, RunResults, read_summary, write_outputs
+from cryofifa.results.map_result import MapResult
+from cryofifa.results.outputs import RunResults, evidence_of_run, write_outputs
 from cryofifa.results.score_split import split_scores
+from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
 from cryofifa.run.prepare import Prepared, _prepare_together
 from cryofifa.run.progress import RunProgress
-from cryofifa.run.session import RunSoFar
+from cryofifa.run.session import Session
 from cryofifa.settings.config import Config
 from cryofifa.system.memory import GIB, allowed_bytes_on, is_out_of_memory
 from cryofifa.system.processes import ALONE, Processes
@@ -87,7 +90,7 @@ def _reconstructed(
     with RunLog(path, stream=stream) as log:
         for warning in prepared.warnings:
             log.warning(warning)
-        run = RunSoFar(RunProgress(config, prepared.plan), prepared.device, folder, log, processes, stop)
+        run = Session(RunProgress(config, prepared.plan), prepared.device, folder, log, processes, stop)
         run.resume()
         progress, phases = run.progress, Phases(run, prepared.images)
         log.line("plan\n" + progress.plan.describe())
@@ -95,33 +98,30 @@ def _reconstructed(
             ab_initio = phases.find_poses(bar)
             trained = phases.refine_poses(ab_initio, bar)
             poses = phases.refine_against_half_maps(trained, bar)
-        score = poses.score.cpu().double().numpy()
+        score = known(poses.score).cpu().double().numpy()
         split = split_scores(score)
         kept = split.kept(score)
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
-        found = phases.final_map(poses, taken)
+        first_size = progress.plan.particle_size(config)
+        found = phases.final_map(poses, taken, first_size)
         if found is None:
             processes.barrier()
             return read_summary(folder)
-        maps, particle_radius_angstrom = found
-        mask = phases.mask_of(maps) if prepared.mask is None else prepared.mask.to(prepared.device)
+        maps, size = found
+        mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
+        members = len(symmetry_rotations(config.symmetry))
+        curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
+        agreeing_starts = phases.starts.agreeing(poses.rotation)
+        evidence = evidence_of_run(config, progress.plan, progress.history, poses, agreeing_starts)
+        pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained)
+        judged = MapResult.judged(maps, mask, curves, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence)
         results = RunResults(
             plan=progress.plan,
-            maps=maps,
-            mask=mask,
-            curves=masked_fsc(
-                *maps.unfiltered,
-                mask,
-                progress.plan.shared_shell,
-                config.seed,
-                len(symmetry_rotations(config.symmetry)),
-            ),
-            decoder_map=phases.decoder_map(trained),
+            maps=[judged],
             poses=poses,
             kept=kept,
-            particle_radius_angstrom=particle_radius_angstrom,
-            agreeing_starts=phases.starts.agreeing(poses.rotation),
+            agreeing_starts=agreeing_starts,
             history=progress.history,
             timings=progress.timings,
             warnings=log.warnings,

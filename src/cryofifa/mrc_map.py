@@ -1,4 +1,4 @@
-"""Maps on disk: cubic MRC files, axes (z, y, x), that always carry their voxel size."""
+"""Maps on disk: cubic MRC files with axes (z, y, x), which always carry their voxel size."""
 
 import warnings
 from pathlib import Path
@@ -14,7 +14,7 @@ from cryofifa.system.atomic_file import atomic_path
 
 
 def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
-    """The map as float32, axes (z, y, x), and its pixel size in angstrom.
+    """Read a map: float32, axes (z, y, x), and its pixel size in angstrom.
 
     Raises:
         InputError: if the file is absent or damaged, is not one cubic map with axes in the order x, y, z, has
@@ -23,7 +23,7 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # permissive mode tells of oddities that the checks below judge
+            warnings.simplefilter("ignore")  # mrcfile warns of what the checks below decide on
             with mrcfile.open(path, permissive=True) as file:
                 if file.data is None or file.header is None or file.voxel_size is None:
                     raise ValueError("its header and its size do not agree")
@@ -50,10 +50,10 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
 
 
 def read_like(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
-    """A map that must lie on the same grid as another.
+    """Read a map that must lie on the same grid as another one, of this box and pixel size.
 
     Raises:
-        InputError: if it does not, or cannot be read.
+        InputError: if it lies on another grid, or cannot be read.
     """
     found, pixel_size = read_map(path)
     if found.shape[-1] != box_size or abs(pixel_size / pixel_size_angstrom - 1) > 1e-3:
@@ -65,10 +65,10 @@ def read_like(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Te
 
 
 def read_mask(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Tensor, "z y x"]:
-    """A mask on a map's grid.
+    """Read a mask that must lie on a map's grid; its values are cut to the range 0 to 1.
 
     Raises:
-        InputError: if it lies on another grid, or is not a mask with values from 0 to 1.
+        InputError: if it lies on another grid, cannot be read, or has values that no mask has.
     """
     mask = read_like(path, box_size, pixel_size_angstrom)
     if float(mask.min()) < -1e-3 or not 0.5 < float(mask.max()) <= 1.001:
@@ -77,7 +77,9 @@ def read_mask(path: Path, box_size: int, pixel_size_angstrom: float) -> Float[Te
 
 
 def write_map(path: Path, volume: Float[Tensor, "z y x"], pixel_size_angstrom: float) -> None:
-    """Write float32 with voxel size and origin 0; an older file stays whole until the new one is complete.
+    """Write a volume as a float32 map with its voxel size and origin 0.
+
+    An older file of this name stays whole until the new one is complete.
 
     Raises:
         ValueError: if the volume is not a cube.

@@ -114,7 +114,7 @@ def test_true_poses_back_project_to_the_true_map(data_folder):
             images = plane.gather(fourier_2d(torch.from_numpy(file.data[rows].astype(np.float32))))
             shift = torch.from_numpy(poses.shift_angstrom[rows]).float()
             centred = images * displacement_phase(shift, plane.frequency_per_angstrom).conj()
-            rotation = torch.from_numpy(poses.rotation_volume_to_image[rows]).float()
+            rotation = poses.rotation[rows].float()
             projector.add(centred, contrast_transfer(ctf[rows], plane.frequency_per_angstrom), rotation, plane)
     result = fsc_to_truth(projector.volume(), truth, pixel_size, 0.45)
     assert result.resolution_fsc05_angstrom < 1.1 * 2 * pixel_size

@@ -13,7 +13,10 @@ from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image, mask_transform
-from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
+from cryofifa.settings.ab_initio import CurriculumSettings, SearchSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.decoders import DecoderSettings, FourierNetSettings
+from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.working_set import WorkingSet
@@ -24,7 +27,7 @@ SIZE, PIXEL, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 32, 5.0, 65.0, 25.0
 CONFIG = Config(
     curriculum=replace(CurriculumSettings(), minibatch=64),
     encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=32),
-    decoder=replace(DecoderSettings(), width=32, modulant_layers=2, envelope_layers=1),
+    decoder=DecoderSettings(fourier_net=FourierNetSettings(width=32, modulant_layers=2, envelope_layers=1)),
     search=replace(SearchSettings(), orientations=300),
 )
 CURRICULUM = Curriculum(
@@ -111,7 +114,7 @@ def test_records_say_what_happened(guided):
     assert records[0].winner_shares["orientation set"] > 0
     assert records[3].winner_shares["orientation set"] == 0
     assert records[3].mask_radius_pixel == 9
-    assert 0 < training.particle_radius_angstrom <= RADIUS_ANGSTROM
+    assert 0 < training.size.radius_angstrom <= RADIUS_ANGSTROM
 
 
 @pytest.mark.parametrize("mode", ["guided", "amortized"])
@@ -121,18 +124,19 @@ def test_both_networks_learn(working_set, mode):
     training, records = run(working_set, config, epochs=1)
     assert math.isfinite(records[0].loss)
     assert bool(training.poses.posed.all())
-    for before, after in ((untrained.encoder, training.encoder), (untrained.decoder, training.decoder)):
-        old = dict(before.named_parameters())
-        same = [name for name, value in after.named_parameters() if torch.equal(value, old[name])]
+    before, after = untrained.networks, training.networks
+    for untaught, taught in ((before.encoder, after.encoder), (before.decoder(), after.decoder())):
+        old = dict(untaught.named_parameters())
+        same = [name for name, value in taught.named_parameters() if torch.equal(value, old[name])]
         assert not same
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
     small = particles(130)
     (one, _), (two, _), (other, _) = (run(small, replace(CONFIG, seed=seed)) for seed in (1, 1, 2))
-    for name, value in vars(one.poses).items():
+    for name, value in one.poses.columns().items():
         assert torch.equal(value, getattr(two.poses, name)), name
-    for a, b in zip(one.decoder.parameters(), two.decoder.parameters(), strict=True):
+    for a, b in zip(one.networks.decoder().parameters(), two.networks.decoder().parameters(), strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(one.poses.rotation, other.poses.rotation)
 
@@ -147,9 +151,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(mode, augmentation):
     resumed = AbInitio(config, CURRICULUM, small, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM)
     resumed.load_state(saved)
     resumed.train_epoch(1)
-    for name, value in vars(whole.poses).items():
+    for name, value in whole.poses.columns().items():
         assert torch.equal(value, getattr(resumed.poses, name)), name
-    for a, b in zip(whole.encoder.parameters(), resumed.encoder.parameters(), strict=True):
+    for a, b in zip(whole.networks.encoder.parameters(), resumed.networks.encoder.parameters(), strict=True):
         assert torch.equal(a, b)
 
 

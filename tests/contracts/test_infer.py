@@ -70,7 +70,7 @@ def test_an_encoders_pose_depends_on_its_particle_alone(run: Path, unseen: Path,
     every = read_poses_star(infer(run, unseen, tmp_path / "every", match_to_map=False).particles_star)
     two = infer(run, unseen, tmp_path / "two", match_to_map=False, rows_file=tmp_path / "rows.txt")
     some = read_poses_star(two.particles_star)
-    np.testing.assert_allclose(some.rotation_volume_to_image, every.rotation_volume_to_image[[41, 7]], atol=1e-4)
+    np.testing.assert_allclose(some.rotation, every.rotation[[41, 7]], atol=1e-4)
     np.testing.assert_allclose(some.shift_angstrom, every.shift_angstrom[[41, 7]], atol=1e-2)
 
 
@@ -105,7 +105,5 @@ def test_inverted_runs_invert_new_particles_too(run: Path, unseen: Path, tmp_pat
     (dark_set / "particles.star").write_text(unseen.read_text())
     bright = read_poses_star(infer(run, unseen, tmp_path / "a", match_to_map=False).particles_star)
     found = infer(dark_run, dark_set / "particles.star", tmp_path / "b", match_to_map=False, data_folder=dark_set)
-    np.testing.assert_allclose(
-        read_poses_star(found.particles_star).rotation_volume_to_image, bright.rotation_volume_to_image, atol=1e-4
-    )
+    np.testing.assert_allclose(read_poses_star(found.particles_star).rotation, bright.rotation, atol=1e-4)
     assert replace(found, particles=1).particles_per_second > 0

@@ -21,11 +21,13 @@ from torch.multiprocessing.spawn import spawn
 
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
-from cryofifa.half_map_refinement import projection_matching
+from cryofifa.half_map_refinement import particle_frame
+from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
-from cryofifa.half_map_refinement.state import HalfMapPoses
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.kept_images import ImagesInMemory
+from cryofifa.particles.particle_size import ParticleSize
+from cryofifa.particles.poses import Poses, known
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.settings.config import config_as_toml
 from cryofifa.system.launch import LAUNCHER, environment, launch, store_port
@@ -85,25 +87,25 @@ def refined(processes: Processes) -> dict[str, Tensor]:
     every = particles(COUNT)
     own = torch.arange(COUNT)[processes.rank :: processes.count]
     kept = ImagesInMemory(every.image.read(own))
-    matching = ProjectionMatching(
-        SMALL,
+    frame = ParticleFrame(
         lambda rows: kept.read(processes.local_index(torch.from_numpy(rows))),
         every.ctf,
         HalfPlane.of_box(SIZE, PIXEL),
-        RADIUS_ANGSTROM,
-        SHIFT_RANGE_ANGSTROM,
+        ParticleSize(RADIUS_ANGSTROM, is_given=False, settings=SMALL.image),
+        torch.eye(3)[None],
         processes,
     )
+    matching = ProjectionMatching(SMALL, frame, SHIFT_RANGE_ANGSTROM)
     everyone = torch.arange(COUNT)
-    state = HalfMapPoses.unposed(torch.where((everyone % 2 == 0) | (everyone < 6), 1, 2))
-    state.rotation, state.posed[:] = turned_by_degrees(random_rotations(COUNT), 8.0), True
+    poses = Poses.unknown(torch.where((everyone % 2 == 0) | (everyone < 6), 1, 2))
+    poses.rotation, poses.posed[:] = turned_by_degrees(random_rotations(COUNT), 8.0), True
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(projection_matching, "BLOCK", 8 // processes.count)
-        patch.setattr(projection_matching, "MOST_FOR_NOISE", 27)
+        patch.setattr(particle_frame, "BLOCK", 8 // processes.count)
+        patch.setattr(particle_frame, "MOST_FOR_NOISE", 27)
         for iteration in range(2):
-            matching.iterate(state, iteration, search=iteration == 0)
-        matching.score(state)
-    return dict(vars(state))
+            matching.iterate(poses, iteration, search=iteration == 0)
+        matching.score(poses)
+    return poses.columns()
 
 
 def in_process(rank: int, port: int, output: Path) -> None:
@@ -244,10 +246,10 @@ def test_a_run_by_two_processes_is_the_run_of_one_in_the_same_order(set_of_parti
     reconstruct(set_of_particles, one, config=SHORT.changed(device="cpu"), processes=OneOrderedAsTwo())
     assert sorted(path.name for path in run_by_two.iterdir()) == sorted(path.name for path in one.iterdir())
     poses, wanted = (read_poses_star(run / "particles.star") for run in (run_by_two, one))
-    cosine = np.einsum("nij,nij->n", poses.rotation_volume_to_image, wanted.rotation_volume_to_image) / 2 - 0.5
+    cosine = np.einsum("nij,nij->n", poses.rotation.numpy(), wanted.rotation.numpy()) / 2 - 0.5
     turned_degree = np.degrees(np.arccos(cosine.clip(-1, 1)))
     assert np.mean(turned_degree < 0.5) > 0.95
-    assert np.mean(np.abs(poses.score - wanted.score) < 0.01) > 0.95
+    assert float(((known(poses.score) - known(wanted.score)).abs() < 0.01).double().mean()) > 0.95
     found, expected = (mrcfile.read(run / "map.mrc") for run in (run_by_two, one))
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
     shown, wanted_epochs = (

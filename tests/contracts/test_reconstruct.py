@@ -237,7 +237,7 @@ def test_an_imposed_symmetry_is_that_of_the_maps_and_no_pose_is_left_outside_its
     for name in ("half1.mrc", "half2.mrc", "map.mrc"):
         assert turned_about_x_correlation(tmp_path / "run" / name) > 0.99
         assert turned_about_x_correlation(finished / name) < 0.9
-    rotation = read_poses_star(tmp_path / "run" / "particles.star").rotation_volume_to_image
+    rotation = read_poses_star(tmp_path / "run" / "particles.star").rotation.numpy()
     # of A and its copies turned by 180 degrees about x, y, z, the nearest to no rotation has the largest trace
     traces = [np.einsum("nij,j->n", rotation * np.eye(3), sign) for sign in ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))]
     assert (np.trace(rotation, axis1=1, axis2=2) > np.max(traces, axis=0) - 1e-4).all()

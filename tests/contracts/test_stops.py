@@ -18,7 +18,7 @@ import torch
 from cryofifa import Config, reconstruct
 from cryofifa.cli import main
 from cryofifa.errors import Stopped
-from cryofifa.half_map_refinement import projection_matching
+from cryofifa.half_map_refinement import particle_frame
 from cryofifa.results import outputs
 from cryofifa.results.report import report
 from cryofifa.run import starts
@@ -47,7 +47,7 @@ STEPS = 2 * 2 * 5 + 5 + 5  # of both starts, of what the better one has left, of
 def small_blocks_and_no_pictures() -> Iterator[None]:
     """So that the half-map refinement has several blocks; pictures take half of such a run's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(projection_matching, "BLOCK", 16)
+        patch.setattr(particle_frame, "BLOCK", 16)
         patch.setattr(report, "report_html", lambda _: "report " * 1000)
         yield
 

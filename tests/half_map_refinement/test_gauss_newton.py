@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from cryofifa.half_map_refinement.gauss_newton import fit_at, newton_step, pose_derivatives
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane
@@ -36,7 +37,9 @@ def exact_model(rotation: np.ndarray, shift_angstrom: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("parameter", range(5))
 def test_derivatives_are_those_of_the_closed_form(parameter):
     """Turns about the image's axes and shifts, by small differences of the exact transform."""
-    found = pose_derivatives(fit_at(ROTATION, SHIFT, CTF, GRID, PLANE), CTF, GRID, PLANE)[:, parameter].numpy()
+    found = pose_derivatives(fit_at(Poses.found(ROTATION, SHIFT), CTF, GRID, PLANE), CTF, GRID, PLANE)[
+        :, parameter
+    ].numpy()
     step, rotation, shift = 1e-5, ROTATION.double().numpy(), SHIFT.double().numpy()
     by_sign = []
     for sign in (step, -step):
@@ -49,7 +52,7 @@ def test_derivatives_are_those_of_the_closed_form(parameter):
 
 
 def stepped(measured, rotation, shift, steps):
-    fit = fit_at(rotation, shift, CTF, GRID, PLANE)
+    fit = fit_at(Poses.found(rotation, shift), CTF, GRID, PLANE)
     for _ in range(steps):
         fit = newton_step(fit, measured, CTF, GRID, PLANE, RADIUS)
     return fit
@@ -62,8 +65,8 @@ def error_degree(rotation: torch.Tensor) -> np.ndarray:
 def test_poses_a_few_degrees_and_angstrom_off_converge_on_the_truth():
     measured = torch.from_numpy(exact_model(ROTATION.double().numpy(), SHIFT.double().numpy())).to(torch.complex64)
     found = stepped(measured, turned_by_degrees(ROTATION, 6.0), SHIFT + 1.5, 4)
-    assert np.median(error_degree(found.rotation)) < 0.3
-    assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 0.05
+    assert np.median(error_degree(found.poses.rotation)) < 0.3
+    assert float((found.poses.shift_angstrom - SHIFT).norm(dim=1).median()) < 0.05
 
 
 def test_low_frequencies_take_a_pose_from_afar_though_the_grid_knows_higher_ones():
@@ -72,16 +75,16 @@ def test_low_frequencies_take_a_pose_from_afar_though_the_grid_knows_higher_ones
     measured = torch.from_numpy(exact_model(ROTATION.double().numpy(), SHIFT.double().numpy())).to(torch.complex64)
     finer = FourierGrid.from_volume(blob_volume(SIZE), SIZE / 2 - 1)
     seen, ctf = measured[:, : len(low)], CTF[:, : len(low)]
-    fit = fit_at(turned_by_degrees(ROTATION, 25.0), SHIFT, ctf, finer, low)
+    fit = fit_at(Poses.found(turned_by_degrees(ROTATION, 25.0), SHIFT), ctf, finer, low)
     for _ in range(2):
         fit = newton_step(fit, seen, ctf, finer, low, RADIUS)
-    assert np.median(error_degree(fit.rotation)) < 5
+    assert np.median(error_degree(fit.poses.rotation)) < 5
 
 
 def test_a_step_never_makes_a_fit_worse():
     generator = torch.Generator().manual_seed(0)
     measured = torch.randn(COUNT, len(PLANE), dtype=torch.complex64, generator=generator)
-    before = fit_at(random_rotations(COUNT, seed=9), SHIFT, CTF, GRID, PLANE)
+    before = fit_at(Poses.found(random_rotations(COUNT, seed=9), SHIFT), CTF, GRID, PLANE)
     for _ in range(3):
         after = newton_step(before, measured, CTF, GRID, PLANE, RADIUS)
         distance = [(measured - fit.model).abs().square().sum(dim=1) for fit in (before, after)]
@@ -93,9 +96,9 @@ def test_a_step_never_makes_a_fit_worse():
 def test_without_any_signal_poses_stay_and_nothing_is_divided_by_zero():
     empty = FourierGrid.from_volume(torch.zeros(SIZE, SIZE, SIZE), LIMIT + 1)
     measured = torch.randn(COUNT, len(PLANE), dtype=torch.complex64)
-    after = newton_step(fit_at(ROTATION, SHIFT, CTF, empty, PLANE), measured, CTF, empty, PLANE, RADIUS)
-    torch.testing.assert_close(after.rotation, ROTATION)
-    torch.testing.assert_close(after.shift_angstrom, SHIFT)
+    after = newton_step(fit_at(Poses.found(ROTATION, SHIFT), CTF, empty, PLANE), measured, CTF, empty, PLANE, RADIUS)
+    torch.testing.assert_close(after.poses.rotation, ROTATION)
+    torch.testing.assert_close(after.poses.shift_angstrom, SHIFT)
 
 
 def test_errors_under_noise_are_those_of_the_cramer_rao_bound():
@@ -119,12 +122,12 @@ def test_errors_under_noise_are_those_of_the_cramer_rao_bound():
     generator = torch.Generator().manual_seed(1)
     for _ in range(10):
         noise = torch.randn(COUNT, len(PLANE), dtype=torch.complex64, generator=generator)
-        fit = fit_at(ROTATION, SHIFT, CTF, grid, PLANE)
+        fit = fit_at(Poses.found(ROTATION, SHIFT), CTF, grid, PLANE)
         for _ in range(4):
             fit = newton_step(
                 fit, torch.from_numpy(scale * exact).to(torch.complex64) + noise, CTF, grid, PLANE, RADIUS
             )
-        found.append(error_degree(fit.rotation))
+        found.append(error_degree(fit.poses.rotation))
     variance = np.radians(np.array(found)) ** 2
     ratio = variance.mean(axis=0) / np.trace(bound[:, :3, :3], axis1=1, axis2=2)
     # ten draws of each of 60 particles; some have a second minimum, so the median

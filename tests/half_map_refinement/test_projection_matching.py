@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from cryofifa.half_map_refinement import projection_matching
+from cryofifa.half_map_refinement import particle_frame
+from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching, edge_moved_cycles, searches_due
-from cryofifa.half_map_refinement.state import HalfMapPoses
+from cryofifa.particles.particle_size import ParticleSize
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics import local_wiener
@@ -18,7 +20,9 @@ from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.shells import scale_shells
 from cryofifa.run.plan import RunPlan
 from cryofifa.run.progress import RunProgress
-from cryofifa.settings.config import Config, HalfMapRefinementSettings, SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import EpochRecord
 from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
 
@@ -36,18 +40,18 @@ def images() -> torch.Tensor:
 
 
 def matching(images: torch.Tensor, config: Config = CONFIG) -> ProjectionMatching:
-    return ProjectionMatching(
-        config,
+    frame = ParticleFrame(
         lambda rows: images[torch.from_numpy(rows)],
         microscope_ctf(COUNT),
         HalfPlane.of_box(SIZE, PIXEL),
-        65.0,
-        20.0,
+        ParticleSize(65.0, is_given=False, settings=config.image),
+        torch.eye(3)[None],
     )
+    return ProjectionMatching(config, frame, 20.0)
 
 
-def state_at(rotation: torch.Tensor, shift: torch.Tensor) -> HalfMapPoses:
-    return HalfMapPoses(
+def state_at(rotation: torch.Tensor, shift: torch.Tensor) -> Poses:
+    return Poses(
         rotation.clone(),
         shift.clone(),
         torch.ones(COUNT, dtype=torch.bool),
@@ -131,10 +135,10 @@ def test_an_interrupted_iteration_goes_on_in_blocks_of_another_size(images, monk
     whole, parts = state_at(start, SHIFT), state_at(start, SHIFT)
     matching(images).iterate(whole, 0, search=False)
     matcher = matching(images)
-    monkeypatch.setattr(projection_matching, "BLOCK", 17)
+    monkeypatch.setattr(particle_frame, "BLOCK", 17)
     with pytest.raises(KeyboardInterrupt):
         matcher.iterate(parts, 0, search=False, on_block=interrupt)
-    monkeypatch.setattr(projection_matching, "BLOCK", 50)
+    monkeypatch.setattr(particle_frame, "BLOCK", 50)
     matcher.iterate(parts, 0, search=False)
     torch.testing.assert_close(parts.rotation, whole.rotation, atol=1e-4, rtol=0)
     torch.testing.assert_close(parts.shift_angstrom, whole.shift_angstrom, atol=1e-3, rtol=0)
@@ -159,9 +163,7 @@ def test_halves_never_meet(images):
     for one in (matcher, other):
         one._trusted_radius = lambda _: 8.0
     # and the filters' signal-to-noise ratios, by shell and by band, which are taken from both halves
-    import cryofifa.half_map_refinement.projection_matching as module
-
-    solve = module.solve_halves
+    solve = particle_frame.solve_halves
 
     def solve_apart(sums, *mask):
         maps = solve(sums, *mask)
@@ -170,7 +172,7 @@ def test_halves_never_meet(images):
         return replace(maps, half_1=half_1, half_2=half_2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "solve_halves", solve_apart)
+        patch.setattr(particle_frame, "solve_halves", solve_apart)
         patch.setattr(local_wiener, "noise_power", lambda *_: torch.tensor(0.01))
         matcher.iterate(first, 0, search=True)
         other.iterate(second, 0, search=True)
@@ -197,7 +199,7 @@ def test_noise_is_what_the_right_map_leaves_of_the_images():
     scale = 3 / float(clean[:, 8:-8, 8:-8].std())
     noisy = clean * scale + 2 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(3))
     matcher = matching(noisy)
-    mask = matcher._image_mask(SHIFT)
+    mask = matcher.frame.mask.at(SHIFT, matcher.frame.plane)
     reference = matcher._reference(
         volume * scale, 12.0, state_at(ROTATION, SHIFT), torch.arange(COUNT), 0, search=False
     )
@@ -210,11 +212,12 @@ def test_noise_is_what_the_right_map_leaves_of_the_images():
 def test_the_image_mask_goes_with_the_particle_unless_told_otherwise(images):
     """A particle is at minus its shift."""
     shift = torch.tensor([[-20.0, 30.0]])
-    centred, moved = (matching(images)._image_mask(by)[0] for by in (torch.zeros(1, 2), shift))
+    frame = matching(images).frame
+    centred, moved = (frame.mask.at(by, frame.plane)[0] for by in (torch.zeros(1, 2), shift))
     # whole pixels of 5 A: the same disc, elsewhere
     assert torch.equal(moved[: SIZE - 6, 4:], centred[6:, : SIZE - 4])
     assert not torch.equal(moved, centred)
-    fixed = matching(images, CONFIG.changed(image={"mask_follows_shift": False}))._image_mask(shift)[0]
+    fixed = matching(images, CONFIG.changed(image={"mask_follows_shift": False})).frame.mask.at(shift, frame.plane)[0]
     assert torch.equal(fixed, centred)
 
 

@@ -44,6 +44,11 @@ def scratch_files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_what_the_user_gives_is_where_images_may_be(tmp_path: Path):
+    assert Room.of_settings(None, None, 100.0) == Room(None, None)
+    assert Room.of_settings(2.0, str(tmp_path), 5.0) == Room(2.0, ImageCache(tmp_path, 5.0))
+
+
 def test_images_are_the_same_bits_in_memory_on_disk_and_from_the_stacks(images: ParticleImages, tmp_path: Path):
     everywhere = [
         kept(images, None, 0),

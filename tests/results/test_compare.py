@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
 from cryofifa.particles.compare_poses import compare_poses
-from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.simulated.pseudo_protein import density_of_atoms, pseudo_atoms
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.resample import resample_volume
@@ -19,21 +19,20 @@ Q = Rotation.from_rotvec([0.7, -1.1, 0.5]).as_matrix()
 ORIGIN_ANGSTROM = np.array([4.0, -6.5, 2.0])
 
 
-def poses(rotation: np.ndarray, shift: np.ndarray) -> PoseTable:
-    n = len(rotation)
-    return PoseTable(rotation, shift, np.full(n, np.nan), np.zeros(n, dtype=np.int64))
+def poses(rotation: np.ndarray, shift: np.ndarray) -> Poses:
+    return Poses.found(torch.from_numpy(np.ascontiguousarray(rotation)), torch.from_numpy(shift))
 
 
-def estimate_of(truth: PoseTable, noise_degree: float, wrong: float, flipped: bool, group: np.ndarray) -> PoseTable:
+def estimate_of(truth: Poses, noise_degree: float, wrong: float, flipped: bool, group: np.ndarray) -> Poses:
     """A_estimate = A_truth g^T Q^T, with noise, some poses random, and the other hand if asked."""
     n = len(truth)
     generator = np.random.default_rng(1)
     noise = Rotation.from_rotvec(generator.normal(0, np.radians(noise_degree) + 1e-12, (n, 3))).as_matrix()
     member = group[generator.integers(len(group), size=n)]
-    rotation = noise @ truth.rotation_volume_to_image @ np.swapaxes(member, 1, 2) @ Q.T
+    rotation = noise @ truth.rotation.numpy() @ np.swapaxes(member, 1, 2) @ Q.T
     bad = generator.uniform(size=n) < wrong
     rotation[bad] = Rotation.random(int(bad.sum()), random_state=2).as_matrix()
-    shift = truth.shift_angstrom + (rotation @ ORIGIN_ANGSTROM)[:, :2]
+    shift = truth.shift_angstrom.numpy() + (rotation @ ORIGIN_ANGSTROM)[:, :2]
     return poses(MIRROR @ rotation @ MIRROR if flipped else rotation, shift)
 
 

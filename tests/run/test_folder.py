@@ -1,5 +1,6 @@
 """What a damaged run folder says: every file of it is checked before anything is built on it."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 import torch
 
 from cryofifa.errors import InputError
-from cryofifa.results.outputs import Reconstruction, read_summary
+from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
 from cryofifa.run.progress import read_run_state
+from cryofifa.settings.config import Config, config_as_dict
 
 CPU = torch.device("cpu")
 TENSORS = {
@@ -84,6 +86,23 @@ def test_damaged_settings_are_named(folder: RunFolder, text: str) -> None:
     folder.settings.write_text(text)
     with pytest.raises(InputError, match=r"settings\.json"):
         folder.claim(SETTINGS)
+
+
+def test_a_run_of_an_earlier_version_goes_on_under_todays_names(folder: RunFolder) -> None:
+    now = SETTINGS | {"config": config_as_dict(Config().changed(decoder={"fourier_net": {"width": 64}}))}
+    earlier = copy.deepcopy(now)
+    earlier["config"]["decoder"]["width"] = earlier["config"]["decoder"]["fourier_net"].pop("width")
+    earlier["config"]["polish"] = earlier["config"].pop("half_map_refinement")
+    folder.settings.write_text(json.dumps(earlier))
+    folder.claim(now)
+    with pytest.raises(InputError, match=r"config\.decoder\.fourier_net\.width was 64, now 128"):
+        folder.claim(SETTINGS | {"config": config_as_dict(Config())})
+
+
+@pytest.mark.parametrize(("setting", "value"), [("device", "cpu"), ("cache_gib", 3.0), ("memory_gib", 3.0)])
+def test_what_does_not_change_the_result_may_change(folder: RunFolder, setting: str, value: object) -> None:
+    folder.settings.write_text(json.dumps(SETTINGS | {"config": config_as_dict(Config())}))
+    folder.claim(SETTINGS | {"config": config_as_dict(Config().changed(**{setting: value}))})
 
 
 @pytest.mark.parametrize("quartiles", [[7.5, 8.0, 11.0], [7, 8, 11], None])

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from cryofifa import Config, simulate
-from cryofifa.cli import _config, _parser, main
+from cryofifa.cli import _parser, main
+from cryofifa.commands.reconstruct import _config
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
-from cryofifa.run.plan import plan_run
+from cryofifa.run.planning import plan_run
 from cryofifa.settings.presets import PRESETS, Preset
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.image_copies import CopyChoice

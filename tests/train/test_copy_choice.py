@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from cryofifa.settings.config import EncoderSettings
+from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.image_copies import CopyChoice
 
 CPU, PARTICLES = torch.device("cpu"), torch.arange(500)

@@ -12,8 +12,10 @@ from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.rotations import perturb_rotation
-from cryofifa.run.plan import plan_refinement
-from cryofifa.settings.config import Config, EncoderRefinementSettings, EncoderSettings
+from cryofifa.run.planning import plan_refinement
+from cryofifa.settings.config import Config
+from cryofifa.settings.encoder import EncoderSettings
+from cryofifa.settings.refinements import EncoderRefinementSettings
 from cryofifa.train.curriculum import stage_at
 from cryofifa.train.encoder_refinement import CorrectionUnit, EncoderRefinement
 from cryofifa.train.epoch_record import WINNER_ORIGINS
@@ -59,10 +61,10 @@ def refinement(volume: torch.Tensor, rotation: torch.Tensor, config: Config = CO
 def test_a_fresh_encoder_corrects_nothing(volume):
     training = refinement(volume, ROTATION)
     stage = stage_at(training.curriculum, 0.5)
-    found = training.infer(training.minibatch(torch.arange(32), stage), grid_of(volume), stage, 0, 0)
-    torch.testing.assert_close(found.rotation, ROTATION[:32], atol=1e-5, rtol=0)
-    torch.testing.assert_close(found.shift_angstrom, SHIFT[:32])
-    assert set(found.origin.tolist()) == {WINNER_ORIGINS.index("encoder")}
+    found = training.infer(training.minibatch(torch.arange(32), stage), [grid_of(volume)], stage, 0, 0)
+    torch.testing.assert_close(found.poses.rotation, ROTATION[:32], atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.poses.shift_angstrom, SHIFT[:32])
+    assert set(found.poses.origin.tolist()) == {WINNER_ORIGINS.index("encoder")}
 
 
 def grid_of(volume: torch.Tensor) -> FourierGrid:
@@ -94,13 +96,13 @@ def test_a_correction_of_one_moves_the_edge_by_a_third_of_a_radian_of_phase():
 
 def test_the_decoder_waits_while_fading_in(volume):
     training = refinement(volume, ROTATION)
-    before = {name: value.clone() for name, value in training.decoder.state_dict().items()}
-    encoder_before = training.encoder.features.residual_network[0].weight.clone()  # pyright: ignore
+    before = {name: value.clone() for name, value in training.networks.decoder().state_dict().items()}
+    encoder_before = training.networks.encoder.features.residual_network[0].weight.clone()  # pyright: ignore
     training.train_epoch(0)
-    assert all(torch.equal(before[name], value) for name, value in training.decoder.state_dict().items())
-    assert not torch.equal(encoder_before, training.encoder.features.residual_network[0].weight)  # pyright: ignore
+    assert all(torch.equal(before[name], value) for name, value in training.networks.decoder().state_dict().items())
+    assert not torch.equal(encoder_before, training.networks.encoder.features.residual_network[0].weight)  # pyright: ignore
     training.train_epoch(1)
-    assert not all(torch.equal(before[name], value) for name, value in training.decoder.state_dict().items())
+    assert not all(torch.equal(before[name], value) for name, value in training.networks.decoder().state_dict().items())
 
 
 def test_taught_on_synthetic_particles_it_corrects_real_ones(volume):
@@ -112,13 +114,13 @@ def test_taught_on_synthetic_particles_it_corrects_real_ones(volume):
     for step in range(400):
         batch = training.minibatch(torch.arange(64) + 64 * (step % 4), stage)
         loss = training._synthetic_loss(batch, grid, unit, epoch=step)
-        training.optimiser.zero_grad()
+        training.networks.optimiser.zero_grad()
         loss.backward()
-        training.optimiser.step()
-    training.encoder.eval()
+        training.networks.optimiser.step()
+    training.networks.encoder.eval()
     batch = training.minibatch(torch.arange(COUNT), stage)
     with torch.no_grad():
-        turn, _ = training.encoder(training._compared(batch.image, batch, start, grid))
+        turn, _ = training.networks.encoder(training._compared(batch.image, batch, start, grid))
     corrected = perturb_rotation(start, turn * unit.turn_radian)
     before, after = angles_degree(start, ROTATION), angles_degree(corrected, ROTATION)
     assert (after < before).mean() > 0.7
@@ -130,9 +132,9 @@ def test_guided_refinement_finds_poses_by_search_and_teaches_them(volume):
     stage, grid = stage_at(training.curriculum, 1.0), grid_of(volume)
     for epoch in range(4):
         batch = training.minibatch(torch.arange(COUNT), stage)
-        found = training.infer(batch, grid, stage, epoch, 0)
-        training.poses.rotation, training.poses.shift_angstrom = found.rotation, found.shift_angstrom
+        found = training.infer(batch, [grid], stage, epoch, 0)
+        training.poses.rotation, training.poses.shift_angstrom = found.poses.rotation, found.poses.shift_angstrom
     assert np.median(angles_degree(training.poses.rotation, ROTATION)) < 3
-    found.teaching_loss.backward()
-    assert all(parameter.grad is not None for parameter in training.encoder.parameters())
-    assert all(parameter.grad is None for parameter in training.decoder.parameters())
+    found.training_loss.backward()
+    assert all(parameter.grad is not None for parameter in training.networks.encoder.parameters())
+    assert all(parameter.grad is None for parameter in training.networks.decoder().parameters())

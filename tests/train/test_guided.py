@@ -16,14 +16,14 @@ from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d
 from cryofifa.physics.mask import circular_mask
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.amortized import AmortizedInference
 from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.image_copies import CopiedImages, Copies
-from cryofifa.train.minibatch import InferredPoses, Minibatch
+from cryofifa.train.minibatch import Inference, Minibatch
 from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.training_targets import fundamental_copy
 from cryofifa_testkit.known_volumes import angles_degree, microscope_ctf, random_rotations, turned_by_degrees
@@ -71,7 +71,7 @@ def inference(synthetic: int = 1, **settings) -> GuidedInference:
         PoseEncoder(features(), heads=1, shift_scale_angstrom=SHIFT_SCALE_ANGSTROM),
         encoder_input,
         synthetic,
-        PoseSearch(replace(SearchSettings(), **settings), 0, RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM),
+        PoseSearch(replace(SearchSettings(), **settings), 0, SHIFT_RANGE_ANGSTROM),
     )
 
 
@@ -88,13 +88,14 @@ def minibatch(image, rotation, shift, shift_sd: float = 6.0) -> Minibatch:
         rotation=rotation,
         shift_angstrom=shift,
         shift_sd_angstrom=shift_sd,
+        particle_radius_angstrom=RADIUS_ANGSTROM,
     )
 
 
-def infer(search, batch, grid, stage=STAGE, epoch: int = 0) -> InferredPoses:
+def infer(search, batch, grid, stage=STAGE, epoch: int = 0) -> Inference:
     channels = encoder_input(batch.image * batch.mask)
     seen = CopiedImages.of_channels(COPIES, channels) if stage.use_encoder else None
-    return search.infer(batch, seen, grid, stage, epoch, 0)
+    return search.infer(batch, seen, [grid], stage, epoch, 0)
 
 
 def test_remembered_poses_a_few_degrees_off_are_corrected(world):
@@ -102,7 +103,7 @@ def test_remembered_poses_a_few_degrees_off_are_corrected(world):
     search, rotation, shift = inference(), turned_by_degrees(ROTATION, 6.0), torch.zeros(COUNT, 2)
     for epoch in range(7):
         found = infer(search, minibatch(image, rotation, shift), grid, epoch=epoch)
-        rotation, shift = found.rotation, found.shift_angstrom
+        rotation, shift = found.poses.rotation, found.poses.shift_angstrom
         assert not rotation.requires_grad
     assert np.median(angles_degree(rotation, ROTATION)) < 3.0
     # the fine grid's step is 1 / (8 * frequency) = 2 angstrom; the sign is RELION's
@@ -113,9 +114,9 @@ def test_remembered_poses_a_few_degrees_off_are_corrected(world):
 def test_true_poses_are_kept_and_come_from_memory_or_beside_it(world):
     image, grid = world
     found = infer(inference(), minibatch(image, ROTATION, SHIFT), grid)
-    assert np.median(angles_degree(found.rotation, ROTATION)) < 2.5
-    assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 2.0
-    assert set(found.origin.tolist()) <= {WINNER_ORIGINS.index("memory"), WINNER_ORIGINS.index("perturbation")}
+    assert np.median(angles_degree(found.poses.rotation, ROTATION)) < 2.5
+    assert float((found.poses.shift_angstrom - SHIFT).norm(dim=1).median()) < 2.0
+    assert set(found.poses.origin.tolist()) <= {WINNER_ORIGINS.index("memory"), WINNER_ORIGINS.index("perturbation")}
 
 
 def test_orientation_set_finds_poses_nobody_remembers(world):
@@ -123,14 +124,14 @@ def test_orientation_set_finds_poses_nobody_remembers(world):
     image, grid = world
     batch = minibatch(image, random_rotations(COUNT, seed=3), torch.zeros(COUNT, 2))
     found = infer(inference(), batch, grid, replace(STAGE, searches_globally=True))
-    error = angles_degree(found.rotation, ROTATION)
+    error = angles_degree(found.poses.rotation, ROTATION)
     assert np.median(error) < 16
-    assert (found.origin == WINNER_ORIGINS.index("orientation set")).float().mean() > 0.8
-    assert float((found.shift_angstrom - SHIFT).norm(dim=1).median()) < 5.0
+    assert (found.poses.origin == WINNER_ORIGINS.index("orientation set")).float().mean() > 0.8
+    assert float((found.poses.shift_angstrom - SHIFT).norm(dim=1).median()) < 5.0
     for epoch in range(1, 6):
-        batch = minibatch(image, found.rotation, found.shift_angstrom)
+        batch = minibatch(image, found.poses.rotation, found.poses.shift_angstrom)
         found = infer(inference(), batch, grid, replace(STAGE, searches_globally=True), epoch=epoch)
-    assert np.median(angles_degree(found.rotation, ROTATION)) < 3.5
+    assert np.median(angles_degree(found.poses.rotation, ROTATION)) < 3.5
 
 
 def test_before_its_time_the_encoder_is_neither_asked_nor_taught(world):
@@ -138,25 +139,25 @@ def test_before_its_time_the_encoder_is_neither_asked_nor_taught(world):
     search = inference()
     object.__setattr__(search, "encoder", None)
     found = infer(search, minibatch(image, ROTATION, SHIFT), grid, replace(STAGE, use_encoder=False))
-    assert float(found.teaching_loss) == 0
-    assert WINNER_ORIGINS.index("encoder") not in found.origin.tolist()
-    assert np.median(angles_degree(found.rotation, ROTATION)) < 2.5
+    assert float(found.training_loss) == 0
+    assert WINNER_ORIGINS.index("encoder") not in found.poses.origin.tolist()
+    assert np.median(angles_degree(found.poses.rotation, ROTATION)) < 2.5
 
 
 def test_a_tight_prior_keeps_shifts_small(world):
     image, grid = world
     free = infer(inference(), minibatch(image, ROTATION, torch.zeros(COUNT, 2), shift_sd=50.0), grid)
     tight = infer(inference(), minibatch(image, ROTATION, torch.zeros(COUNT, 2), shift_sd=0.01), grid)
-    assert float(free.shift_angstrom.norm(dim=1).mean()) > 1
-    assert float(tight.shift_angstrom.norm(dim=1).max()) < 1e-6
+    assert float(free.poses.shift_angstrom.norm(dim=1).mean()) > 1
+    assert float(tight.poses.shift_angstrom.norm(dim=1).max()) < 1e-6
 
 
-def test_teaching_loss_reaches_the_encoder_and_nothing_else(world):
+def test_training_loss_reaches_the_encoder_and_nothing_else(world):
     image, grid = world
     grid = FourierGrid(grid.real_imaginary.clone().requires_grad_(), grid.radius)
     search = inference()
     found = infer(search, minibatch(image, ROTATION, SHIFT), grid)
-    found.teaching_loss.backward()
+    found.training_loss.backward()
     assert grid.real_imaginary.grad is None
     assert all(parameter.grad is not None for parameter in search.encoder.parameters())
     assert sum(float(p.grad.abs().sum()) for p in search.encoder.rotation_head.parameters()) > 0
@@ -172,13 +173,13 @@ def test_an_encoder_that_does_not_propose_learns_all_the_same(world):
         for parameter in search.encoder.parameters():
             torch.nn.init.normal_(parameter)
         found = infer(search, minibatch(image, wrong, SHIFT), grid, replace(STAGE, encoder_proposes=False))
-        found.teaching_loss.backward()
+        found.training_loss.backward()
         assert sum(float(p.grad.abs().sum()) for p in search.encoder.rotation_head.parameters()) > 0
-        poses.append(found.rotation)
+        poses.append(found.poses.rotation)
     assert torch.equal(*poses)  # whatever it would have said
 
 
-def test_an_encoder_that_is_right_has_no_teaching_loss(world):
+def test_an_encoder_that_is_right_has_no_training_loss(world):
     """An encoder that knows the pose of every copy it is asked about wins, and has nothing to learn."""
     image, grid = world
     search = inference(synthetic=0, encoder_copies=3, wide_perturbations=1, narrow_perturbations=0)
@@ -200,16 +201,16 @@ def test_an_encoder_that_is_right_has_no_teaching_loss(world):
     clean = grid.slices(ROTATION, plane) * batch.ctf
     clean = clean * displacement_phase(SHIFT, plane.frequency_per_angstrom)
     found = infer(perfect, replace(batch, measured=clean, shift_sd_angstrom=1e4), grid)
-    assert float(found.teaching_loss) < 1e-5
-    assert set(found.origin.tolist()) == {WINNER_ORIGINS.index("encoder")}
+    assert float(found.training_loss) < 1e-5
+    assert set(found.poses.origin.tolist()) == {WINNER_ORIGINS.index("encoder")}
 
 
 def test_the_same_draws_give_the_same_poses(world):
     image, grid = world
     batch = minibatch(image, ROTATION, SHIFT)
     one, two = (infer(inference(), batch, grid, replace(STAGE, searches_globally=True)) for _ in range(2))
-    assert torch.equal(one.rotation, two.rotation)
-    assert torch.equal(one.shift_angstrom, two.shift_angstrom)
+    assert torch.equal(one.poses.rotation, two.poses.rotation)
+    assert torch.equal(one.poses.shift_angstrom, two.poses.shift_angstrom)
 
 
 def test_amortized_takes_the_copy_and_the_head_whose_prediction_fits_best(world):
@@ -234,8 +235,8 @@ def test_amortized_takes_the_copy_and_the_head_whose_prediction_fits_best(world)
     search = AmortizedInference(encoder=two_heads, encoder_input=encoder_input, synthetic=0, seed=0)
     batch = minibatch(image, ROTATION, SHIFT)
     found = infer(search, batch, grid)
-    torch.testing.assert_close(found.rotation, ROTATION, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(found.shift_angstrom, SHIFT, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.poses.rotation, ROTATION, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.poses.shift_angstrom, SHIFT, atol=1e-4, rtol=1e-4)
 
 
 def test_clamp_keeps_direction_and_short_shifts():

@@ -5,7 +5,7 @@ import torch
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import squared_distance_over_shifts
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.candidates import shift_penalty
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.random_draws import RandomDraws

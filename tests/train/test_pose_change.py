@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.train.pose_change import median_pose_change
-from cryofifa.train.pose_memory import PoseMemory
 from cryofifa_testkit.known_volumes import random_rotations, turned_by_degrees
 
 COUNT = 200
 
 
-def poses(rotation: torch.Tensor, posed: bool = True) -> PoseMemory:
-    return PoseMemory(rotation, torch.zeros(COUNT, 2), torch.full((COUNT,), posed))
+def poses(rotation: torch.Tensor, posed: bool = True) -> Poses:
+    return Poses(rotation, torch.zeros(COUNT, 2), torch.full((COUNT,), posed))
 
 
 def test_a_turn_by_a_member_of_the_group_is_no_change():

@@ -16,11 +16,14 @@ from torch.utils._pytree import tree_leaves
 
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
-from cryofifa.settings.config import Config, CurriculumSettings, DecoderSettings, EncoderSettings, SearchSettings
+from cryofifa.settings.ab_initio import CurriculumSettings, SearchSettings
+from cryofifa.settings.config import Config
+from cryofifa.settings.decoders import DecoderSettings, FourierNetSettings
+from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.encoder_refinement import EncoderRefinement
-from cryofifa.train.step_graph import Step, StepGraph
+from cryofifa.train.step_graph import RecordedSteps, Step, StepGraph
 from cryofifa.train.training_loop import TrainingLoop
 from cryofifa_testkit.small_sets import simulated_working_set
 
@@ -29,7 +32,7 @@ RADIUS_ANGSTROM, SHIFT_RANGE_ANGSTROM = 60.0, 25.0
 CONFIG = Config(
     curriculum=replace(CurriculumSettings(), minibatch=32),
     encoder=replace(EncoderSettings(), channels=4, stages=2, feature_width=16),
-    decoder=replace(DecoderSettings(), width=16, modulant_layers=1, envelope_layers=1),
+    decoder=DecoderSettings(fourier_net=FourierNetSettings(width=16, modulant_layers=1, envelope_layers=1)),
     search=replace(SearchSettings(), orientations=100),
 )
 CURRICULUM = Curriculum(
@@ -130,7 +133,8 @@ def training_of(way: str, device: str = "cpu") -> TrainingLoop:
 @pytest.mark.parametrize("way", WAYS)
 def test_steps_that_are_alike_ask_for_the_same(way):
     training = training_of(way)
-    training.step_graph = stand_in = StandIn()
+    stand_in = StandIn()
+    training.recorded_steps = RecordedSteps(stand_in)
     for epoch in range(2):
         before = len(stand_in.asked)
         training.train_epoch(epoch)
@@ -145,7 +149,7 @@ def test_steps_that_are_alike_ask_for_the_same(way):
 def test_given_tensors_a_step_is_what_it_is_given_numbers(way):
     """But for the last digits of the learning rates, which are 32-bit numbers then."""
     plain, recorded = training_of(way), training_of(way)
-    recorded.step_graph = StandIn()
+    recorded.recorded_steps = RecordedSteps(StandIn())
     for epoch in range(2):
         expected, found = plain.train_epoch(epoch), recorded.train_epoch(epoch)
         assert found.loss == pytest.approx(expected.loss, rel=1e-4)
@@ -167,7 +171,7 @@ def test_alike_are_stages_that_differ_in_numbers_only():
 def test_replayed_steps_learn_what_plain_ones_do(way, recwarn):
     """Sums by atomic additions are not repeatable, and poses are choices: the means over an epoch are compared."""
     plain, recorded = training_of(way, "cuda"), training_of(way, "cuda")
-    plain.step_graph = None
+    plain.recorded_steps = RecordedSteps(None)
     for epoch in range(2):
         expected, found = plain.train_epoch(epoch), recorded.train_epoch(epoch)
         assert found.loss == pytest.approx(expected.loss, rel=0.02)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from cryofifa.model.pose_encoder import INPUTS, ImageFeatures, PoseEncoder
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.physics.central_slice import FourierGrid
@@ -74,10 +75,11 @@ def minibatch(particle: torch.Tensor) -> Minibatch:
         rotation=ROTATION[particle],
         shift_angstrom=torch.zeros(n, 2),
         shift_sd_angstrom=6.0,
+        particle_radius_angstrom=60.0,
     )
 
 
-def imagine(batch: Minibatch, grid: FourierGrid, count: int = 2, epoch: int = 0):
+def made(batch: Minibatch, grid: FourierGrid, count: int = 2, epoch: int = 0):
     return synthetic_particles(
         batch, count, grid, Copies.fixed(4), lambda masked: encoder_channels(masked, 0.3, 4), RandomDraws(0, "x", epoch)
     )
@@ -93,7 +95,7 @@ def test_a_synthetic_particle_is_its_projection_and_white_noise(grid):
     """What is left of it after its own projection has the noise's variance; after another one's, much more."""
     batch = minibatch(torch.arange(COUNT))
     batch = replace(batch, ctf=torch.ones_like(batch.ctf))  # of no direction: copies are turned against it
-    target = imagine(batch, grid, count=1)
+    target = made(batch, grid, count=1)
     inside = batch.mask[0] == 1
     assert int(inside.sum()) > 400
 
@@ -102,18 +104,18 @@ def test_a_synthetic_particle_is_its_projection_and_white_noise(grid):
         clean = form_image(grid.slices(rotation, plane), batch.ctf, shift, plane) * SIZE
         return float((target.image[:, 0] - inverse_fourier_2d(plane.fill(clean)))[:, inside].square().mean())
 
-    assert left(target.rotation, target.shift_angstrom) == pytest.approx(1.0, abs=0.02)
-    assert left(target.rotation.roll(1, 0), target.shift_angstrom) > 1.2
-    assert left(target.rotation, -target.shift_angstrom) > 1.1
-    assert float(target.shift_angstrom.std()) == pytest.approx(6.0, rel=0.15)
+    assert left(target.poses.rotation, target.poses.shift_angstrom) == pytest.approx(1.0, abs=0.02)
+    assert left(target.poses.rotation.roll(1, 0), target.poses.shift_angstrom) > 1.2
+    assert left(target.poses.rotation, -target.poses.shift_angstrom) > 1.1
+    assert float(target.poses.shift_angstrom.std()) == pytest.approx(6.0, rel=0.15)
 
 
 def test_synthetic_particles_depend_on_the_particle_and_the_epoch_alone(grid):
-    every = imagine(minibatch(torch.arange(20)), grid)
-    some = imagine(minibatch(torch.tensor([7, 3])), grid)
+    every = made(minibatch(torch.arange(20)), grid)
+    some = made(minibatch(torch.tensor([7, 3])), grid)
     torch.testing.assert_close(some.image, every.image.reshape(20, 2, 2, SIZE, SIZE)[[7, 3]].flatten(0, 1))
-    assert torch.equal(some.rotation, every.rotation.reshape(20, 2, 3, 3)[[7, 3]].flatten(0, 1))
-    assert not torch.equal(imagine(minibatch(torch.arange(20)), grid, epoch=1).rotation, every.rotation)
+    assert torch.equal(some.poses.rotation, every.poses.rotation.reshape(20, 2, 3, 3)[[7, 3]].flatten(0, 1))
+    assert not torch.equal(made(minibatch(torch.arange(20)), grid, epoch=1).poses.rotation, every.poses.rotation)
 
 
 def test_the_best_head_is_taught_and_the_others_are_drawn_along_a_little():
@@ -129,7 +131,7 @@ def test_the_best_head_is_taught_and_the_others_are_drawn_along_a_little():
 
     features = ImageFeatures(inputs=INPUTS, box_size=8, channels=2, stages=1, feature_width=4, omega=2.0)
     encoder = TwoHeads(features, heads=2, shift_scale_angstrom=1.0)
-    loss = TrainingTarget(torch.zeros(COUNT, 2, 8, 8), ROTATION, torch.zeros(COUNT, 2)).loss(encoder)
+    loss = TrainingTarget(torch.zeros(COUNT, 2, 8, 8), Poses.found(ROTATION, torch.zeros(COUNT, 2))).loss(encoder)
     alone = (wrong - ROTATION).square().sum((-1, -2)).mean()
     assert 0 < float(loss.detach()) < 0.05 * float(alone.detach())
     loss.backward()

@@ -1,0 +1,1 @@
+"""Commands on a finished run or a map: evaluate, export, infer, refine, sharpen, sample the volume, find symmetry."""

@@ -1,4 +1,4 @@
-"""How good is a run, where the truth is known: FSC to the true map or to a model, and errors of the poses."""
+"""Evaluate a run where the truth is known: FSC to the true map or to a model, and errors of the poses."""
 
 import json
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.compare_poses import PoseComparison, compare_poses
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.files.star_blocks import read_star_blocks
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.simulated.structure import model_volume
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.align_volumes import align_volumes
@@ -22,17 +22,22 @@ from cryofifa.results.fsc import FscToTruth, fsc_to_truth
 
 MAP_NAME = "map.mrc"
 PARTICLES_NAME = "particles.star"
-# Below this share of good poses their common frame is no safe start for the maps.
+# With a smaller share of good poses, their common frame is no safe start for aligning the maps.
 _TRUSTED_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Numbers against the truth; None where that truth was not given.
+    """A run compared with the truth; None where that part of the truth was not given.
 
-    compared_with: what the map was fitted to; hand_flipped, fsc and resolutions are against that.
-    hand_flipped comes from the maps where there is a true map or a model, else from the poses.
-    rotation_error_degree and shift_error_angstrom: one value per matched particle, in the run's order.
+    compared_with: what the map was aligned to; hand_flipped, fsc, map_correlation and resolutions are relative to it.
+    mask_radius_share_of_box: radius of the soft sphere in which the FSC is taken.
+    hand_flipped: from the maps where there is a true map or a model, else from the poses.
+    fsc: per shell 0, 1, ... of a box `box_angstrom` wide.
+    map_correlation: Pearson's, of the aligned maps.
+    particles, particles_matched: how many the run has, and how many of them have a true pose.
+    rotation_error_degree, shift_error_angstrom: one value per matched particle, in the run's order.
+    median_rotation_error_degree, median_shift_error_angstrom, share_within_10_degree: over these particles.
     """
 
     symmetry: str
@@ -54,7 +59,7 @@ class Evaluation:
     shift_error_angstrom: tuple[float, ...] | None
 
     def as_text(self) -> str:
-        """A short table."""
+        """The numbers as a table for the terminal."""
         lines = []
         if self.fsc is not None:
             lines += [
@@ -77,7 +82,7 @@ class Evaluation:
         return "\n".join(f"{name:<26}{value:>18}" for name, value in lines)
 
     def as_json(self, *, per_particle: bool = False) -> str:
-        """All fields; the errors of single particles only if asked."""
+        """All fields as JSON; the errors of single particles only if asked for."""
         values = dict(vars(self))
         if not per_particle:
             values.pop("rotation_error_degree")
@@ -97,7 +102,7 @@ def evaluate(
 ) -> Evaluation:
     """Compare a run (a folder with map.mrc and particles.star), or a map alone, with the truth.
 
-    The map is fitted over rotation, origin and hand to the true map or to the model's density.
+    The map is aligned over rotation, origin and hand to the true map or to the model's density.
 
     truth_poses: a STAR file; particles are matched by image number and stack name (without folders); those
         that only one of the files has are left out.
@@ -168,13 +173,16 @@ def _compared_maps(
     initial: list[tuple[bool, Tensor]] | None,
     radius: float,
 ) -> tuple[FscToTruth, float, bool]:
-    """Curve, correlation and whether mirrored, of two volumes with their pixel sizes in angstrom."""
+    """FSC, correlation and whether mirrored, of a map and the truth, each with its pixel size in angstrom."""
     aligned = align_volumes(*found, *truth, initial=initial)
     return fsc_to_truth(aligned.volume, *truth, radius), aligned.correlation, aligned.mirrored
 
 
 def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
-    """The poses' frame, in both hands: a map may have been flipped without its poses."""
+    """The frame of the poses in both hands, to start the alignment of the maps; None if too few poses are right.
+
+    Both hands, because a map may have been flipped without its poses.
+    """
     if poses is None or poses.share_within_10_degree < _TRUSTED_SHARE:
         return None
     rotation = torch.from_numpy(poses.rotation_truth_to_estimate)
@@ -182,8 +190,8 @@ def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
     return [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
 
 
-def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, int]:
-    """Poses of the particles in both files, in the order of the first, and how many that one has."""
+def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
+    """Found and true poses of the particles that are in both files, in the run's order; and the run's particles."""
     found, found_names = read_poses_star(found_path), _image_names(found_path)
     true, true_names = read_poses_star(truth_path), _image_names(truth_path)
     row_of_name = {name: row for row, name in enumerate(true_names)}
@@ -197,7 +205,7 @@ def _matched(found_path: Path, truth_path: Path) -> tuple[PoseTable, PoseTable, 
 
 
 def _image_names(path: Path) -> list[tuple[int, str]]:
-    """Image number (1-based) and bare stack name of every row."""
+    """Image number (1-based) and stack name without folders, of every row."""
     names = []
     for row, text in enumerate(read_star_blocks(path).particles["rlnImageName"]):
         number, _, stack = str(text).rpartition("@")

@@ -1,4 +1,4 @@
-"""The poses of a finished run for RELION or cryoSPARC, whichever of them the particles came from."""
+"""Write the poses of a finished run for RELION or cryoSPARC, whichever of them the particles came from."""
 
 import shutil
 import warnings
@@ -8,7 +8,7 @@ from typing import Literal
 from cryofifa.errors import InputError
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.star import read_poses_star, read_star
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.settings.config import config_from_dict
 from cryofifa.system.atomic_file import atomic_path
@@ -19,8 +19,8 @@ def export(
 ) -> Path:
     """Write the particles of a finished run with their poses; the images themselves are not needed.
 
-    output: the file; by default named as the run and beside it.  Returns the file written.
-    kept: without those that the run took for junk.
+    output: the file; by default named as the run's folder and beside it.  Returns the file written.
+    kept: without the particles that the run took for junk.
 
     Raises:
         InputError: if `run` is no finished run, or `output` has another format's name or is the run's input.
@@ -43,7 +43,7 @@ def export(
     star, cs = (folder.kept, folder.kept_cs) if kept else (folder.particles, folder.particles_cs)
     if file_format == "cs" and given.suffix == ".star":
         table = read_star(star, find_stacks=False)
-        if config_from_dict(settings["config"], str(folder.settings)).invert:  # a .cs file can say so
+        if config_from_dict(settings["config"], str(folder.settings)).invert:  # a .cs file records the contrast
             table = table.inverted()
         write_particles_cs(output, table, read_poses_star(star))
         return output

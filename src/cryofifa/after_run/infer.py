@@ -1,4 +1,4 @@
-"""Poses of particles that a run has never seen: its encoder's best copy, matched to the run's own map.
+"""Find the poses of particles that a run has never seen, with its encoder and then against the run's own map.
 
 particles -> preprocess -> encode every copy -> decoder chooses -> search against map.mrc -> particles.star
 """
@@ -14,16 +14,18 @@ import torch
 
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.half_sets import half_sets
+from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import MATCHES, ProjectionMatching
-from cryofifa.half_map_refinement.state import HalfMapPoses
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
-from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.particles.kept_images import KeptImages, Room, keep_images
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane, window_centre
-from cryofifa.results.outputs import read_summary
+from cryofifa.physics.point_groups import symmetry_members
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder, write_json
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.trained import TrainedRun, read_trained_run
@@ -33,7 +35,7 @@ from cryofifa.train.working_set import WorkingSet
 
 @dataclass(frozen=True)
 class Inferred:
-    """Where the poses lie, and what they took."""
+    """Where the poses were written, how many they are, and how long it took."""
 
     particles_star: Path
     particles: int
@@ -42,6 +44,7 @@ class Inferred:
 
     @property
     def particles_per_second(self) -> float:
+        """Particles over the time of encoder and matching together."""
         return self.particles / (self.encoder_seconds + self.match_seconds)
 
 
@@ -55,8 +58,10 @@ def infer(
     device: str = "auto",
     match_to_map: bool = True,
 ) -> Inferred:
-    """Pose new particles of the same structure with a finished run; writes OUT/particles.star and OUT/infer.json.
+    """Find poses of new particles of the same structure; writes OUT/particles.star and OUT/infer.json.
 
+    data_folder, rows_file: as in `read_particles`.
+    device: auto, cpu or cuda.
     match_to_map: search around the encoder's pose and in an orientation set, from coarse to fine, against the run's
         map.mrc. Without it the poses are the encoder's own, at the working box of the run's ab-initio search.
 
@@ -66,23 +71,22 @@ def infer(
     folder, target = RunFolder(Path(run)), RunFolder(Path(output))
     if not folder.summary.is_file():
         raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
-    if target.path.resolve() == folder.path.resolve() or target.map.exists():
+    if target.path.resolve() == folder.path.resolve() or target.map().combined.exists():
         raise InputError(f"{target.path}: holds a run; choose another folder with -o")
     place = device_of(device)
     trained = read_trained_run(folder.path, place)
     images = _images(trained, Path(particles), data_folder, rows_file, place)
     target.path.mkdir(parents=True, exist_ok=True)
     with RunLog(target.log) as log, Progress(len(images.table) * (1 + MATCHES if match_to_map else 1)) as progress:
-        state = HalfMapPoses.unposed(half_sets(images.table, trained.config.seed, log.warning).to(place))
+        poses = Poses.unknown(half_sets(images.table, trained.config.seed, log.warning).to(place))
         started = time.monotonic()
         progress.stage("encoder")
-        _pose_by_encoder(trained, images, state, log, progress)
+        _pose_by_encoder(trained, images, poses, log, progress)
         encoded = time.monotonic()
         if match_to_map:
             progress.stage("match to the map")
-            _match_to_map(trained, images, state, log, progress)
+            _match_to_map(trained, images, poses, log, progress)
         found = Inferred(target.particles, len(images.table), encoded - started, time.monotonic() - encoded)
-        poses = state.pose_table()
         write_particles_star(target.particles, images.table, poses)
         if images.table.kind == "cs":
             write_particles_cs(target.particles_cs, images.table, poses)
@@ -99,6 +103,7 @@ def _images(
     rows_file: Path | str | None,
     device: torch.device,
 ) -> ParticleImages:
+    """The new particles' images, if they have the run's pixel size and a box that is large enough."""
     table = read_particles(particles, data_folder, rows_file)
     wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
     pixel_size = table.reference_pixel_size_angstrom
@@ -114,41 +119,42 @@ def _images(
 
 
 def _pose_by_encoder(
-    trained: TrainedRun, images: ParticleImages, state: HalfMapPoses, log: RunLog, progress: Progress
+    trained: TrainedRun, images: ParticleImages, poses: Poses, log: RunLog, progress: Progress
 ) -> None:
-    frame, device = trained.plan.ab_initio_frame, state.rotation.device
+    """Set the poses to the encoder's, for each particle that of the copy which the decoder explains best."""
+    frame, device = trained.plan.ab_initio_frame, poses.rotation.device
     everyone = torch.arange(len(images.table))
     kept_images = _kept_images(trained, images, frame, device, log)
     ctf = images.ctf_parameters().to(device)
     particles = WorkingSet(everyone, kept_images, ctf, frame.pixel_size_angstrom, trained.plan.noise)
     ab_initio = trained.ab_initio(particles)
     ab_initio.pose_by_encoder(progress.advance)
-    state.rotation, state.shift_angstrom = ab_initio.poses.rotation, ab_initio.poses.shift_angstrom
-    state.posed[:] = True
+    poses.put(everyone.to(device), ab_initio.poses)
 
 
-def _match_to_map(
-    trained: TrainedRun, images: ParticleImages, state: HalfMapPoses, log: RunLog, progress: Progress
-) -> None:
-    plan, device = trained.plan, state.rotation.device
+def _match_to_map(trained: TrainedRun, images: ParticleImages, poses: Poses, log: RunLog, progress: Progress) -> None:
+    """Refine the poses by projection matching against the run's map."""
+    plan, device = trained.plan, poses.rotation.device
     frame = plan.full_size_frame
     kept_images = _kept_images(trained, images, frame, device, log)
-    matching = ProjectionMatching(
-        trained.config,
+    particles = ParticleFrame(
         lambda rows: kept_images.read(torch.from_numpy(rows)),
         images.ctf_parameters().to(device),
         HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=device),
-        trained.particle_radius_angstrom,
-        plan.shift_range_angstrom,
+        trained.size,
+        symmetry_members(trained.config.symmetry, device),
     )
-    reference, _ = read_map(trained.folder.map)
+    matching = ProjectionMatching(trained.config, particles, plan.shift_range_angstrom)
+    reference, _ = read_map(trained.folder.map().combined)
     summary = read_summary(trained.folder)
     resolution = summary.resolution_fsc0143_angstrom or summary.shared_resolution_angstrom
-    matching.match_to(state, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)
+    matching.match_to(poses, window_centre(reference, frame.box_size, 3).to(device), resolution, progress.advance)
 
 
 def _kept_images(
     trained: TrainedRun, images: ParticleImages, frame: Frame, device: torch.device, log: RunLog
 ) -> KeptImages:
-    rows = np.arange(len(images.table))
-    return keep_images(images, frame, rows, device, trained.config.room, trained.plan.least_bytes, log.line)
+    """The preprocessed images in a frame, kept as the run's settings allow."""
+    rows, config = np.arange(len(images.table)), trained.config
+    room = Room.of_settings(config.memory_gib, config.cache_folder, config.cache_gib)
+    return keep_images(images, frame, rows, device, room, trained.plan.least_bytes, log.line)

@@ -1,4 +1,4 @@
-"""How symmetric is a map: which point groups fit it, where their axes lie, and which one is named."""
+"""Find the symmetry of a map: which point groups fit it, where their axes lie, and which one is named."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from cryofifa.run.folder import map_to_write
 
 GROUPS = (*(f"C{n}" for n in range(2, 9)), *(f"D{n}" for n in range(2, 8)), "T", "O", "I")
 _SMALLEST_BOX = 16
-# Of maps at hand (gpcr, ribosome, pseudo-protein, blobs without symmetry) none reached 0.8 of what noise allows, and
-# of symmetric ones (apoferritin, TRPV1, blobs with as much noise as signal) none fell under 0.93.
+# Measured: of asymmetric maps (gpcr, ribosome, pseudo-protein, blobs) none reached 0.8 of what the noise allows, and of
+# symmetric ones (apoferritin, TRPV1, blobs with as much noise as signal) none fell under 0.93.
 _LEAST_AGREEMENT = 0.9
-_SHARE_OF_BEST = 0.75
-_MOST_RANDOM = 0.5  # a turn that fits this well about any axis is too small to tell
-_ROUND_SHARE = 0.8
+_SHARE_OF_BEST = 0.75  # a group's worst member must fit at least this well, relative to the best member of any group
+_MOST_RANDOM = 0.5  # a turn that fits this well about any axis is too small to tell anything
+_ROUND_SHARE = 0.8  # of a map's signal; with a larger spherical part the map is a ball or shell
 
 
 @dataclass(frozen=True)
 class GroupReport:
-    """One group in the frame where it fits best; the other numbers as in `results.symmetry_fit.GroupFit`.
+    """How well one group fits, and where: fields not named here are as in `results.symmetry.group_fit.GroupFit`.
 
+    members: number of rotations in the group.
+    fits: every member fits about as well as the best one of any group, and as well as the map's noise allows.
     map_to_group_angles_degree: RELION's rot, tilt, psi: a projection of the map at these angles looks down the group's
         z axis, with its x axis along the image's.
     centre_angstrom: (x, y, z) of the point where the axes meet, from the map's N//2; for Cn any point of the axis.
-    fits: every member fits about as well as the best axis does, and as well as the map's noise allows.
     """
 
     members: int
@@ -52,9 +53,12 @@ class GroupReport:
 
 @dataclass(frozen=True)
 class SymmetryReport:
-    """symmetry: the largest group that fits, C1 if none does, None if it cannot be told; reason: why, in words.
+    """What was found about a map's symmetry.
 
-    written: which group's map was written, and where; None if none was asked for.
+    symmetry: the largest group that fits, C1 if none does, None if it cannot be told.
+    reason: why, in words.
+    groups: how well each group fits, by its name.
+    written: which group's symmetrised map was written, and where; None if none was asked for.
     """
 
     symmetry: str | None
@@ -63,7 +67,7 @@ class SymmetryReport:
     written: str | None = None
 
     def as_text(self) -> str:
-        """A table and the verdict."""
+        """A table of the groups and the conclusion, for the terminal."""
         lines = ["group  correlation  at random  of possible  FSC 0.5     rot    tilt     psi"]
         for name, group in self.groups.items():
             resolution = group.resolution_fsc05_angstrom
@@ -79,16 +83,16 @@ class SymmetryReport:
         return "\n".join(lines)
 
     def as_json(self) -> str:
-        """All fields."""
+        """All fields as JSON."""
         return json.dumps(asdict(self), indent=2)
 
 
 def find_symmetry(
     map_path: Path | str, groups: Sequence[str] | None = None, output: Path | str | None = None
 ) -> SymmetryReport:
-    """Try point groups on a map; the particle may lie off the centre, and its axes anywhere.
+    """Fit point groups to a map; the particle may lie off the centre, and its axes in any direction.
 
-    groups: names in RELION's way; by default C2 to C8, D2 to D7, T, O and I.
+    groups: names as in RELION; by default C2 to C8, D2 to D7, T, O and I.
     output: where to write the map turned into the frame of the group that is named (or of the only one asked for),
         its centre at N//2, and symmetrised.
 
@@ -145,7 +149,7 @@ def _report(fit: GroupFit, members: int, best_member: float, pixel_size_angstrom
 
 
 def _verdict(fits: SymmetryFits, reports: dict[str, GroupReport], members: dict[str, Tensor]) -> tuple[str | None, str]:
-    """The largest group that fits, and why."""
+    """The largest group that fits (None if that cannot be told), and why."""
     fitting = [name for name, report in reports.items() if report.fits]
     if not fits.has_signal:
         return None, "the map has too little signal beyond its spherical average"
@@ -168,6 +172,6 @@ def _verdict(fits: SymmetryFits, reports: dict[str, GroupReport], members: dict[
 
 
 def _angles_degree(members: Tensor) -> set[int]:
-    """By how much the members turn."""
+    """The angles, in whole degrees, by which the members of a group turn."""
     half_trace = (members.diagonal(dim1=1, dim2=2).sum(-1) - 1) / 2
     return {round(math.degrees(math.acos(max(-1, min(1, value))))) for value in half_trace.tolist()}

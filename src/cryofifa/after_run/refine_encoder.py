@@ -12,9 +12,9 @@ from cryofifa.errors import InputError
 from cryofifa.main_path import reconstruct
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa.results.outputs import Reconstruction
+from cryofifa.results.summary import Reconstruction
 from cryofifa.run.folder import RunFolder, run_settings
-from cryofifa.run.plan import plan_refinement
+from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
 from cryofifa.settings.config import config_from_dict
 from cryofifa.system.processes import ALONE, Processes
@@ -24,7 +24,7 @@ BEFORE_REFINEMENT = ("read particles", AbInitio.phase, "judge starts")  # phases
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
 
 
-def refine(
+def refine_encoder(
     run: Path | str,
     output: Path | str | None = None,
     *,
@@ -88,3 +88,6 @@ def refine(
         stop=stop,
         processes=processes,
     )
+
+
+refine = refine_encoder  # its former name

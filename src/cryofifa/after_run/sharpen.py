@@ -11,7 +11,6 @@ from cryofifa.physics.shell_correlation import first_crossing_angstrom
 from cryofifa.physics.shells import shell_amplitude
 from cryofifa.results.deepemhancer import run_deepemhancer
 from cryofifa.results.fsc import in_mask, read_fsc_csv, resample_fsc
-from cryofifa.results.outputs import read_summary
 from cryofifa.results.sharpening import (
     GUINIER_COARSEST_ANGSTROM,
     GUINIER_TRUSTED_ANGSTROM,
@@ -19,19 +18,21 @@ from cryofifa.results.sharpening import (
     guinier_b_factor,
     sharpen_volume,
 )
+from cryofifa.results.summary import read_summary
 from cryofifa.results.unfiltered_maps import read_unfiltered, run_of
 from cryofifa.run.folder import map_to_write
 
-FSC_THRESHOLD = 0.143  # of the resolution at which the low-pass begins
+FSC_THRESHOLD = 0.143  # the low-pass begins at the resolution where the FSC falls under this
 LARGEST_B_FACTOR = 2000.0  # square angstrom; no map has more, and larger ones overflow; our choice
 
 
 @dataclass(frozen=True)
 class Sharpened:
-    """Where the map lies, and what was done to it.
+    """Where the sharpened map lies, and what was done to it.
 
-    b_factor_square_angstrom: negative where it sharpened; resolution_angstrom: where the low-pass begins.
-    note: what could not be done, or is not to be trusted, in one line.
+    b_factor_square_angstrom: negative where it sharpened.
+    resolution_angstrom: where the low-pass begins.
+    note: in one line, what could not be done or is not to be trusted; None if there is nothing to say.
     """
 
     path: Path
@@ -53,12 +54,12 @@ def sharpen(
     A run's map.mrc is Wiener filtered; the filter is divided out first (`results.unfiltered_maps`), then every shell is
     weighted once by sqrt(2 FSC / (1 + FSC)). Another map must be unfiltered and is weighted where an FSC is known.
 
-    b_factor_square_angstrom: negative sharpens; by default from a Guinier fit between 10 A and the resolution, of the
+    b_factor_square_angstrom: negative sharpens; by default from a Guinier fit, between 10 A and the resolution, to the
         weighted amplitudes inside the mask.
     fsc_file: CSV with columns frequency_per_angstrom and fsc; by default the run's own corrected curve, or that of
         half1.mrc and half2.mrc beside the map.
-    mask_file: map with values 0 to 1; the half maps' FSC and the Guinier fit are of what is inside. By default a soft
-        sphere. The result is not masked.
+    mask_file: map with values 0 to 1; the FSC of the half maps and the Guinier fit are taken inside it. By default a
+        soft sphere. The result is not masked.
 
     Raises:
         InputError: if a file is absent or wrong, or there is neither an FSC nor a B-factor.
@@ -102,7 +103,7 @@ def sharpen(
 
 
 def sharpen_with_deepemhancer(run_or_map: Path | str, output: Path | str | None = None) -> Path:
-    """Let DeepEMhancer sharpen a run's unfiltered half maps, or another program's; returns where the map lies.
+    """Let DeepEMhancer sharpen a run's unfiltered half maps, or another program's; returns the path of the result.
 
     Raises:
         InputError: if a map is absent or wrong, or the program is not installed or fails.
@@ -114,7 +115,7 @@ def sharpen_with_deepemhancer(run_or_map: Path | str, output: Path | str | None 
 
 
 def _target(source: Path, output: Path | str | None, how: str) -> Path:
-    """Where the result goes."""
+    """The file to write: the one asked for, or one beside the map or in the run's folder."""
     if not source.exists():
         raise InputError(f"{source}: there is no such run folder or map")
     folder = run_of(source)

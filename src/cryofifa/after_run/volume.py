@@ -1,4 +1,4 @@
-"""The network's own volume, sampled on any grid from a run's checkpoint."""
+"""Sample the network's own volume on any grid, from a run's checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.run.decoder_density import decoder_density
 from cryofifa.run.folder import map_to_write
-from cryofifa.run.plan import SMALLEST_BOX
+from cryofifa.run.planning import SMALLEST_BOX
 from cryofifa.run.trained import read_trained_run
 
 
@@ -34,9 +34,9 @@ def volume(
 ) -> SampledVolume:
     """Sample the decoder of a finished or still running run, centred; by default written to RUN/volume.mrc.
 
-    Nothing is interpolated: the network is asked at the grid's own frequencies, up to the Fourier radius it has been
-    trained to, the grid's Nyquist frequency or `resolution_angstrom`, whichever is the coarsest. Densities are in the
-    scale of the run's decoder.mrc, at any pixel size.
+    Nothing is interpolated: the network is evaluated at the grid's own frequencies, up to the Fourier radius it has
+    been trained to, the grid's Nyquist frequency or `resolution_angstrom`, whichever is the coarsest. Densities are in
+    the scale of the run's decoder.mrc, at any pixel size.
 
     Raises:
         InputError: if the run has no checkpoint yet, or a number is out of its range.

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image
@@ -27,19 +28,13 @@ LONGEST_TURN_CYCLES = 0.5  # radians times the highest frequency times particle 
 class PoseFit:
     """Poses and what they leave of the images, so that the next step need not look again."""
 
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
+    poses: Poses
     model: Complex[Tensor, "n points"]
 
 
-def fit_at(
-    rotation: Float[Tensor, "n 3 3"],
-    shift_angstrom: Float[Tensor, "n 2"],
-    ctf: Float[Tensor, "n points"],
-    grid: FourierGrid,
-    plane: HalfPlane,
-) -> PoseFit:
-    return PoseFit(rotation, shift_angstrom, form_image(grid.slices(rotation, plane), ctf, shift_angstrom, plane))
+def fit_at(poses: Poses, ctf: Float[Tensor, "n points"], grid: FourierGrid, plane: HalfPlane) -> PoseFit:
+    """The model at these poses: slices of the volume with CTF and shift, at the points of `plane`."""
+    return PoseFit(poses, form_image(grid.slices(poses.rotation, plane), ctf, poses.shift_angstrom, plane))
 
 
 def pose_derivatives(
@@ -53,9 +48,9 @@ def pose_derivatives(
     half_point = 0.5 / OVERSAMPLING
     x, y = plane.index_xy.to(ctf.dtype).unbind(1)
     radius = plane.radius.clamp_min(1.0)
-    on_slice = slice_coordinates(fit.rotation, plane)
-    along_view = fit.rotation[:, 2:].expand(on_slice.shape)
-    along_circle = torch.stack([y, -x], dim=1) / radius[:, None] @ fit.rotation[:, :2]
+    on_slice = slice_coordinates(fit.poses.rotation, plane)
+    along_view = fit.poses.rotation[:, 2:].expand(on_slice.shape)
+    along_circle = torch.stack([y, -x], dim=1) / radius[:, None] @ fit.poses.rotation[:, :2]
     # all of a particle in one read: they lie so close that memory is fetched once
     either_way = half_point * (1 - 2 * torch.arange(2, device=x.device))[:, None, None, None]
     direction = torch.stack([along_view, along_circle], dim=1)[:, None]
@@ -63,7 +58,7 @@ def pose_derivatives(
     by_view, by_circle = ((ahead - behind) / (2 * half_point)).unbind(1)
     turns = torch.stack([-y * by_view, x * by_view, radius * by_circle], dim=1)
     # CTF and phase stay with the image
-    turns = turns * form_image(torch.ones_like(fit.model), ctf, fit.shift_angstrom, plane)[:, None]
+    turns = turns * form_image(torch.ones_like(fit.model), ctf, fit.poses.shift_angstrom, plane)[:, None]
     shifts = fit.model[:, None] * (2j * torch.pi * plane.frequency_per_angstrom.mT)
     return torch.cat([turns, shifts], dim=1)
 
@@ -88,10 +83,11 @@ def newton_step(
     step = torch.linalg.solve_ex(curvature + torch.diag_embed(DAMPING * diagonal + 1e-6), slope).result[..., 0]
     longest = LONGEST_TURN_CYCLES * plane.extent_angstrom / (plane.largest_radius * particle_radius_angstrom)
     step = step * (longest / step[:, :3].norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1.0)
-    tried = fit_at(perturb_rotation(fit.rotation, step[:, :3]), fit.shift_angstrom + step[:, 3:], ctf, grid, plane)
+    moved = Poses.found(perturb_rotation(fit.poses.rotation, step[:, :3]), fit.poses.shift_angstrom + step[:, 3:])
+    tried = fit_at(moved, ctf, grid, plane)
     better = (measured - tried.model).abs().square().sum(dim=1) < residual.abs().square().sum(dim=1)
-    return PoseFit(
-        torch.where(better[:, None, None], tried.rotation, fit.rotation),
-        torch.where(better[:, None], tried.shift_angstrom, fit.shift_angstrom),
-        torch.where(better[:, None], tried.model, fit.model),
+    poses = Poses.found(
+        torch.where(better[:, None, None], moved.rotation, fit.poses.rotation),
+        torch.where(better[:, None], moved.shift_angstrom, fit.poses.shift_angstrom),
     )
+    return PoseFit(poses, torch.where(better[:, None], tried.model, fit.model))

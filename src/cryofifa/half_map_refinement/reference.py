@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryofifa.half_map_refinement.gauss_newton import PoseFit, fit_at, newton_step
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.asymmetric_unit import symmetric_distance_radian
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.settings.config import HalfMapRefinementSettings
+from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.candidates import clamp_length, fine_shifts, wide_shifts
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.orientation_set import OrientationSet
@@ -32,18 +33,6 @@ from cryofifa.train.orientation_set import OrientationSet
 # of all particles and candidates; bounds the memory, changes nothing else, but on a GPU the time
 POINTS_AT_ONCE, POINTS_ON_GPU = 2**22, 2**23
 SAME_POSE_CYCLES = 0.5  # of the particle's edge at the low frequencies: two poses no farther apart are one
-
-
-@dataclass(frozen=True)
-class MatchedPoses:
-    """What was found.
-
-    origin: an index into WINNER_ORIGINS; the orientation set's is another pose than what became of the one before.
-    """
-
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
-    origin: Int[Tensor, " n"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,33 +55,28 @@ class Reference:
     particle_radius_angstrom: float
     shift_range_angstrom: float
 
-    def matched(
-        self,
-        image: Complex[Tensor, "n points"],
-        ctf: Float[Tensor, "n points"],
-        rotation: Float[Tensor, "n 3 3"],
-        shift_angstrom: Float[Tensor, "n 2"],
-    ) -> MatchedPoses:
-        """The poses that these become; image: masked, in the scale in which CTF times a slice predicts it."""
+    def matched(self, image: Complex[Tensor, "n points"], ctf: Float[Tensor, "n points"], poses: Poses) -> Poses:
+        """The poses that these become, with the origin of each.
+
+        image, ctf: transforms of the masked images and their CTFs, in the scale in which CTF times a slice of the map
+            predicts the image.
+        """
         if len(image) > self._at_once:
-            parts = zip(
-                *(values.split(self._at_once) for values in (image, ctf, rotation, shift_angstrom)), strict=True
-            )
-            found = [vars(self.matched(*part)).values() for part in parts]
-            return MatchedPoses(*(torch.cat(values) for values in zip(*found, strict=True)))
+            rows = torch.arange(len(image), device=image.device).split(self._at_once)
+            found = [self.matched(image[some], ctf[some], poses.select(some)).columns() for some in rows]
+            return Poses(**{name: torch.cat([part[name] for part in found]) for name in found[0]})
         weight = self.weight.sqrt()
         image, ctf = image * weight, ctf * weight
-        origin = torch.full_like(rotation[:, 0, 0], WINNER_ORIGINS.index("memory"), dtype=torch.long)
+        origin = torch.full_like(poses.posed, WINNER_ORIGINS.index("memory"), dtype=torch.long)
+        found = Poses.found(poses.rotation, poses.shift_angstrom, origin=origin)
         planes = [self.plane]
         if self.orientation_set is not None:
-            rotation, shift_angstrom, origin = self._best_candidate(
-                self.orientation_set, image, ctf, rotation, shift_angstrom
-            )
+            found = self._best_candidate(self.orientation_set, image, ctf, found)
             planes = [self._middle, self.plane]
+        origin = found.origin
         for plane in planes:
-            fit = self._down(rotation, shift_angstrom, image, ctf, plane)
-            rotation, shift_angstrom = fit.rotation, fit.shift_angstrom
-        return MatchedPoses(rotation, clamp_length(shift_angstrom, self.shift_range_angstrom), origin)
+            found = self._down(found, image, ctf, plane).poses
+        return Poses.found(found.rotation, clamp_length(found.shift_angstrom, self.shift_range_angstrom), origin=origin)
 
     @property
     def _at_once(self) -> int:
@@ -104,16 +88,11 @@ class Reference:
         return max(1, (POINTS_AT_ONCE if on_cpu else POINTS_ON_GPU) // points)
 
     def _down(
-        self,
-        rotation: Float[Tensor, "n 3 3"],
-        shift_angstrom: Float[Tensor, "n 2"],
-        image: Complex[Tensor, "n more"],
-        ctf: Float[Tensor, "n more"],
-        plane: HalfPlane,
+        self, poses: Poses, image: Complex[Tensor, "n more"], ctf: Float[Tensor, "n more"], plane: HalfPlane
     ) -> PoseFit:
         """Gauss-Newton steps in the distance over the frequencies of `plane`."""
         image, ctf = image[:, : len(plane)], ctf[:, : len(plane)]
-        fit = fit_at(rotation, shift_angstrom, ctf, self.grid, plane)
+        fit = fit_at(poses, ctf, self.grid, plane)
         for _ in range(self.settings.newton_steps):
             fit = newton_step(fit, image, ctf, self.grid, plane, self.particle_radius_angstrom)
         return fit
@@ -141,29 +120,29 @@ class Reference:
         orientation_set: OrientationSet,
         image: Complex[Tensor, "n points"],
         ctf: Float[Tensor, "n points"],
-        rotation: Float[Tensor, "n 3 3"],
-        shift_angstrom: Float[Tensor, "n 2"],
-    ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+        poses: Poses,
+    ) -> Poses:
         """The best of the poses given and of an orientation set, after each went down by low frequencies."""
         low, middle = self._low, self._middle
-        count = len(rotation)
+        count, before = len(poses), poses.shift_angstrom
         seen, transfer = image[:, : len(low)], ctf[:, : len(low)]
-        centred = seen * displacement_phase(shift_angstrom, low.frequency_per_angstrom).conj()
+        centred = seen * displacement_phase(before, low.frequency_per_angstrom).conj()
         few = min(self.settings.candidates, len(orientation_set.rotation))
-        from_set = orientation_set.best(centred, transfer, shift_angstrom, self.shift_range_angstrom, few)
-        candidates = torch.cat([rotation[:, None], from_set], dim=1)
+        from_set = orientation_set.best(centred, transfer, before, self.shift_range_angstrom, few)
+        candidates = torch.cat([poses.rotation[:, None], from_set], dim=1)
         each = candidates.shape[1]
         phase = displacement_phase(self._offset_angstrom, low.frequency_per_angstrom)
         distance = squared_distance_over_shifts(centred, self.grid.slices(candidates, low) * transfer[:, None], phase)
-        shift = shift_angstrom[:, None] + self._offset_angstrom[distance.argmin(dim=2)]
+        shift = before[:, None] + self._offset_angstrom[distance.argmin(dim=2)]
         image, ctf = (values[:, : len(middle)].repeat_interleave(each, dim=0) for values in (image, ctf))
-        fit = self._down(candidates.flatten(0, 1), shift.flatten(0, 1), image, ctf, low)
-        model = fit_at(fit.rotation, fit.shift_angstrom, ctf, self.grid, middle).model
+        ends = self._down(Poses.found(candidates.flatten(0, 1), shift.flatten(0, 1)), image, ctf, low).poses
+        model = fit_at(ends, ctf, self.grid, middle).model
         best = (image - model).abs().square().sum(dim=1).reshape(count, each).argmin(dim=1)
-        found, shift = fit.rotation.reshape(count, each, 3, 3), fit.shift_angstrom.reshape(count, each, 2)
-        everyone = torch.arange(count, device=image.device)
-        winner, before = found[everyone, best], found[:, 0]
-        turned = symmetric_distance_radian(before, winner, self.symmetry)
+        # the remembered pose is every particle's first candidate
+        first = torch.arange(0, len(ends), each, device=image.device)
+        winner = ends.select(first + best)
+        turned = symmetric_distance_radian(ends.rotation[first], winner.rotation, self.symmetry)
         cycles = low.largest_radius / self.plane.extent_angstrom * self.particle_radius_angstrom
         memory, other = (WINNER_ORIGINS.index(name) for name in ("memory", "orientation set"))
-        return winner, shift[everyone, best], torch.where(turned > SAME_POSE_CYCLES / cycles, other, memory)
+        winner.origin = torch.where(turned > SAME_POSE_CYCLES / cycles, other, memory)
+        return winner

@@ -1,0 +1,1 @@
+"""The networks: encoders that read a pose from an image, and decoders that hold the volume's Fourier transform."""

@@ -1,7 +1,7 @@
-"""The second encoder (paper, local refinement): from a full-size particle to corrections of the pose it has.
+"""The second encoder (paper, local refinement): from a full-size particle to a correction of the pose it has.
 
-The paper shows it the particle alone. Here it also sees what the decoder predicts at that pose, in the image's own
-frame: what is to be corrected is the difference of the two.
+In the paper it sees the particle alone. Here it also sees the decoder's prediction at that pose, in the image's own
+frame, because the difference of the two is what needs correcting.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ INPUTS = 3  # particle, low-passed particle, prediction
 
 
 class CorrectionEncoder(nn.Module):
-    """Image and prediction -> rotation vector of the image frame and shift, both in units of the present stage.
+    """The second encoder: from a particle and its prediction to a correction of rotation and shift.
 
-    A fresh network corrects nothing.
+    A network that has not been trained predicts no correction.
 
-    features: of INPUTS channels.
+    features: of images with INPUTS channels.
     """
 
     def __init__(self, features: ImageFeatures) -> None:
@@ -29,5 +29,11 @@ class CorrectionEncoder(nn.Module):
         self.translation_head = sine_head(features, 2, starts_at_zero=True)
 
     def forward(self, image: Float[Tensor, "n 3 y x"]) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 2"]]:
+        """The corrections: a rotation vector (x, y, z) of the image frame and a shift (x, y).
+
+        Both are in units of the present stage of training (`train.encoder_refinement`), not in radians and angstrom.
+
+        image: channels are the particle, the low-passed particle and the prediction.
+        """
         features = self.features(image)
         return self.rotation_head(features), self.translation_head(features)

@@ -1,6 +1,6 @@
-"""FourierNet: the volume's Fourier value at any coordinate (the paper's decoder, after cryoAI).
+"""FourierNet: the volume's Fourier value at any coordinate by two SIRENs (the paper's decoder, after cryoAI).
 
-D(k) = exp(envelope(k)) * modulant(k)        two SIRENs with two real outputs each: real and imaginary part
+D(k) = exp(envelope(k)) * modulant(k)        each with two real outputs: for the real and the imaginary part
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from cryofifa.model.siren import siren
 
 
 class FourierNet(CoordinateDecoder):
-    """Two networks of the coordinate.
+    """The paper's decoder: an envelope for the steep fall of amplitudes, times a modulant for the detail.
 
-    coordinate_scale: what one Fourier pixel is multiplied by before the sine layers. The transform of a particle of
-    radius R varies on the scale 1/R, so the scale is set from R, not from the box.
+    width: of the hidden layers of both networks.
+    modulant_layers, envelope_layers: number of hidden layers after the first one.
+    omega_modulant, omega_envelope: frequency of the sine in each network's layers.
+    coordinate_scale: by which coordinates in Fourier pixels are multiplied before the first layer. The transform of a
+        particle of radius R varies on the scale 1/R, so it is set from R, not from the box.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class FourierNet(CoordinateDecoder):
         self.coordinate_scale = coordinate_scale
 
     def values_at(self, folded: Float[Tensor, "n 3"]) -> Float[Tensor, "n 2"]:
+        """exp(envelope(k)) * modulant(k), for real and imaginary part each."""
         scaled = folded * self.coordinate_scale
         return torch.exp(self.envelope(scaled)) * self.modulant(scaled)
 
     @property
     def numbers_per_point(self) -> int:
+        """As in `CoordinateDecoder`, counted over the linear layers."""
         layers = [part for part in self.modules() if isinstance(part, nn.Linear)]
-        # forward keeps the input of every linear layer and that of its sine, backward needs two of the widest beside
+        # forward keeps the inputs of every linear layer and of its sine; backward needs two of the widest in addition
         return sum(2 * layer.in_features for layer in layers) + 2 * max(layer.in_features for layer in layers)

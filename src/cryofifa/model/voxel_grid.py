@@ -1,7 +1,8 @@
-"""Voxels learned by gradient: a decoder that is cheap, and has no prior but its support (after cryoDRGN 2, RELION).
+"""A decoder of voxels learned by gradient: cheap, and with no prior but its support (after cryoDRGN 2, RELION).
 
-Slices are read from the voxels' transform, twice finer than the box's own Fourier pixels, cut to the present radius.
-It is a product of three small matrices with the voxels, one per axis: cheaper than a transform of the padded box.
+Slices are read from the voxels' transform, sampled twice finer than the box's own Fourier pixels and cut to the present
+radius. This transform is a product of the voxels with three small matrices, one per axis: cheaper than an FFT of the
+padded box.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from cryofifa.physics.mask import distance_from_centre, spherical_mask
 class VoxelGrid(VolumeDecoder):
     """Density on the working box, zero outside a soft ball.
 
-    Parameters are of order one whatever the box: a density whose Fourier values have magnitude one at all of the
-    box's frequencies is about one in their unit.
+    The parameters are of order one whatever the box: they are in units of the density whose Fourier values have
+    magnitude one at all frequencies of the box.
+
+    support_radius_pixel, edge_width_pixel: of the soft ball.
     """
 
     support: Tensor
@@ -39,6 +42,7 @@ class VoxelGrid(VolumeDecoder):
     def slices(
         self, rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
     ) -> Complex[Tensor, "*batch points"]:
+        """Central slices at the points of `plane`, read from the sampled transform, with gradients."""
         return self._sampled_volume(plane.largest_radius).slices(rotation_volume_to_image, plane)
 
     def on_grid(
@@ -48,20 +52,23 @@ class VoxelGrid(VolumeDecoder):
         radius: float,
         spread: Spread | None = None,  # noqa: ARG002
     ) -> Complex[Tensor, "z y x"]:
+        """The voxels' transform on the grid, as in `VolumeDecoder.on_grid`; every process computes all of it."""
         inside = distance_from_centre(size, 3, self.density.device) * spacing <= radius
         return self._transform(self.density * self.support, size, spacing) * inside
 
     @torch.no_grad()
     def sampled(self, radius: float, spread: Spread | None = None) -> FourierGrid:  # noqa: ARG002
+        """The voxels' transform, sampled twice finer than the box's Fourier pixels; without gradients."""
         return self._sampled_volume(radius)
 
     @torch.no_grad()
     def start_from(self, other: VolumeDecoder, radius: float) -> None:
+        """Take over the other decoder's volume up to a radius in Fourier pixels, on this box's voxels."""
         volume = other.volume(self.density.shape[-1], radius)
         self.density.copy_(torch.where(self.support > 0, volume / self.support.clamp_min(1e-9), 0))
 
     def _sampled_volume(self, radius: float) -> FourierGrid:
-        # divided by what interpolation does to the volume, so that slices are those of the voxels
+        # divided by what interpolation multiplies the volume by, so that slices are those of the voxels
         density = self.density * self.support / self.gridding
         transform = self._transform(density, FourierGrid.size_for(radius), 1 / OVERSAMPLING)
         return FourierGrid(torch.stack([transform.real, transform.imag]), radius)

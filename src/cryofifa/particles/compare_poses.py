@@ -1,11 +1,11 @@
-"""Found poses against true ones, up to what no reconstruction can know: the frame, the origin and the hand.
+"""Found poses compared with true ones, up to what no reconstruction can know: the frame, the origin and the hand.
 
 A found map relates to the truth by x_estimate = Q x_truth + e, after a mirror in z where the hand is wrong:
 
     A_estimate ~ A_truth g^T Q^T             for some member g of the truth's point group
     t_estimate - t_truth ~ (A_estimate e)_xy
 
-Q is found by vote (the relative rotation most particles agree with), then as the chordal mean of the inliers.
+Q is found by a vote (the relative rotation most particles agree with), then as the chordal mean of the inliers.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from cryofifa.conventions import flip_hand
-from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.poses import Poses
 
 _VOTERS = 300
 _VOTE_WIDTH_DEGREE = 10.0
@@ -23,15 +23,15 @@ _INLIER_DEGREE = 15.0
 
 @dataclass(frozen=True)
 class PoseComparison:
-    """Errors of every particle after the best frame, origin and hand.
+    """Errors of every particle's pose after the best frame, origin and hand.
 
     Attributes:
         hand_flipped: the estimate is the mirror image (in z) of the truth.
         rotation_truth_to_estimate: Q; in the frame of the mirrored estimate where the hand is flipped.
         origin_in_estimate_angstrom: e (x, y, z), where the truth's origin lies in the (mirrored) estimate.
-        rotation_error_degree: per particle, the least over the symmetry group.
-        shift_error_angstrom: per particle, length of the shift's residual.
-        share_within_10_degree: of all particles.
+        rotation_error_degree: per particle, the smallest over the members of the point group.
+        shift_error_angstrom: per particle, length of what is left of the shift's difference.
+        share_within_10_degree: share of all particles whose rotation error is under 10 degrees.
     """
 
     hand_flipped: bool
@@ -45,11 +45,11 @@ class PoseComparison:
 
 
 def compare_poses(
-    estimated: PoseTable,
-    truth: PoseTable,
+    estimated: Poses,
+    truth: Poses,
     symmetry_rotations: Float64[np.ndarray, "members 3 3"] | None = None,
 ) -> PoseComparison:
-    """Compare the poses of the same particles, in the same order.
+    """Compare found with true poses of the same particles, in the same order.
 
     symmetry_rotations: the truth's point group, in the truth's frame (`physics.point_groups`); none means C1.
 
@@ -61,10 +61,11 @@ def compare_poses(
             f"{len(estimated)} estimated and {len(truth)} true poses: need the same particles, at least one"
         )
     group = np.eye(3)[None] if symmetry_rotations is None else symmetry_rotations
-    true = truth.rotation_volume_to_image
+    estimated, truth = estimated.on_host(), truth.on_host()
+    true = truth.rotation.numpy()
     best = None
     for flipped in (False, True):
-        found = estimated.rotation_volume_to_image
+        found = estimated.rotation.numpy()
         found = flip_hand(found) if flipped else found
         q = _refined(_voted(found, true, group), found, true, group)
         error = _nearest_member(q, found, true, group)[1]
@@ -76,7 +77,7 @@ def compare_poses(
     found = best[3]
     member, error = _nearest_member(q, found, true, group)
     ideal = true @ np.swapaxes(group[member], -1, -2) @ q.T
-    difference = estimated.shift_angstrom - truth.shift_angstrom
+    difference = (estimated.shift_angstrom - truth.shift_angstrom).numpy()
     origin = _common_origin(ideal, difference, error < _INLIER_DEGREE)
     shift_error = np.linalg.norm(difference - (ideal @ origin)[:, :2], axis=1)
     return PoseComparison(
@@ -92,16 +93,17 @@ def compare_poses(
 
 
 def _angle_degree(trace: np.ndarray) -> np.ndarray:
+    """Rotation angle of matrices with this trace."""
     return np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1)))
 
 
 def _agreement(error_degree: np.ndarray) -> np.ndarray:
-    """A vote between 0 and 1 that wrong poses, however wrong, cannot sway."""
+    """A vote between 0 and 1: 1 at no error, 0 at large ones, however large, so that wrong poses have no influence."""
     return np.exp(-((error_degree / _VOTE_WIDTH_DEGREE) ** 2))
 
 
 def _voted(found: np.ndarray, true: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The relative rotation A_estimate^T A_truth that most of a subset agree with, up to the group."""
+    """The relative rotation A_estimate^T A_truth that most of a random subset agree with, up to the point group."""
     # At random, not evenly spaced: the rows of a file may come in a periodic order.
     rows = np.random.default_rng(0).permutation(len(true))[:_VOTERS]
     candidate = np.swapaxes(found[rows], -1, -2) @ true[rows]
@@ -113,7 +115,7 @@ def _voted(found: np.ndarray, true: np.ndarray, group: np.ndarray) -> np.ndarray
 def _nearest_member(
     q: np.ndarray, found: np.ndarray, true: np.ndarray, group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Per particle, the member g that brings A_estimate Q g nearest to A_truth, and the angle left."""
+    """Per particle, the member g that brings A_estimate Q g nearest to A_truth, and the remaining angle in degrees."""
     relative = np.swapaxes(found @ q, -1, -2) @ true
     trace = relative.reshape(-1, 9) @ group.reshape(-1, 9).T
     member = trace.argmax(axis=1)
@@ -124,6 +126,7 @@ def _nearest_member(
 
 
 def _refined(q: np.ndarray, found: np.ndarray, true: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Q as the chordal mean over the inliers, whose choice depends on Q: repeated until it no longer changes."""
     for _ in range(20):
         member, error = _nearest_member(q, found, true, group)
         inlier: Bool[np.ndarray, " n"] = error < _INLIER_DEGREE
@@ -139,13 +142,13 @@ def _refined(q: np.ndarray, found: np.ndarray, true: np.ndarray, group: np.ndarr
 
 
 def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
-    """Of a sum of rotations: their chordal mean."""
+    """The rotation nearest to a matrix; of a sum of rotations, their chordal mean."""
     left, _, right = np.linalg.svd(matrix)
     return left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
 
 
 def _common_origin(ideal: np.ndarray, difference: np.ndarray, inlier: np.ndarray) -> np.ndarray:
-    """e of difference = (A e)_xy: least squares over inliers, large residuals weighted down."""
+    """e of difference = (A e)_xy by least squares over the inliers, with large residuals weighted down."""
     if inlier.sum() < 3:
         return np.zeros(3)
     rows, values = ideal[inlier][:, :2, :], difference[inlier]

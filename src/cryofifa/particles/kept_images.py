@@ -1,7 +1,7 @@
-"""Images of one frame, kept where there is room: in memory, in a scratch file, or not at all.
+"""Preprocessed images of a run, kept where there is room: in memory, in a scratch file, or not at all.
 
-They are 16-bit numbers wherever they are, so that a run does not depend on the room: noise of sd 1 is rounded by less
-than a thousandth, and half of the memory is enough.
+Images are 16-bit numbers wherever they are kept, and rounded to them where they are not, so that results do not depend
+on where. Noise of sd 1 is rounded by less than a thousandth, and half of the memory is enough.
 """
 
 from __future__ import annotations
@@ -30,49 +30,57 @@ from cryofifa.system.atomic_file import atomic_path, remove_parts
 from cryofifa.system.memory import GIB, allowed_bytes, allowed_gpu_bytes
 
 BYTES_PER_PIXEL = 2
-LARGEST = 65504.0  # of 16 bits; bright junk beyond it is cut off
-ABANDONED_SECONDS = 3600.0  # since a scratch file half written last grew: its process was killed
-GPU_SHARE = 0.5  # of what is allowed there, for the images; the rest is for the networks at work; our choice
+LARGEST = 65504.0  # largest 16-bit number; brighter pixels of junk are cut off
+ABANDONED_SECONDS = 3600.0  # a half-written scratch file that has not grown for so long: its process was killed
+GPU_SHARE = 0.5  # of the allowed GPU memory, for images; the rest is for the networks at work; our choice
 
 
 @runtime_checkable
 class KeptImages(Protocol):
-    """Images by their position among those that were asked for."""
+    """The images of a list of particles, read by position in that list (from 0)."""
 
     @property
-    def box_size(self) -> int: ...
+    def box_size(self) -> int:
+        """Side of the images in pixels."""
+        ...
 
     @property
     def device(self) -> torch.device:
-        """Where they are read to."""
+        """The device that images are read to."""
         ...
 
     def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
-        """In this order, as 32-bit numbers."""
+        """The images at these positions, in this order, as 32-bit numbers on `device`."""
         ...
 
     def announce(self, position: Int[Tensor, " n"]) -> None:
-        """Say what is read next: a file can be read ahead of it."""
+        """Say which positions are read next, so that a file can be read ahead."""
         ...
 
 
 class ImagesInMemory:
-    """All of them in one tensor."""
+    """Images kept in one tensor, in the machine's memory or the GPU's.
+
+    image: 16-bit images.
+    device: that images are read to; the tensor's own by default.
+    """
 
     def __init__(self, image: Float[Tensor, "n y x"], device: torch.device | None = None) -> None:
         self._image, self.device, self.box_size = image, device or image.device, image.shape[-1]
 
     def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        """Read images as in `KeptImages`."""
         return self._image[position.to(self._image.device)].to(self.device).float()
 
     def announce(self, position: Int[Tensor, " n"]) -> None:
-        """Nothing to do."""
+        """As in `KeptImages`; there is nothing to read ahead."""
 
 
 class ImagesOnDisk:
-    """In a scratch file, image after image.
+    """Images kept in a scratch file, one after another.
 
-    It is read, not mapped: memory that is mapped counts as the process's own, and a file cut short would end it.
+    The file is read, not mapped: mapped memory counts as the process's own, and a mapped file that is cut short kills
+    the process.
     """
 
     def __init__(self, path: Path, box_size: int, device: torch.device) -> None:
@@ -81,6 +89,11 @@ class ImagesOnDisk:
         weakref.finalize(self, os.close, self._file)
 
     def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        """As in `KeptImages`.
+
+        Raises:
+            InputError: if the file has been cut short.
+        """
         images = np.empty((len(position), self.box_size, self.box_size), dtype=np.float16)
         order, runs = self._runs(position)
         filled = 0
@@ -94,13 +107,14 @@ class ImagesOnDisk:
         return found.to(self.device)
 
     def announce(self, position: Int[Tensor, " n"]) -> None:
+        """As in `KeptImages`: asks the system to read these parts of the file ahead."""
         if hasattr(os, "posix_fadvise"):  # not on macOS
             for offset, count in self._runs(position)[1]:
                 size = count * self.box_size**2 * BYTES_PER_PIXEL
                 os.posix_fadvise(self._file, offset, size, os.POSIX_FADV_WILLNEED)
 
     def _runs(self, position: Int[Tensor, " n"]) -> tuple[Int[Tensor, " n"], list[tuple[int, int]]]:
-        """The order in which they lie in the file; offset in bytes and number of images that follow one another."""
+        """Positions sorted as in the file; of each run of consecutive images the offset in bytes and their number."""
         position = position.cpu()
         order = position.argsort()
         rising = position[order].numpy()
@@ -111,25 +125,33 @@ class ImagesOnDisk:
 
 
 class ImagesInStacks:
-    """Read from the stacks and preprocessed each time."""
+    """Images that are kept nowhere: read from the stacks and preprocessed each time."""
 
     def __init__(self, images: ParticleImages, frame: Frame, rows: np.ndarray, device: torch.device) -> None:
         self._images, self._frame, self._rows = images, frame, rows
         self.box_size, self.device = frame.box_size, device
 
     def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
+        """As in `KeptImages`.
+
+        Raises:
+            InputError: if a stack has been changed or cannot be read.
+        """
         image = self._images.in_frame(self._rows[position.cpu().numpy()], self._frame)
         return _as_16_bit(image).to(self.device).float()
 
     def announce(self, position: Int[Tensor, " n"]) -> None:
-        """Nothing to do: stacks are read by whoever wants them."""
+        """As in `KeptImages`; stacks are not read ahead."""
 
 
 @dataclass(frozen=True)
 class ImageCache:
-    """A folder of scratch files. What was used longest ago goes when there is no room for more.
+    """A folder of scratch files that several runs may share; the least recently used ones give way to new ones.
 
-    A file that another run still reads goes for good only when that run has ended.
+    A file that another run still reads disappears only when that run has ended.
+
+    folder: where the scratch files lie.
+    limit_gib: how much they may take together.
     """
 
     NAME = re.compile(r"cryofifa-[0-9a-f]{40}\.float16")
@@ -138,7 +160,9 @@ class ImageCache:
     limit_gib: float
 
     def file(self, images: ParticleImages, frame: Frame, rows: np.ndarray) -> Path | None:
-        """These images on disk, from an earlier run or written now; None if there is no room for them.
+        """The scratch file with these images, from an earlier run or written now; None if they exceed the limit.
+
+        rows: of the table of `images`, in the order in which they are kept.
 
         Raises:
             InputError: if the folder cannot be written, or the disk is full.
@@ -161,6 +185,7 @@ class ImageCache:
         return path
 
     def _make_room(self, size: int) -> None:
+        """Remove the least recently used files until `size` bytes more are within the limit."""
         remove_parts(self.folder, self.NAME, time.time() - ABANDONED_SECONDS)
         found = []
         for path in self.folder.iterdir():
@@ -177,10 +202,19 @@ class ImageCache:
 
 @dataclass(frozen=True)
 class Room:
-    """What the user gives: memory of a process, a folder of scratch files."""
+    """Where the user allows images to be kept.
+
+    memory_gib: memory that a process may take in all; None leaves it to what is free.
+    cache: folder of scratch files, if there is one.
+    """
 
     memory_gib: float | None = None
     cache: ImageCache | None = None
+
+    @classmethod
+    def of_settings(cls, memory_gib: float | None, cache_folder: str | None, cache_gib: float) -> Room:
+        """memory_gib: most of what is free, if None; cache_gib: largest size of the folder of scratch files, if any."""
+        return cls(memory_gib, None if cache_folder is None else ImageCache(Path(cache_folder), cache_gib))
 
 
 def keep_images(
@@ -192,9 +226,13 @@ def keep_images(
     besides_bytes: int,
     say: Callable[[str], None],
 ) -> KeptImages:
-    """The rows' images in a frame, where there is room for them.
+    """Preprocess the images of these rows and keep them where there is room: GPU, memory, scratch file, or nowhere.
 
-    besides_bytes: memory that the run still needs for other things; say: is told where they are if not in memory.
+    besides_bytes: memory that the run still needs for other things.
+    say: is given one line for the log if they are not kept in memory.
+
+    Raises:
+        InputError: if a stack or the cache's folder is at fault.
     """
     size = image_bytes(frame, len(rows))
     if device.type == "cuda" and size <= GPU_SHARE * allowed_gpu_bytes(device, room.memory_gib):
@@ -211,6 +249,7 @@ def keep_images(
 
 
 def image_bytes(frame: Frame, count: int) -> int:
+    """Bytes that `count` images of this frame take when kept."""
     return count * frame.box_size**2 * BYTES_PER_PIXEL
 
 
@@ -232,7 +271,7 @@ def _as_16_bit(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
 
 
 def _fingerprint(images: ParticleImages, frame: Frame, rows: np.ndarray) -> str:
-    """Of everything that the images depend on."""
+    """A hash of everything that the images depend on, so that a scratch file is never mistaken for another one."""
     known = [version("cryofifa"), images.stacks.marks(), asdict(frame)]
     digest = hashlib.sha256(json.dumps(known).encode())
     digest.update(images.table.source_path.read_bytes())

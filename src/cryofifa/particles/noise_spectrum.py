@@ -1,13 +1,13 @@
-"""The noise's power spectrum, from what lies around the particles, and images in which the noise is white.
+"""The power spectrum of the noise, measured around the particles, and images in which the noise is white.
 
-Least squares wants white noise, and that of real images is not: around apoferritin in crowded ice (EMPIAR-10146) its
-power is 10 times that of white noise at 60 A, 3 at 30 A and 0.8 at 8 A, so that unweighted distances hear the lowest
-frequencies only. With N(k) the noise's power per Fourier point,
+Least squares assumes white noise, which that of real images is not: around apoferritin in crowded ice (EMPIAR-10146)
+its power is 10 times that of white noise at 60 A, 3 at 30 A and 0.8 at 8 A, so that unweighted distances depend on the
+lowest frequencies only. With N(k) the noise's power per Fourier point,
 
     y / sqrt(N)  =  CTF / sqrt(N) . slice + white noise of sd 1
 
-(RELION's sigma2_noise, here from the start and from the background alone: the power of whole images would hold the
-signal too, and give the frequencies where it is strong too little weight.)
+This is RELION's sigma2_noise, but known from the start and from the background alone: the power of whole images would
+hold the signal too, and give too little weight to the frequencies where it is strong.
 """
 
 from __future__ import annotations
@@ -26,22 +26,26 @@ from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre, soft_edge
 from cryofifa.physics.shells import radial_mean
 
-MOST_PARTICLES = 1000  # each has thousands of background pixels; our choice
-MARGIN = 1.1  # of the particle's radius, within which a pixel is not background; our choice
-LOWEST_SHELL = 2  # the background's mean was taken out, so the shells below have less than the noise's power
-# of white noise: images that were low-passed have next to none beyond, and it must not count without bound; our choice
+MOST_PARTICLES = 1000  # enough, for each has thousands of background pixels; our choice
+MARGIN = 1.1  # times the particle's radius; pixels farther out are background; our choice
+LOWEST_SHELL = 2  # shells below have less than the noise's power, for the background's mean was taken out
+# share of white noise's power: images that were low-passed have next to no noise at high frequency, which must not be
+# raised without bound; our choice
 LEAST_POWER = 0.05
 
 
 @dataclass(frozen=True)
 class NoiseSpectrum:
-    """Noise power per Fourier point, which is 1 for white noise of sd 1, at 0, 1, ... cycles over the extent."""
+    """Noise power per Fourier point, relative to white noise of sd 1, at frequencies 0, 1, 2, ... cycles per extent.
+
+    extent_angstrom: the field of view; power[n] is that at n / extent_angstrom cycles per angstrom.
+    """
 
     extent_angstrom: float
     power: tuple[float, ...]
 
     def at(self, frequency_per_angstrom: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
-        """N at spatial frequencies' lengths, linear between shells, constant beyond the last."""
+        """N at these spatial frequencies, in cycles per angstrom: linear between shells, constant beyond the last."""
         power = _as_tensor(self.power, frequency_per_angstrom.dtype, frequency_per_angstrom.device)
         position = (frequency_per_angstrom * self.extent_angstrom).clamp(0, len(self.power) - 1)
         lower = position.floor().long()
@@ -49,11 +53,11 @@ class NoiseSpectrum:
         return torch.lerp(power[lower], power[upper], position - lower)
 
     def whitening_gain(self, frequency_per_angstrom: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
-        """1 / sqrt(N)."""
+        """1 / sqrt(N) at these spatial frequencies, in cycles per angstrom: the factor that makes noise white."""
         return self.at(frequency_per_angstrom).rsqrt()
 
     def whitened(self, image: Float[Tensor, "n y x"], pixel_size_angstrom: float) -> Float[Tensor, "n y x"]:
-        """The images with noise of sd 1 and no colour."""
+        """The images filtered so that their noise is white, with sd 1."""
         if self == WHITE:
             return image
         size = image.shape[-1]
@@ -63,7 +67,7 @@ class NoiseSpectrum:
 
 @lru_cache(maxsize=8)
 def _as_tensor(power: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, " shells"]:
-    """Once, for a GPU waits for what it is sent."""
+    """Made once per device: copying it to a GPU would wait for the work queued there."""
     return torch.tensor(power, dtype=dtype, device=device)
 
 
@@ -71,9 +75,9 @@ WHITE = NoiseSpectrum(1.0, (1.0,))
 
 
 def measure_noise(images: ParticleImages, rows: np.ndarray, particle_radius_angstrom: float) -> NoiseSpectrum:
-    """Power per shell of the images with the particle cut out, of at most 1,000 of these rows.
+    """The noise spectrum of these rows' images (of at most 1,000 of them), with the particle cut out of each.
 
-    A particle that reaches the background ring is cut out as far as that ring.
+    A particle that reaches the background ring is cut out only as far as that ring.
     """
     some = rows[evenly_spread(len(rows), MOST_PARTICLES)]
     size, pixel_size, device = images.table.box_size, images.pixel_size_angstrom, images.device

@@ -1,8 +1,8 @@
-"""How much an image may count: ice, carbon and aggregates have 5 to 50 times a particle's power at low frequencies.
+"""Down-weighting of images that are far too bright: ice, carbon and aggregates.
 
-Their sum would outvote all particles together (measured: beta2AR-Gs with 10 % ice-like images, 130 degrees off without
-this and 1.8 with it). Whatever is summed over images weighs one of twice the median's power less, and the less the
-brighter it is.
+Their power at low frequencies is 5 to 50 times a particle's, so in a sum over images they would outweigh all particles
+together (measured: beta2AR-Gs with 10 % ice-like images, 130 degrees off without this and 1.8 with it). Like Huber's
+weights for outliers, these are 1 for ordinary images, and fall for images with more than twice the median power.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-BRIGHT = 2.0  # times the median; particles of one set differ less, by defocus and view; our choice
-LEAST = 1e-12  # keeps an empty image from dividing by zero
+BRIGHT = 2.0  # times the median power; by defocus and view, particles of one set differ by less; our choice
+LEAST = 1e-12  # avoids a division by zero for an empty image
 
 
 def bounded_influence(power: Float[Tensor, " n"], median: Float[Tensor, ""] | None = None) -> Float[Tensor, " n"]:
-    """Weights min(1, 2 median / power)^2 of images.
+    """The weights of images in a sum over images: min(1, 2 median / power)^2.
 
-    A redescending influence: weight times power falls again beyond twice the median.
+    What an image contributes, weight times power, is bounded, and falls again beyond twice the median (a "redescending"
+    estimator).
 
-    median: of the whole set, where these are a part of it; by default their own.
+    power: of every image, or another measure of its brightness.
+    median: power of the set's median image, where these images are only a part of the set; by default their own median.
     """
     usual = power.median() if median is None else median
     return (BRIGHT * usual / power.clamp_min(LEAST)).clamp_max(1.0).square()

@@ -1,8 +1,8 @@
-"""How large the particle is, told from the images alone.
+"""The particle's radius, estimated from the images alone.
 
 Every image is deconvolved by its CTF (Wiener) and low-passed; the mean power per pixel, less its floor, is the
 particle's signal as a function of the distance from the centre. The radius that holds 99 % of it over the plane was
-measured within 10 % of the radius that holds 99 % of the map's power. Bright junk is left out.
+measured to agree within 10 % with the radius that holds 99 % of the map's power. Bright junk is left out.
 """
 
 from __future__ import annotations
@@ -24,23 +24,29 @@ from cryofifa.physics.shells import radial_mean, shell_counts, shell_numbers, sh
 
 LOW_PASS_ANGSTROM = 20.0  # measured on three sets: 15 to 30 A give the same radius within 3 %
 WIENER_CONSTANT = 0.1  # 0.1 and 0.5 give the same radius within 2 %
-SIGNAL_SHARE = 0.99
+SIGNAL_SHARE = 0.99  # of the signal that lies within the radius
 MOST_PARTICLES = 3000
-FALLEN_SHARE = 0.3  # the particle's edge is sought after the power fell under this share of its peak
+FALLEN_SHARE = 0.3  # the particle's edge is looked for where the power is under this share of its peak
 
 
 @dataclass(frozen=True)
 class ImageSurvey:
-    """What a first look at the images tells."""
+    """What a first look at the images tells: particle radius, sign of the contrast, and noise spectrum.
+
+    contrast_z_score: mean of the central disc against the background ring, in standard errors; negative for dark or
+        hollow particles.
+    contrast_skew: highest plus lowest value of the deconvolved mean image's radial profile, over their difference;
+        negative for dark particles.
+    """
 
     particle_radius_angstrom: float
-    contrast_z_score: float  # mean of the central disc over the ring, in standard errors; negative: dark, or hollow
-    contrast_skew: float  # highest plus lowest value of the deconvolved mean's profile over their span; negative: dark
+    contrast_z_score: float
+    contrast_skew: float
     noise: NoiseSpectrum = WHITE
 
 
 def survey_images(images: ParticleImages) -> ImageSurvey:
-    """The particle's radius, the sign of the contrast and the noise's spectrum, from at most 3,000 particles."""
+    """Estimate the particle's radius, the sign of the contrast and the noise spectrum from at most 3,000 particles."""
     table, device = images.table, images.device
     rows = evenly_spread(len(table), MOST_PARTICLES)
     size, pixel_size = table.box_size, images.pixel_size_angstrom
@@ -72,10 +78,12 @@ def survey_images(images: ParticleImages) -> ImageSurvey:
 
 
 def radius_of_power(power: Tensor, share: float) -> float:
-    """Radius in pixels that holds `share` of an image's power above its floor, up to the particle's edge.
+    """The radius in pixels that holds `share` of an image's power above its floor, up to the particle's edge.
 
-    The edge is the first minimum of the radial mean after it has fallen well below its peak: neighbours beyond it
-    do not count.
+    The edge is the first minimum of the radial mean after it has fallen well below its peak, so that neighbouring
+    particles beyond it do not count.
+
+    power: mean power per pixel, (y, x).
     """
     size = power.shape[-1]
     profile = radial_mean(power)
@@ -91,10 +99,11 @@ def radius_of_power(power: Tensor, share: float) -> float:
 
 
 def radius_of_volume(volume: Tensor, reach: float | None = None, share: float = SIGNAL_SHARE) -> float:
-    """Radius in voxels that holds `share` of a map's power above its floor.
+    """The radius in voxels that holds `share` of a map's power above its floor.
 
-    reach: in voxels, the map beyond is zero, or not to be believed; the floor is the mean power of the shells next to
-    it, by default of the outermost ones.
+    volume: (z, y, x).
+    reach: radius in voxels beyond which the map is zero or not to be trusted. The floor is the mean power of the shells
+        next to it, by default of the outermost ones.
     """
     power, count = (sums[: None if reach is None else int(reach) + 2] for sums in _shell_sums(volume.square()))
     mean = power / count
@@ -103,22 +112,23 @@ def radius_of_volume(volume: Tensor, reach: float | None = None, share: float = 
 
 
 def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float, share: float = SIGNAL_SHARE) -> float:
-    """Radius in voxels that holds `share` of what two half maps agree on.
+    """The radius in voxels that holds `share` of the signal two half maps have in common, up to `largest_radius`.
 
-    The product of the halves has no noise floor: noise is independent, signal is not.
+    The product of the halves has no noise floor, because their noise is independent and their signal is not.
     """
     product, _ = _shell_sums(half_1 * half_2)
     return _radius_holding(np.maximum(product[: int(largest_radius) + 1], 0), share, largest_radius)
 
 
 def _shell_sums(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of voxels per shell, up to the box's edge."""
+    """Sum of the values and number of voxels in every shell, up to the box's edge."""
     size = volume.shape[-1]
     shell, shells = shell_numbers(size, 3, volume.device), size // 2
     return shell_sums(volume, shell, shells).cpu().numpy(), shell_counts(shell, shells).cpu().numpy()
 
 
 def _radius_holding(signal_per_shell: np.ndarray, share: float, otherwise: float) -> float:
+    """The radius that holds `share` of the sum over shells; `otherwise` if there is no signal at all."""
     if signal_per_shell.sum() <= 0:
         return otherwise
     cumulative = np.cumsum(signal_per_shell) / signal_per_shell.sum()

@@ -1,4 +1,4 @@
-"""Particle images as the method wants them: normalised by the background, windowed, resampled, low-passed."""
+"""Particle images as the method needs them: background normalised, windowed, resampled and low-passed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_
 from cryofifa.physics.mask import distance_from_centre
 
 CPU = torch.device("cpu")
-MOST_IN_BLOCK, PIXELS_IN_BLOCK = 512, 2**25  # of images read at once; bounds the memory, changes nothing else
-BACKGROUND_RING_SHARE = 0.45  # of the box: pixels farther out are background (RELION's extraction leaves about that)
+MOST_IN_BLOCK, PIXELS_IN_BLOCK = 512, 2**25  # images read at once; bounds the memory, changes nothing else
+BACKGROUND_RING_SHARE = 0.45  # of the box: pixels farther from the centre are background, as in RELION's extraction
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The part of the field of view that is worked on, and its sampling.
+    """A square window about the centre of the images, and the number of pixels it is resampled to.
 
-    window_pixel: pixels cut about the centre of the input images; box_size: pixels they are resampled to.
+    window_pixel: side of the window, in pixels of the input.
+    box_size: side of the resampled images in pixels.
     """
 
     window_pixel: int
@@ -36,11 +37,12 @@ class Frame:
 
     @property
     def pixel_size_angstrom(self) -> float:
+        """Pixel size of the resampled images in angstrom."""
         return self.input_pixel_size_angstrom * self.window_pixel / self.box_size
 
     @property
     def extent_angstrom(self) -> float:
-        """Side of the field of view: one Fourier pixel is one cycle over it."""
+        """Side of the field of view in angstrom: one Fourier pixel is one cycle over it."""
         return self.input_pixel_size_angstrom * self.window_pixel
 
 
@@ -51,9 +53,9 @@ def even_at_least(value: float) -> int:
 
 @dataclass(frozen=True)
 class ParticleImages:
-    """The images of a table, normalised and on one common pixel size.
+    """The images of a particle table, normalised and brought to one pixel size.
 
-    device: that computes them, and where they are given.
+    device: where images are preprocessed and returned.
     """
 
     table: ParticleTable
@@ -62,16 +64,29 @@ class ParticleImages:
 
     @classmethod
     def of_table(cls, table: ParticleTable, *, inverted: bool, device: torch.device = CPU) -> ParticleImages:
-        """inverted: the images' contrast is the other one than the particle file says (`--invert`)."""
+        """The images of a table, read from its stacks.
+
+        inverted: the images' contrast is the opposite of what the particle file says (`--invert`).
+
+        Raises:
+            InputError: if a stack is absent, damaged or does not fit the table.
+        """
         meant = table.inverted() if inverted else table
         return cls(meant, ImageStacks(meant), device)
 
     @property
     def pixel_size_angstrom(self) -> float:
+        """The common pixel size in angstrom: that of the optics group with most particles."""
         return self.table.reference_pixel_size_angstrom
 
     def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
-        """Full-size images without beam tilt: background ring of mean 0 and sd 1, protein bright."""
+        """Images at full size, with beam tilt taken out, background of mean 0 and sd 1, and protein bright.
+
+        rows: 0-based rows of the table.
+
+        Raises:
+            InputError: if a background is constant (a masked image), or a stack cannot be read.
+        """
         image = torch.from_numpy(self.stacks.read(rows)).to(self.device)
         flat = background_pixels(image).std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
         if flat.any():
@@ -85,12 +100,12 @@ class ParticleImages:
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
         for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
             members = torch.from_numpy(ratios == ratio).to(self.device)
-            # values are kept, so white noise comes out with sd `ratio`: brought back to 1
+            # resampling keeps values, which leaves white noise with sd `ratio`
             image[members] = resample_pixel_size(image[members], float(ratio)) / float(ratio)
         return image
 
     def _take_out_beam_tilt(self, image: Float[Tensor, "n y x"], rows: np.ndarray) -> None:
-        """Take beam tilt and odd Zernike terms out of these images in place, one phase plate per optics."""
+        """Take beam tilt and odd Zernike aberrations out of these images, in place, with one phase per optics."""
         t = self.table
         columns = (t.beam_tilt_x_milliradian, t.beam_tilt_y_milliradian, *t.odd_zernike.T)
         odd = np.stack([column[rows] for column in columns], axis=1)
@@ -109,20 +124,20 @@ class ParticleImages:
                 image[members] = without_phase(image[members], phase.to(self.device))
 
     def in_frame(self, rows: np.ndarray, frame: Frame) -> Float[Tensor, "n y x"]:
-        """Images windowed and resampled to a frame, scaled so that white noise keeps the sd 1."""
+        """The normalised images of these rows, windowed and resampled to a frame; white noise keeps the sd 1."""
         image = window_centre(self.normalised(rows), frame.window_pixel, 2)
         if frame.box_size == frame.window_pixel:
             return image
         return rescale_images(image, frame.box_size) * (frame.window_pixel / frame.box_size)
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """The rows in blocks that fit any memory."""
+        """Split rows into blocks small enough for any memory."""
         size = max(1, min(MOST_IN_BLOCK, PIXELS_IN_BLOCK // self.table.box_size**2))
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
     def ctf_parameters(self) -> CtfParameters:
-        """Optics of every particle."""
+        """The optics of every particle of the table, on the CPU."""
         t = self.table
 
         def column(values: np.ndarray) -> Tensor:
@@ -142,22 +157,22 @@ class ParticleImages:
 
 
 def background_pixels(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n pixels"]:
-    """The pixels outside the background ring."""
+    """The background pixels of every image: those farther from the centre than the background ring's radius."""
     size = image.shape[-1]
     return image[:, distance_from_centre(size, 2, image.device) > BACKGROUND_RING_SHARE * size]
 
 
 def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
-    """Subtract the mean and divide by the sd of the pixels outside the background ring, per image."""
+    """Subtract from every image the mean of its background pixels, and divide by their standard deviation."""
     background = background_pixels(image)
     deviation = background.std(dim=1).clamp_min(1e-12)
     return (image - background.mean(dim=1)[:, None, None]) / deviation[:, None, None]
 
 
 def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Tensor, "n y x"]:
-    """The same box at another pixel size: `ratio` is the old one over the new one.
+    """The same number of pixels at another pixel size: `ratio` is the old pixel size over the new one.
 
-    The transform is evaluated at the new grid's frequencies directly (a matrix product per axis), so nothing is
+    The transform is evaluated directly at the new grid's frequencies (a matrix product per axis), so nothing is
     interpolated; frequencies beyond the old Nyquist are zero.
     """
     size = image.shape[-1]
@@ -165,7 +180,7 @@ def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Te
     frequency = index / size * ratio  # new grid's frequencies in cycles per old pixel
     angle = -2 * torch.pi * frequency[:, None] * index
     kernel = torch.complex(angle.cos(), angle.sin()) * (frequency.abs() <= 0.5)[:, None]
-    # where the new field of view is the smaller one, what lies outside must not come in from the other side
+    # where the new field of view is the smaller one, pixels outside of it must not wrap around to the other side
     kernel = kernel * (index.abs() <= size / (2 * ratio))
     transform = kernel @ image.to(kernel.dtype) @ kernel.mT
     return (inverse_fourier_2d(transform) * ratio**2).to(image.dtype)
@@ -174,7 +189,10 @@ def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Te
 def butterworth_gain(
     size: int, cutoff_share: float, order: int, device: torch.device | None = None
 ) -> Float[Tensor, "y x"]:
-    """1 / sqrt(1 + (k / cutoff)^(2 order)) on the centred transform; cutoff as a share of Nyquist."""
+    """The gain 1 / sqrt(1 + (k / cutoff)^(2 order)) at every point of a centred 2-D transform of `size` pixels a side.
+
+    cutoff_share: the cutoff as a share of the Nyquist frequency.
+    """
     radius = distance_from_centre(size, 2, device) / (size / 2)
     return 1 / (1 + (radius / cutoff_share) ** (2 * order)).sqrt()
 
@@ -182,13 +200,16 @@ def butterworth_gain(
 def butterworth_low_pass(
     image: Float[Tensor, "*batch y x"], cutoff_share: float, order: int
 ) -> Float[Tensor, "*batch y x"]:
-    """Low-passed images (paper, preprocessing)."""
+    """Low-pass images with a Butterworth filter (paper, preprocessing); arguments as in `butterworth_gain`."""
     gain = butterworth_gain(image.shape[-1], cutoff_share, order, image.device)
     return inverse_fourier_2d(fourier_2d(image) * gain)
 
 
 def encoder_channels(image: Float[Tensor, "n y x"], cutoff_share: float, order: int) -> Float[Tensor, "n 2 y x"]:
-    """The encoder's two channels: the particle and its low-passed copy, in which white noise keeps its sd."""
+    """The encoder's two channels: the particle, and its low-passed copy scaled so that white noise has the same sd.
+
+    cutoff_share, order: of the Butterworth filter, as in `butterworth_gain`.
+    """
     gain = butterworth_gain(image.shape[-1], cutoff_share, order, image.device)
     low_passed = inverse_fourier_2d(fourier_2d(image) * gain) / gain.square().mean().sqrt()
     return torch.stack([image, low_passed], dim=1)

@@ -1,7 +1,7 @@
-"""What the header of an MRC stack says, read without touching the images.
+"""The header of an MRC stack, read without touching the images.
 
-mrcfile gives the layout of the header; we read it ourselves because mrcfile neither finds the byte order of
-old files without a machine stamp nor says by how many bytes a file is too short.
+mrcfile gives the layout of the header; we read it ourselves because mrcfile neither finds the byte order of old files
+without a machine stamp nor says by how many bytes a file is too short.
 """
 
 import warnings
@@ -27,7 +27,7 @@ class StackHeader:
     Attributes:
         box_size: side of the square images in pixels.
         n_frames: number of images.
-        dtype: of one pixel, byte order included.
+        dtype: type of one pixel, byte order included.
         offset_bytes: where the first image begins.
     """
 
@@ -65,7 +65,7 @@ def read_stack_header(path: Path) -> StackHeader:
     if extended_bytes < 0:
         raise InputError(f"{path}: the MRC header is damaged (extended header of {extended_bytes} bytes)")
     axes = [int(header[name]) for name in ("mapc", "mapr", "maps")]
-    if axes != [1, 2, 3] and sorted(axes) == [1, 2, 3]:  # old files have anything else there
+    if axes != [1, 2, 3] and sorted(axes) == [1, 2, 3]:  # in old files these words may hold anything
         raise InputError(f"{path}: axes are in the order {axes}, not x, y, z; convert the stack")
     dtype = np.dtype(DTYPE_OF_MODE[mode]).newbyteorder(byte_order)
     offset_bytes = HEADER_BYTES + extended_bytes
@@ -82,7 +82,7 @@ def read_stack_header(path: Path) -> StackHeader:
 
 
 def _header_and_byte_order(raw: bytes, path: Path) -> tuple[np.void, Literal["<", ">"]]:
-    # The machine stamp is often absent or wrong; the four numbers at the front only make sense one way round.
+    # The machine stamp is often absent or wrong, but the first four numbers make sense in one byte order only.
     byte_orders: tuple[Literal["<", ">"], ...] = ("<", ">")
     for byte_order in byte_orders:
         header = np.frombuffer(raw, dtype=HEADER_DTYPE.newbyteorder(byte_order), count=1)[0]

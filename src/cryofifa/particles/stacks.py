@@ -15,15 +15,15 @@ from cryofifa.errors import InputError
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stack_header import StackHeader, read_stack_header
 
-IMAGES_IN_PART = 64  # that one thread reads; our choice
-LARGEST_PIXEL = 1e15  # the power of an image of larger ones is no 32-bit number
+IMAGES_IN_PART = 64  # images that one thread reads in one go; our choice
+LARGEST_PIXEL = 1e15  # the power of an image with larger values overflows 32-bit numbers
 
 
 class ImageStacks:
-    """Images of a particle table, read from the files each time: memory does not grow with the size of the set.
+    """Images of a particle table, read from the files each time, so that memory does not grow with the size of the set.
 
-    May be sent to worker processes and read from several threads. Files are not mapped into memory: one that is cut
-    short while it is mapped ends the process without a word.
+    May be sent to worker processes and read from several threads. Files are not mapped into memory: a mapped file that
+    is cut short kills the process without a message.
 
     Args:
         table: the particles.
@@ -51,27 +51,28 @@ class ImageStacks:
 
     @property
     def box_size(self) -> int:
-        """Side of the images in pixels."""
+        """Side of the square images in pixels."""
         return self.table.box_size
 
     def __len__(self) -> int:
+        """The number of particles."""
         return len(self.table)
 
     def marks(self) -> dict[str, str]:
-        """Of every stack that is used, by number and name: what tells it from another of the same name."""
+        """A mark of every stack in use, which tells it from another stack of the same name; by number and file name."""
         return {f"{stack} {self.table.stack_paths[stack].name}": mark for stack, mark in self._marks.items()}
 
     def read(self, rows: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Images of these 0-based rows of the table, in this order, times their contrast sign.
 
         Raises:
-            InputError: if an image holds NaN, infinity or numbers near it (names file and image, counted from 1), or
-                a stack is no longer what it was.
+            InputError: if an image holds NaN, infinity or values near it (names file and image, counted from 1), or
+                a stack has been changed since it was first looked at.
         """
         rows = np.asarray(rows, dtype=np.int64)
         images = np.empty((len(rows), self.box_size, self.box_size), dtype=np.float32)
         stacks, frames = self.table.stack_index[rows], self.table.frame_index[rows]
-        # Stack by stack and front to back, as a disc likes it.
+        # Stack by stack and front to back, which is fastest on a disc.
         order = np.lexsort((frames, stacks))
         of_stacks = np.split(order, np.flatnonzero(np.diff(stacks[order])) + 1)
         parts = [
@@ -82,13 +83,13 @@ class ImageStacks:
             images[part] = self._usable(int(stacks[part[0]]), frames[part])
             images[part] *= self.table.contrast_sign[rows[part]].astype(np.float32)[:, None, None]
 
-        # most of the time goes into numbers of 32 bits, on which threads do not wait for each other
+        # threads help: most of the time goes into the conversion to float32, where they do not wait for each other
         with ThreadPoolExecutor(torch.get_num_threads()) as readers:
             list(readers.map(read_part, parts))
         return images
 
     def _usable(self, stack: int, frames: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
-        """Images of one stack, looked at."""
+        """Images of one stack, checked for values that cannot be computed with."""
         with self._opened(stack) as file:
             self._check_unchanged(stack, file)
             read = self._frames(stack, file, frames).astype(np.float32)
@@ -101,6 +102,7 @@ class ImageStacks:
         return read
 
     def _check(self, header: StackHeader, largest_frame: int) -> None:
+        """Check that a stack has the table's box size and enough images."""
         if header.box_size != self.box_size:
             first = next(iter(self._headers.values()), None)
             beside = self.table.source_path if first is None else first.path
@@ -115,7 +117,7 @@ class ImageStacks:
             )
 
     def _check_unchanged(self, stack: int, file: BufferedReader) -> None:
-        """A new time alone (a copy, touch) is no change."""
+        """Check that a stack is still what it was; a new time stamp alone (a copy, touch) is no change."""
         state = _state(file)
         if state == self._states[stack]:
             return
@@ -124,7 +126,7 @@ class ImageStacks:
         self._states[stack] = state
 
     def _mark(self, stack: int, file: BufferedReader) -> str:
-        """Of the file's size, its first and its last image; all would take as long as the run's reading."""
+        """A hash of the file's size and its first and last image: hashing all would take as long as reading them."""
         ends = self._frames(stack, file, np.array([0, self._headers[stack].n_frames - 1]))
         return hashlib.sha256(f"{_state(file)[0]} ".encode() + ends.tobytes()).hexdigest()[:16]
 
@@ -157,6 +159,6 @@ class ImageStacks:
 
 
 def _state(file: BufferedReader) -> tuple[int, int]:
-    """Size in bytes, and when it was last written to."""
+    """Size of the file in bytes, and the time of its last change."""
     found = os.fstat(file.fileno())
     return found.st_size, found.st_mtime_ns

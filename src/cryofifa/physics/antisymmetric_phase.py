@@ -1,4 +1,4 @@
-"""Beam tilt and the other antisymmetric aberrations: a pure phase, which can be taken out of the images.
+"""Beam tilt and the other antisymmetric aberrations, which shift the phases of an image and can be undone there.
 
 transform of the image = exp(i phi(k)) * transform without these aberrations
 phi(k) = -2 pi Cs lambda^2 |k|^2 (k . tilt) + sum_j c_j Z_j(k)                      so that phi(-k) = -phi(k)
@@ -25,7 +25,11 @@ def antisymmetric_phase(
     spherical_aberration_millimetre: Float[Tensor, ""],
     frequency_per_angstrom: Float[Tensor, "*points 2"],
 ) -> Float[Tensor, "*points"]:
-    """phi in radians at spatial frequencies (x, y) in cycles per angstrom; the equations above."""
+    """The phase phi in radians at spatial frequencies (x, y) in cycles per angstrom, by the module's equations.
+
+    beam_tilt_milliradian: tilt along (x, y).
+    odd_zernike: the coefficients c_j in RELION's order; any number of them, also none.
+    """
     x, y = frequency_per_angstrom.unbind(-1)
     square = x.square() + y.square()
     tilt_x, tilt_y = beam_tilt_milliradian.unbind()
@@ -37,13 +41,13 @@ def antisymmetric_phase(
 
 
 def odd_zernike_orders(count: int) -> list[tuple[int, int]]:
-    """(n, m) of the first odd Zernike polynomials."""
+    """The orders (n, m) of the first `count` odd Zernike polynomials, in the order of rlnOddZernike."""
     orders = [(n, m) for n in range(1, 2 * count, 2) for m in range(-n, n + 1, 2)]
     return orders[:count]
 
 
 def _zernike(n: int, m: int, x: Float[Tensor, "*points"], y: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
-    """R_n^|m| times the angular part; x + iy to the power |m| holds both cos and sin without the angle."""
+    """Z = R_n^|m| times its angular part; the power |m| of x + iy holds both cos and sin without the angle itself."""
     order, square = abs(m), x.square() + y.square()
     angular = torch.complex(x, y) ** order  # |k|^|m| exp(i |m| theta)
     radial = torch.zeros_like(square)  # R / |k|^|m|: even powers only
@@ -55,16 +59,19 @@ def _zernike(n: int, m: int, x: Float[Tensor, "*points"], y: Float[Tensor, "*poi
 
 
 def half_transform_frequencies(size: int, pixel_size_angstrom: float) -> Float[Tensor, "y half_x 2"]:
-    """Spatial frequencies (x, y) of torch's `rfft2`, in cycles per angstrom."""
+    """Spatial frequencies (x, y), in cycles per angstrom, of the samples of torch's `rfft2` of a square image."""
     y = torch.fft.fftfreq(size, pixel_size_angstrom, dtype=torch.float64)
     x = torch.fft.rfftfreq(size, pixel_size_angstrom, dtype=torch.float64)
     return torch.stack([grid.mT for grid in torch.meshgrid(x, y, indexing="ij")], dim=-1)
 
 
 def without_phase(image: Float[Tensor, "*batch y x"], phase: Float[Tensor, "y half_x"]) -> Float[Tensor, "*batch y x"]:
-    """Images whose transforms had exp(i phase) too many; `phase` in the order of `half_transform_frequencies`.
+    """Take a phase out of images: their transforms are multiplied by exp(-i phase).
 
-    At Nyquist of an even box a frequency and its mate are one sample, which no antisymmetric phase can have: it stays.
+    phase: in radians, at the frequencies of `half_transform_frequencies`.
+
+    At Nyquist of an even box a frequency and its Hermitian mate are one sample, which cannot have an antisymmetric
+    phase: these samples are left as they are.
     """
     size = image.shape[-1]
     phase = phase.clone()

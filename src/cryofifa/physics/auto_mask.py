@@ -1,4 +1,4 @@
-"""A soft mask that follows the particle's shape, made from its map."""
+"""A soft mask that follows the particle's shape, made from its map by low-pass and threshold."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shells import scale_shells
 
 LOW_PASS_ANGSTROM = 15.0  # RELION's mask creation; but no finer than twice the map's resolution
-THRESHOLD = 0.15  # of the low-passed map's 99.9th percentile over the solvent's mean; our choice
-SOLVENT_SD = 4.0  # and at least so many standard deviations of the solvent over its mean; our choice
-SMALLEST_SHARE = 0.02  # islands under this share of the largest are noise; our choice
+THRESHOLD = 0.15  # of the height of the low-passed map: its 99.9th percentile over the solvent's mean; our choice
+SOLVENT_SD = 4.0  # the threshold is at least this many standard deviations over the solvent's mean; our choice
+SMALLEST_SHARE = 0.02  # regions with less than this share of the largest one's voxels are noise; our choice
 
 
 def mask_of_map(
@@ -24,10 +24,15 @@ def mask_of_map(
     sphere_radius_pixel: float,
     sphere_edge_pixel: float,
 ) -> Float[Tensor, "z y x"]:
-    """Low-pass, threshold, widen, soft edge; 1 inside, 0 outside, never beyond the sphere.
+    """Low-pass the map, threshold it, extend the result and add a soft edge: 1 inside the particle, 0 in the solvent.
 
-    Widened by half a period of the low-pass, with a cosine edge as wide as one, for a sharper mask correlates by
-    itself. Where nothing stands out from the solvent, or everything does, the sphere is all that can be said.
+    resolution_angstrom: of the map; the low-pass lies at 15 A, or at twice this resolution if that is coarser.
+    sphere_radius_pixel, sphere_edge_pixel: the mask never reaches beyond this soft sphere; the solvent's mean and
+        standard deviation are measured outside it.
+
+    The mask is extended by half a period of the low-pass and ends in a cosine edge one period wide, because a sharper
+    mask would correlate two half maps by itself. Where nothing stands out from the solvent, or the sphere leaves no
+    solvent to measure, the soft sphere itself is returned.
     """
     size = volume.shape[-1]
     period_pixel = max(LOW_PASS_ANGSTROM, 2 * resolution_angstrom) / pixel_size_angstrom
@@ -49,12 +54,13 @@ def mask_of_map(
 
 
 def _low_passed(volume: Float[Tensor, "z y x"], radius: float) -> Float[Tensor, "z y x"]:
-    """Gaussian that falls to exp(-1/2) at this Fourier radius, in Fourier pixels: no ringing that a threshold sees."""
+    """A Gaussian low-pass, exp(-1/2) at this radius in Fourier pixels: a sharp cut would ring."""
     shells = torch.arange(volume.shape[-1] // 2 + 1, device=volume.device)
     return scale_shells(volume, torch.exp(-0.5 * (shells / radius) ** 2))
 
 
 def _large_islands(particle: Bool[np.ndarray, "z y x"]) -> Bool[np.ndarray, "z y x"]:
+    """The connected regions that are not tiny beside the largest one."""
     label = np.empty(particle.shape, dtype=np.int32)
     if ndimage.label(particle, output=label) == 0:
         return particle

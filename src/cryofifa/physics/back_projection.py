@@ -1,4 +1,4 @@
-"""CTF-weighted Fourier back-projection: the linear map of which the central slice is the adjoint.
+"""CTF-weighted Fourier back-projection of images into a volume: the adjoint of taking central slices.
 
     V(k) = sum_i CTF_i F_i / sum_i CTF_i^2      over all image points that fall on k
 
@@ -26,10 +26,14 @@ CORNER_EDGE = 3.0  # width in voxels of the soft edge of the ball that cuts the 
 
 @dataclass
 class BackProjector:
-    """Running sums of one (half) map on the fine grid; add slices, then ask for the volume.
+    """The running sums of CTF_i F_i and CTF_i^2 for one map or half map; add images, then ask for the volume.
 
-    The grid reaches a little beyond the box's Nyquist shell, so that every point has its eight neighbours; samples
-    flattened, axes (z, y, x).
+    box_size: voxels along a side of the volume that is asked for.
+    data_real, data_imaginary: sum of CTF_i F_i.
+    weight: sum of CTF_i^2.
+
+    The three arrays are flattened cubes with axes (z, y, x), OVERSAMPLING samples per Fourier pixel. They reach a
+    little beyond the box's Nyquist shell, so that every point has its eight neighbours.
     """
 
     box_size: int
@@ -39,10 +43,12 @@ class BackProjector:
 
     @classmethod
     def empty(cls, box_size: int, device: torch.device | None = None) -> BackProjector:
+        """Sums of no image yet, for a volume of `box_size` voxels a side."""
         voxels = FourierGrid.size_for(box_size / 2) ** 3
         return cls(box_size, *(torch.zeros(voxels, device=device) for _ in range(3)))
 
     def __add__(self, other: BackProjector) -> BackProjector:
+        """The sums of both sets of images together."""
         return BackProjector(
             self.box_size,
             self.data_real + other.data_real,
@@ -51,7 +57,7 @@ class BackProjector:
         )
 
     def summed(self, over_processes: Callable[[Tensor], Tensor]) -> BackProjector:
-        """With the sums of several processes, which a function adds up."""
+        """The sums over several processes; `over_processes` adds up a tensor over them (`Processes.all_reduce`)."""
         sums = (self.data_real, self.data_imaginary, self.weight)
         return BackProjector(self.box_size, *(over_processes(values) for values in sums))
 
@@ -62,7 +68,11 @@ class BackProjector:
         rotation_volume_to_image: Float[Tensor, "particles 3 3"],
         plane: HalfPlane,
     ) -> None:
-        """Spread images whose shift was already taken out (centred) at their rotations."""
+        """Add images at their rotations.
+
+        centred_transform: the images' transforms at the points of `plane`, the particle already shifted to the centre.
+        ctf: CTF of every image at the same points.
+        """
         size = FourierGrid.size_for(self.box_size / 2)
         position = slice_coordinates(rotation_volume_to_image, plane) * OVERSAMPLING + size // 2
         corner = position.floor()
@@ -84,12 +94,13 @@ class BackProjector:
                     self.weight.index_add_(0, index, (share * denominator).flatten())
 
     def volume(self) -> Float[Tensor, "z y x"]:
-        """The volume of the box in real space; a soft ball cuts the corners.
+        """The volume in real space, box_size voxels a side; a soft ball cuts off its corners.
 
-        A gain per shell is for what comes out of this: on the finer grid it would smear over neighbouring shells.
+        A weight below 1/1000 of its shell's mean is raised to that value, as in RELION. The ball is RELION's too: it
+        ends at the box's edge and keeps out aliases of what lies beyond it.
 
-        A weight below 1/1000 of its shell's mean counts as that much, as RELION has it; so does the ball, which ends
-        at the box's edge and keeps out aliases of what lies beyond it.
+        Apply a gain per shell (a Wiener filter) to the result, not to the sums: on their finer grid it would smear over
+        neighbouring shells.
         """
         size = FourierGrid.size_for(self.box_size / 2)
         data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
@@ -106,6 +117,6 @@ class BackProjector:
 
 
 def add_hermitian_mate(grid: Tensor) -> Tensor:
-    """F(k) + conj F(-k) on a centred grid of even size: a half plane's sums become the whole plane's."""
+    """F(k) + conj F(-k) on a centred grid of even size: sums over half planes become sums over whole planes."""
     mate = grid.flip((0, 1, 2)).roll((1, 1, 1), (0, 1, 2))
     return grid + (mate.conj() if mate.is_complex() else mate)

@@ -12,22 +12,25 @@ from torch import Tensor
 from cryofifa.physics.fourier import HalfPlane, centred_index, fourier_3d, window_centre
 
 OVERSAMPLING = 2  # RELION's padding factor: the grid is twice finer than the box's own Fourier pixels
-POINTS_AT_ONCE = 2**20  # of a grid that is symmetrised; bounds the memory, changes nothing else
+POINTS_AT_ONCE = 2**20  # points of a grid that are symmetrised together; bounds the memory, changes nothing else
 
 
 def slice_coordinates(
     rotation_volume_to_image: Float[Tensor, "*batch 3 3"], plane: HalfPlane
 ) -> Float[Tensor, "*batch points 3"]:
-    """C R: the plane's points turned into the volume's frame, k_volume = A^T k_image, in Fourier pixels (x, y, z)."""
+    """Where the points of an image's half plane lie in the volume's transform: k_volume = A^T k_image.
+
+    The paper's C R. Coordinates (x, y, z) in Fourier pixels of the box.
+    """
     return plane.index_xy.to(rotation_volume_to_image.dtype) @ rotation_volume_to_image[..., :2, :]
 
 
 @dataclass(frozen=True)
 class FourierGrid:
-    """A volume's transform sampled on a cubic grid, OVERSAMPLING points per Fourier pixel, cut to a radius.
+    """A volume's transform sampled on a cubic grid, OVERSAMPLING samples per Fourier pixel, cut to a radius.
 
-    real_imaginary: (2, size, size, size), axes (z, y, x), origin at size//2.
-    radius: in Fourier pixels of the unpadded box; slices beyond it read zeros or edge values.
+    real_imaginary: real and imaginary part, (2, size, size, size), axes (z, y, x), origin at size//2.
+    radius: in Fourier pixels of the unpadded box; slices beyond it read zeros or the values at the grid's edge.
     """
 
     real_imaginary: Float[Tensor, "2 size size size"]
@@ -35,15 +38,15 @@ class FourierGrid:
 
     @staticmethod
     def size_for(radius: float) -> int:
-        """Samples per axis needed so that every slice up to `radius` has all eight neighbours."""
+        """Samples per axis needed so that every slice up to `radius` Fourier pixels has all its eight neighbours."""
         return 2 * (math.ceil(OVERSAMPLING * radius) + 2)
 
     @classmethod
     def from_volume(cls, volume: Float[Tensor, "z y x"], radius: float) -> FourierGrid:
-        """Pad in real space, transform, cut out the ball that is needed.
+        """The grid of a real volume, up to `radius` Fourier pixels: pad in real space, transform, cut out the centre.
 
-        The volume is first divided by the transform of trilinear interpolation (sinc^2 per axis), so that slices
-        read by interpolation equal those of the volume itself.
+        The volume is first divided by the transform of trilinear interpolation (sinc^2 per axis), so that slices read
+        by interpolation equal those of the volume itself.
         """
         size = volume.shape[-1]
         padded = window_centre(volume / trilinear_gridding(size, volume.device), OVERSAMPLING * size, 3)
@@ -57,12 +60,12 @@ class FourierGrid:
         return self.at(slice_coordinates(rotation_volume_to_image, plane))
 
     def at(self, coordinate: Float[Tensor, "*batch 3"]) -> Complex[Tensor, "*batch"]:
-        """Values at coordinates (x, y, z) in Fourier pixels of the box, trilinear."""
+        """Values at coordinates (x, y, z) in Fourier pixels of the box, by trilinear interpolation."""
         real, imaginary = read_trilinear(self.real_imaginary, coordinate)
         return torch.complex(real, imaginary)
 
     def symmetrised(self, members: Float[Tensor, "members 3 3"]) -> FourierGrid:
-        """Mean over the turned copies of a point group's members: slices at A and at A S read the same."""
+        """The mean over the turned copies of a point group's members g: slices at A and at A g then read the same."""
         if len(members) == 1:
             return self
         return FourierGrid(mean_over_members(self.real_imaginary, members, self.radius + 1), self.radius)
@@ -71,7 +74,10 @@ class FourierGrid:
 def read_trilinear(
     channels: Float[Tensor, "channels size size size"], coordinate: Float[Tensor, "*batch 3"]
 ) -> Float[Tensor, "channels *batch"]:  # noqa: UP037
-    """Grids of OVERSAMPLING points per Fourier pixel, origin at size//2, read at (x, y, z) in Fourier pixels."""
+    """Read grids by trilinear interpolation at coordinates (x, y, z) in Fourier pixels of the box.
+
+    channels: grids with OVERSAMPLING samples per Fourier pixel, axes (z, y, x), origin at size//2.
+    """
     size = channels.shape[-1]
     normalised = (coordinate * OVERSAMPLING + size // 2) * (2 / (size - 1)) - 1
     sampled = torch.nn.functional.grid_sample(
@@ -83,7 +89,10 @@ def read_trilinear(
 def mean_over_members(
     channels: Float[Tensor, "channels size size size"], members: Float[Tensor, "members 3 3"], radius: float
 ) -> Float[Tensor, "channels size size size"]:
-    """Mean of a grid read at g k over the members g of a point group; zero beyond `radius` Fourier pixels."""
+    """Mean of grids read at g k over the members g of a point group; zero beyond `radius` Fourier pixels.
+
+    channels: grids with OVERSAMPLING samples per Fourier pixel, as in `read_trilinear`.
+    """
     size = channels.shape[-1]
     line = centred_index(size, channels.device).float() / OVERSAMPLING
     axes = torch.meshgrid(line, line, line, indexing="ij")
@@ -100,6 +109,6 @@ def mean_over_members(
 
 
 def trilinear_gridding(size: int, device: torch.device | None = None) -> Float[Tensor, "z y x"]:
-    """sinc^2(r / (OVERSAMPLING N)) per axis: what interpolating the padded transform does to the volume."""
+    """What trilinear reading of the padded transform does to the volume: sinc^2(r / (OVERSAMPLING N)) per axis."""
     line = torch.sinc(centred_index(size, device).float() / (OVERSAMPLING * size)).square()
     return line[:, None, None] * line[:, None] * line

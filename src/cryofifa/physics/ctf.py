@@ -1,9 +1,11 @@
-"""The contrast transfer function.
+"""The contrast transfer function (CTF), in RELION's conventions.
 
 lambda = 12.2643 / sqrt(E (1 + 0.978466e-6 E))                      electron wavelength in angstrom, E in volts
 df     = (U + V + (U - V) cos 2(theta - theta0)) / 2                defocus at azimuth theta, in angstrom
 gamma  = -pi lambda df s^2 + pi/2 Cs lambda^3 s^4 - phase - atan(w / sqrt(1 - w^2))
 CTF    = -sin(gamma) * scale * exp(-B s^2 / 4)                      so that CTF(0) = +w
+
+s is the spatial frequency in cycles per angstrom, w the amplitude contrast.
 """
 
 from __future__ import annotations
@@ -16,14 +18,17 @@ from torch import Tensor
 
 
 def electron_wavelength_angstrom(voltage_kilovolt: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """Relativistic electron wavelength (constants as RELION's)."""
+    """The relativistic electron wavelength in angstrom, with RELION's constants."""
     volt = voltage_kilovolt * 1e3
     return 12.2643 / (volt * (1 + 0.978466e-6 * volt)).sqrt()
 
 
 @dataclass(frozen=True)
 class CtfParameters:
-    """One value per particle, RELION's meaning, units in the names."""
+    """The optics of a set of particles: one value per particle, with RELION's meaning and the units in the names.
+
+    Underfocus is positive. defocus_u lies along `defocus_angle_radian`, measured from +x, and defocus_v across it.
+    """
 
     defocus_u_angstrom: Float[Tensor, " particles"]
     defocus_v_angstrom: Float[Tensor, " particles"]
@@ -36,19 +41,21 @@ class CtfParameters:
     scale: Float[Tensor, " particles"]
 
     def __getitem__(self, particles: Tensor | slice) -> CtfParameters:
+        """The optics of some of the particles."""
         return CtfParameters(*(getattr(self, field.name)[particles] for field in fields(self)))
 
     def __len__(self) -> int:
         return self.scale.shape[0]
 
     def to(self, device: torch.device) -> CtfParameters:
+        """The same optics on another device."""
         return CtfParameters(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def contrast_transfer(
     parameters: CtfParameters, frequency_per_angstrom: Float[Tensor, "points 2"]
 ) -> Float[Tensor, "particles points"]:
-    """CTF of every particle at spatial frequencies (x, y) in cycles per angstrom; the equations above."""
+    """CTF of every particle at spatial frequencies (x, y) in cycles per angstrom, by the module's equations."""
     x, y = frequency_per_angstrom.unbind(-1)
     square = x.square() + y.square()  # s^2
     p = parameters

@@ -1,23 +1,24 @@
-"""A Wiener gain for every place, on top of the one per shell: noise is kept out where there is no particle.
+"""A local Wiener filter of two half maps, on top of their gain per shell: it keeps noise out of the solvent.
 
-A gain per shell weighs the whole box alike: noise of the solvent, and of parts that are blurred, goes into every
-projection, and sharp parts are weighed down for it. In band k of frequency, with a_k of a half map, b_k of the other
-one, the mask m and a Gaussian window w:
+A gain per shell treats the whole box alike: noise of the solvent, and of blurred parts, goes into every projection, and
+sharp parts are weakened on their account. In frequency band k, with a_k of one half map, b_k of the other, the mask m
+and a Gaussian window w:
 
     N       = sum_s m(s) (a_k(s) - b_k(s))^2 / 2 / sum_s m(s)
     P(r)    = sum_s w(s - r) a_k(s)^2 / sum_s w(s - r)
     P_mean  = sum_s m(s) a_k(s)^2 / sum_s m(s)
     gain(r) = (1 - N / P(r)) / (1 - N / P_mean)
 
-each of both terms with a floor. The second one is what the gain per shell did to the band already, and has its floor:
-nothing is raised by more than the inverse.
+Numerator and denominator each have a floor. The denominator is what the gain per shell has already done to the band,
+and has the same floor: nothing is raised by more than the inverse of that gain.
 
-A half's gain comes from its own power; from the other half it has one number per band and nothing that depends on
-place. So the halves stay apart: a gain from what they agree on locally would keep what noise has in common by chance.
+A half map's gain comes from its own power; of the other half it uses one number per band, nothing that depends on
+place. This keeps the halves independent: a gain from their local agreement would keep what their noise has in common
+by chance.
 
-N is one number for the whole mask: noise must lie evenly, as that of symmetrised maps does not.
+N is one number for the whole mask: the noise must be even over it, which that of symmetrised maps is not.
 
-Unlike a mask that follows the map it has no threshold, and leaves soft outer parts what they are worth (LOG.md).
+Unlike a mask that follows the map this has no threshold, and soft outer parts keep their weight (LOG.md).
 """
 
 from __future__ import annotations
@@ -38,15 +39,17 @@ from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.shells import LEAST_GAIN
 
 LEAST_LOCAL_GAIN = 0.02  # where there is nothing but noise; our choice
-WINDOW_PERIODS = 1.0  # standard deviation; poses of gpcr, without the mean: 1.39, 1.40, 1.42 degrees at 0.6, 1, 1.5
+# standard deviation of the window, in periods of the band; poses of gpcr, without the mean: 1.39, 1.40 and 1.42 degrees
+# at 0.6, 1 and 1.5
+WINDOW_PERIODS = 1.0
 
 
 def local_wiener(
     half_1: Float[Tensor, "z y x"], half_2: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]
 ) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
-    """Both halves, filtered and cut at the box's last shell; they come with a gain per shell.
+    """Filter both half maps, which have been filtered by a gain per shell before; cut off beyond the Nyquist shell.
 
-    mask: where the particle may be, and where noise is measured.
+    mask: where the particle may be; the noise power is measured inside it.
     """
     size, device = mask.shape[-1], mask.device
     share = mask / mask.sum()
@@ -54,7 +57,7 @@ def local_wiener(
     place = voxel[::WINDOW_STEP]
     everywhere = interpolation(voxel, place)
     radii = band_radii(size)
-    coarser = torch.fft.ifftshift(distance_from_centre(size, 3, device) < radii[0])  # goes with the lowest band
+    coarser = torch.fft.ifftshift(distance_from_centre(size, 3, device) < radii[0])  # belongs to the lowest band
     transforms = [torch.fft.rfftn(half) for half in (half_1, half_2)]
     filtered = (torch.zeros_like(half_1), torch.zeros_like(half_2))
     for which, radius in enumerate(radii):
@@ -76,9 +79,13 @@ def local_wiener(
 def noise_power(
     band_1: Float[Tensor, "z y x"], band_2: Float[Tensor, "z y x"], share: Float[Tensor, "z y x"]
 ) -> Float[Tensor, ""]:
-    """N: all that a half learns of the other one."""
+    """N of the module's equations: mean noise power of a band inside the mask, from the difference of the halves.
+
+    share: the mask divided by its sum.
+    """
     return (share * (band_1 - band_2).square()).sum() / 2
 
 
 def _wiener(power: Tensor, noise: Tensor) -> Tensor:
+    """1 - noise / power, the Wiener gain of a signal with noise in it."""
     return 1 - noise / power.clamp_min(torch.finfo(power.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Soft masks in real space."""
+"""Soft masks in real space: discs for images, balls for volumes."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from cryofifa.physics.fourier import centred_index
 
 
 def soft_edge(distance: Float[Tensor, "*batch"], radius: float, edge_width: float) -> Float[Tensor, "*batch"]:
-    """1 inside, 0 outside, falling linearly over `edge_width` centred on `radius` (same unit as distance)."""
+    """1 inside `radius`, 0 outside, falling linearly over `edge_width` about it (all in the unit of `distance`)."""
     if edge_width <= 0:
         return (distance <= radius).to(distance.dtype)
     return ((radius - distance) / edge_width + 0.5).clamp(0, 1)
@@ -21,7 +21,10 @@ def circular_mask(
     centre_xy_pixel: Float[Tensor, "*batch 2"] | None = None,
     device: torch.device | None = None,
 ) -> Float[Tensor, "*batch y x"]:
-    """M_R of the paper: a disc about the centre, or about `centre_xy_pixel` (measured from the centre)."""
+    """A soft disc in an image (M_R of the paper), about the box centre N//2.
+
+    centre_xy_pixel: centres (x, y) of discs elsewhere, in pixels from the box centre.
+    """
     line = centred_index(box_size, device).float()
     if centre_xy_pixel is None:
         centre_xy_pixel = torch.zeros(2, device=device)
@@ -34,12 +37,12 @@ def circular_mask(
 def spherical_mask(
     box_size: int, radius_pixel: float, edge_width_pixel: float, device: torch.device | None = None
 ) -> Float[Tensor, "z y x"]:
-    """A soft ball about the centre of a volume."""
+    """A soft ball about the centre N//2 of a volume."""
     return soft_edge(distance_from_centre(box_size, 3, device), radius_pixel, edge_width_pixel)
 
 
 def distance_from_centre(box_size: int, dimensions: int, device: torch.device | None = None) -> Tensor:
-    """Distance of every pixel or voxel from the origin N//2, in samples."""
+    """Distance of every sample of an image (dimensions 2) or volume (3) from the origin N//2, in pixels or voxels."""
     line = centred_index(box_size, device).float().square()
     total = line
     for _ in range(dimensions - 1):

@@ -5,13 +5,13 @@ I and I2: 2-fold on z, 5-fold at (0.526, 0, 0.851).  I1: 2-fold on x, 5-fold at 
 I3: 5-fold on z.  I4: 5-fold at (0.894, 0, 0.447).
 """
 
-import re
-
 import numpy as np
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float, Float64
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
-from cryofifa.errors import InputError
+from cryofifa.physics.point_group_names import member_count, parsed_group
 
 # Two axes (order, direction) that generate each group.
 _GENERATORS: dict[str, tuple[tuple[int, tuple[float, float, float]], ...]] = {
@@ -22,33 +22,28 @@ _GENERATORS: dict[str, tuple[tuple[int, tuple[float, float, float]], ...]] = {
     "I3": ((2, (-0.5257311121, 0, 0.8506508081)), (5, (0, 0, 1))),
     "I4": ((2, (0.5257311121, 0, 0.8506508081)), (5, (0.8944271910, 0, 0.4472135955))),
 }
-_LARGEST_ORDER = 60
 
 
 def symmetry_rotations(name: str) -> Float64[np.ndarray, "members 3 3"]:
-    """All members of a point group: C1, Cn, Dn, T, O, I (= I2), I1, I2, I3 or I4; upper or lower case.
+    """All rotations of a point group, the identity first: C1, Cn, Dn, T, O, I (= I2), I1, I2, I3 or I4; any case.
 
     Raises:
         InputError: if there is no such group.
     """
-    group = name.strip().upper()
-    if match := re.fullmatch(r"([CD])([1-9]\d{0,2})", group):
-        kind, order = match[1], int(match[2])
+    kind, order = parsed_group(name)
+    generators = list(_GENERATORS.get(kind, ()))
+    if not generators:
         generators = [(order, (0.0, 0.0, 1.0))] + ([(2, (1.0, 0.0, 0.0))] if kind == "D" else [])
-        return _closure(generators, limit=2 * order)
-    group = "I2" if group == "I" else group
-    if group not in _GENERATORS:
-        raise InputError(f"symmetry '{name}' is unknown; give C1, Cn, Dn, T, O or I (I1, I2, I3, I4)")
-    return _closure(list(_GENERATORS[group]), limit=_LARGEST_ORDER)
+    return _closure(generators, limit=member_count(name))
 
 
-def is_cubic(name: str) -> bool:
-    """Whether particles of this group are all but spheres: T, O and I."""
-    return name.strip().upper()[0] in "TOI"
+def symmetry_members(name: str, device: torch.device) -> Float[Tensor, "members 3 3"]:
+    """The same as 32-bit numbers on a device."""
+    return torch.from_numpy(symmetry_rotations(name)).float().to(device)
 
 
 def _closure(generators: list, limit: int) -> np.ndarray:
-    """Multiply by the generators until nothing new comes."""
+    """All products of the generators: multiply by them until nothing new comes."""
     steps = []
     for order, axis in generators:
         direction = np.asarray(axis, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Bring a volume onto another grid: other pixel size, other box, centre on centre."""
+"""Bring a volume onto another grid: another pixel size and box, with its centre kept at the box centre."""
 
 import torch
 from jaxtyping import Float
@@ -17,10 +17,10 @@ def resample_volume(
     new_pixel_size_angstrom: float,
     new_box_size: int,
 ) -> Float[Tensor, "new_z new_y new_x"]:
-    """Fourier-rescale to the new pixel size, then cut or zero-pad to the new box; densities keep their value.
+    """Fourier-rescale to the new pixel size, then crop or zero-pad to the new box; densities keep their value.
 
-    Fourier rescaling only reaches pixel sizes that keep the field of view a whole number of voxels, so the
-    volume is first zero-padded to an even box whose rescaled size is even to within 1e-4 (or the best found).
+    Fourier rescaling only reaches pixel sizes that keep the field of view a whole number of voxels, so the volume is
+    first zero-padded to an even box whose rescaled size is even to within 1e-4 (or the best found).
     """
     ratio = pixel_size_angstrom / new_pixel_size_angstrom
     if abs(ratio - 1) > _ACCEPTED_ERROR:
@@ -30,7 +30,7 @@ def resample_volume(
 
 
 def _sizes(box_size: int, ratio: float) -> tuple[int, int]:
-    """Even sizes with after / before = ratio as nearly as possible, padding as little as possible."""
+    """Even box sizes before and after rescaling whose ratio is nearest to `ratio`, with the least padding."""
     first = box_size + box_size % 2
     best, best_error = (first, first), float("inf")
     for before in range(first, 2 * first + 64, 2):
@@ -44,6 +44,6 @@ def _sizes(box_size: int, ratio: float) -> tuple[int, int]:
 
 
 def low_pass_ball(volume: Float[Tensor, "z y x"], radius: float) -> Float[Tensor, "z y x"]:
-    """Keep the Fourier shells up to `radius` Fourier pixels: what is left may be turned without aliasing."""
+    """Remove everything beyond `radius` Fourier pixels, so that the volume can be turned without aliasing."""
     inside = distance_from_centre(volume.shape[-1], 3, volume.device) <= radius
     return inverse_fourier_3d(fourier_3d(volume) * inside.to(torch.float32))

@@ -9,7 +9,7 @@ from cryofifa.physics.shells import shell_numbers, shell_sums
 
 
 def fourier_shell_correlation(a: Float[Tensor, "z y x"], b: Float[Tensor, "z y x"]) -> Float[Tensor, " shells"]:
-    """The curve over shells 0 .. N//2, each one Fourier pixel wide (round |k|); 0 where a map has no power.
+    """The FSC of two volumes over shells 0 .. N//2, one Fourier pixel wide (|k| rounded); 0 where one has no power.
 
     Raises:
         ValueError: if the volumes are not cubes of one size.
@@ -29,10 +29,10 @@ def fourier_shell_correlation(a: Float[Tensor, "z y x"], b: Float[Tensor, "z y x
 
 
 def first_crossing_angstrom(curve: Float[Tensor, " shells"], threshold: float, box_angstrom: float) -> float:
-    """Resolution where the curve first falls under the threshold, counted from shell 1.
+    """The resolution in angstrom at which the curve first falls under the threshold, counted from shell 1.
 
-    Linear in frequency between the last shell above and the first below.  A curve already below at shell 1
-    gives the box itself; one that never falls gives the Nyquist resolution.
+    Interpolated linearly in frequency between the last shell above and the first one below.  A curve that is below
+    already at shell 1 gives the box width; one that never falls below gives the Nyquist resolution.
     """
     values = [float(value) for value in curve]
     for shell in range(1, len(values)):

@@ -1,7 +1,7 @@
-"""What of a map depends on the direction: the map less its spherical mean.
+"""The part of a map that depends on direction: the map less its spherical mean.
 
-A near-sphere's mean is the same for every pose. Two half maps of apoferritin share it whatever their poses are, and it
-alone has an FSC of 0.6 to the true map at 14 A.
+The spherical mean of a nearly round particle is the same for every pose. Two half maps of apoferritin share it whatever
+their poses are, and it alone has an FSC of 0.6 to the true map at 14 A.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cryofifa.physics.mask import distance_from_centre
 
-RIDGE = 1e-9  # radii that no voxel has are zero
+RIDGE = 1e-9  # keeps the system solvable where no voxel has a radius; the mean is zero there
 
 
 def without_spherical_mean(volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:

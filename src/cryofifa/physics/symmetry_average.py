@@ -1,4 +1,4 @@
-"""Averages over a point group: of a volume's turned copies, and of back-projection's sums."""
+"""Averages over a point group: of a volume's turned copies, and of the sums of back-projection."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ def mean_of_turned(
     rotation: Float[Tensor, "members 3 3"],
     centre_voxel: Float[Tensor, " 3"] | None = None,
 ) -> Float[Tensor, "z y x"]:
-    """Mean over the rotations R of V(R x + c), x and c (x, y, z) from N//2; up to the Nyquist shell.
+    """Mean over the rotations R of V(R x + c), up to the Nyquist shell; x and c are (x, y, z) in voxels from N//2.
 
-    With the members of a point group about c it is the volume symmetrised; with Q times the members also turned from
-    a frame Q into the group's own.  F(k) = mean of F_V(R k) exp(2 pi i R k.c).
+    With the members of a point group about c this is the symmetrised volume; with Q times the members the volume is
+    also turned from a frame Q into the group's own.  In Fourier space: F(k) = mean of F_V(R k) exp(2 pi i R k.c).
 
-    Trilinear reading is right on average only: where R carries the grid onto itself nothing is interpolated, and the
-    volume would come out divided by the gridding function.  Cubic reading differs by less than 0.1 % up to half of
-    the radius that the box holds.
+    rotation: the rotations R.
+    centre_voxel: c; the box centre by default.
+
+    F_V is read by cubic interpolation. Trilinear reading is right on average only: where R carries the grid onto itself
+    nothing is interpolated, and the volume would come out divided by the gridding function.  Cubic reading differs by
+    less than 0.1 % up to half of the radius that the box holds.
     """
     size = volume.shape[-1]
     line = centred_index(size, volume.device).float()
@@ -61,11 +64,12 @@ def mean_of_turned(
 
 
 def symmetrised_sums(sums: BackProjector, members: Float[Tensor, "members 3 3"]) -> BackProjector:
-    """The sums that every particle inserted at all its symmetry-related poses A g would give, over their number.
+    """The sums of back-projection as if every particle had been added at all its equivalent poses A g, averaged.
 
     D'(k) = mean of D(g k), the same for the weights.  Exact where the members carry the grid onto itself (C2, C4, D2,
-    D4, O); elsewhere the sums are read by trilinear interpolation, as RELION has it, which blurs a little more than
-    insertion: the volume falls off by up to sinc^2(r / 2N), 5 % at half of the radius that the box holds.
+    D4, O); elsewhere the sums are read by trilinear interpolation, as in RELION, which blurs a little more than adding
+    the
+    images would: the volume falls off by up to sinc^2(r / 2N), 5 % at half of the radius that the box holds.
     """
     size = FourierGrid.size_for(sums.box_size / 2)
     channels = torch.stack([sums.data_real, sums.data_imaginary, sums.weight])
@@ -75,7 +79,7 @@ def symmetrised_sums(sums: BackProjector, members: Float[Tensor, "members 3 3"])
 
 
 def _read_cubic(grid: FourierGrid, coordinate: Float[Tensor, "points 3"]) -> Complex[Tensor, " points"]:
-    """Cubic B-spline in eight trilinear reads: each stands for two neighbours per axis (Sigg & Hadwiger 2005).
+    """Cubic B-spline interpolation in eight trilinear reads, each for two neighbours per axis (Sigg & Hadwiger 2005).
 
     The spline's transform, sinc^4, is that of trilinear interpolation squared.
     """

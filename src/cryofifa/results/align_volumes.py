@@ -1,10 +1,10 @@
-"""Turn, shift and, where the hand is wrong, mirror one map onto another.
+"""Align one map to another: rotate, shift and, where the hand is wrong, mirror it.
 
     aligned(x) = V'(Q x + e),      V'(x, y, z) = V(x, y, -z) if mirrored else V
     F_aligned(k) = F_V'(Q k) exp(+2 pi i Q k . e)
 
-Both maps are whitened per shell, so what is maximised is a weighted sum of the FSC over shells.  A coarse
-search over all rotations (shifts by FFT) on the innermost shells, then Gauss-Newton on more and more shells.
+Both maps are whitened per shell, so what is maximised is a weighted sum of the FSC over shells.  A coarse search over
+all rotations (shifts by FFT) on the innermost shells is followed by Gauss-Newton on more and more shells.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from cryofifa.physics.symmetry_average import mean_of_turned
 from cryofifa.results.fourier_fit import FourierFit
 from cryofifa.results.fsc import in_soft_sphere
 
-_COARSE_RADIUS = 8  # Fourier pixels: two thirds of a period at the rim between neighbours of the coarse grid
+_COARSE_RADIUS = 8  # Fourier pixels; neighbouring rotations differ by two thirds of a period at this radius
 _COARSE_ROTATIONS = 4096  # about 15 degrees apart
 _KEPT_PER_HAND = (12, 3)  # after the coarse search, after the first refinement
-_SEARCH_MASK_SHARE = 0.48
+_SEARCH_MASK_SHARE = 0.48  # radius of the soft sphere around both maps, as a share of the box
 
-_FINALIST_SHARE = 0.7
+_FINALIST_SHARE = 0.7  # of the best score; placements below are not refined on all shells
 _FINER_POINTS = 2500  # a random subset ranks rotations well enough
-_CENTRE_VOTERS = 50
+_CENTRE_VOTERS = 50  # best placements of the coarse search, whose median says where the centre is
 
 
 @dataclass(frozen=True)
 class AlignedVolume:
-    """The volume on the reference's grid and in its frame.
+    """The aligned volume, on the reference's grid and in its frame, and how it was placed.
 
     Attributes:
+        volume: (z, y, x).
         mirrored: the volume was mirrored in z first.
         rotation_reference_to_volume: Q, acting on (x, y, z) columns.
         shift_angstrom: e (x, y, z), where the reference's origin lies in the (mirrored) volume.
@@ -60,7 +61,7 @@ def align_volumes(
     *,
     initial: Sequence[tuple[bool, Float[Tensor, "3 3"]]] | None = None,
 ) -> AlignedVolume:
-    """Place `volume` in the frame of `reference`.
+    """Align `volume` to `reference`, over rotation, shift and hand.
 
     initial: (mirrored, rotation_reference_to_volume) to start from instead of the search over all rotations
         and both hands; they may be off by some 10 degrees.  Shifts are always searched.
@@ -102,7 +103,7 @@ def align_volumes(
         refined = sorted((coarse.refined(p) for p in ranked[: _KEPT_PER_HAND[0]]), key=lambda p: -p.score)
         placements = refined[: _KEPT_PER_HAND[1]]
         if initial is None and radii:
-            # A round particle shows how it is turned only in finer detail; its centre is known by now.
+            # The orientation of a round particle shows only in finer detail; its centre is known by now.
             finer = FourierFit(moving[hand], target, size, radii[-1], _FINER_POINTS)
             centres = torch.stack([p.rotation @ p.shift_voxel for p in ranked[:_CENTRE_VOTERS]])
             centre = centres.median(dim=0).values
@@ -120,7 +121,7 @@ def align_volumes(
         if placement.score < best_score - (1 - _FINALIST_SHARE) * abs(best_score):
             continue
         comparison = FourierFit(moving[placement.mirrored], target, size, last_radius)
-        # Twice, for the second time weighs the shells by what the first time made of them.
+        # Twice, because the second time weighs the shells by the FSC that the first time has reached.
         finished.append(comparison.refined(comparison.refined(placement)))
     best = max(finished, key=lambda p: p.score)
     whole = mirror_z(volume) if best.mirrored else volume
@@ -146,7 +147,7 @@ def mirror_z(volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
 def turned_volume(
     volume: Float[Tensor, "z y x"], rotation: Float[Tensor, "3 3"], shift_voxel: Float[Tensor, " 3"]
 ) -> Float[Tensor, "z y x"]:
-    """V(Q x + e), up to the Nyquist shell."""
+    """V(Q x + e) of a volume V, up to the Nyquist shell; x and e are (x, y, z) in voxels from N//2."""
     return mean_of_turned(volume, rotation[None], shift_voxel)
 
 

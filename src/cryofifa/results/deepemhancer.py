@@ -1,4 +1,4 @@
-"""DeepEMhancer (Sanchez-Garcia et al. 2021), another program, run on our maps where it is installed."""
+"""Run DeepEMhancer (Sanchez-Garcia et al. 2021), a program of its own, on our maps where it is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODEL = "tightTarget"  # the program's own default
 
 
 def run_deepemhancer(maps: UnfilteredMaps, output: Path) -> None:
-    """Hand over the unfiltered halves, or the map where there are none, and wait for the result at `output`.
+    """Give DeepEMhancer the unfiltered half maps, or the map where there are none, and wait for its result at `output`.
 
     Raises:
         InputError: if the program is not installed, or fails.
@@ -25,7 +25,7 @@ def run_deepemhancer(maps: UnfilteredMaps, output: Path) -> None:
     program = shutil.which(PROGRAM)
     if program is None:
         raise InputError(f"{PROGRAM} is not installed, or not on the PATH; install it, or sharpen without it")
-    # it will not write over a file that is there: it gets a name that is not, in the folder of the output
+    # the program does not overwrite files, so it gets a new name in the folder of the output
     with tempfile.TemporaryDirectory() as given, atomic_path(output.resolve()) as temporary:
         inputs = []
         volumes = (maps.combined,) if maps.halves is None else maps.halves

@@ -1,4 +1,4 @@
-"""One map's transform fitted to another's over a ball of Fourier points: shift search, Gauss-Newton."""
+"""Fit one map's Fourier transform to another's over a ball of Fourier points: shift search, then Gauss-Newton."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from cryofifa.physics.shift import shift_phase
 
 _MOST_POINTS = 40_000  # a random subset of a large ball places a map as well as all of it
 _MOST_STEPS = 8
-_LEAST_GAIN = 1e-6  # relative; about a thousandth of a voxel
-_DIFFERENCE_VOXEL = 0.1  # of the numerical derivative by the rotation
+_LEAST_GAIN = 1e-6  # relative gain of a step worth another one; about a thousandth of a voxel
+_DIFFERENCE_VOXEL = 0.1  # step of the numerical derivative with respect to the rotation
 _LEAST_SHELL_WEIGHT = 0.02  # shells that do not correlate yet may begin to
 
 
 @dataclass(frozen=True)
 class Placement:
-    """aligned(x) = V'(Q (x + d)): the shift d is in the reference's frame, e = Q d."""
+    """How a map is placed: aligned(x) = V'(Q (x + d)), with e = Q d in the words of `align_volumes`.
+
+    mirrored: V' is the map mirrored in z.
+    rotation: Q.
+    shift_voxel: d (x, y, z), in the reference's frame.
+    score: how well the maps agree; higher is better.
+    """
 
     mirrored: bool
     rotation: Float[Tensor, "3 3"]
@@ -32,12 +38,23 @@ class Placement:
 def moved_values(
     grid: FourierGrid, points: Float[Tensor, "points 3"], rotation: Float[Tensor, "3 3"], phase: Tensor
 ) -> Complex[Tensor, " points"]:
-    """The transform of V(Q (x + d)): F_V(Q k) exp(2 pi i k.d), the phase from `shift_phase`."""
+    """The transform of V(Q (x + d)) at these points: F_V(Q k) exp(2 pi i k.d).
+
+    grid: F_V.
+    phase: exp(2 pi i k.d), from `shift_phase`.
+    """
     return grid.at(points @ rotation.mT) * phase
 
 
 class FourierFit:
-    """Two grids compared over one ball of Fourier points (half of it: the maps are real)."""
+    """Two maps compared over one ball of Fourier points, of which half is enough because the maps are real.
+
+    moving: transform of the map that is placed.
+    target: transform of the reference.
+    size: voxels along a side of both maps.
+    radius: of the ball, in Fourier pixels.
+    most_points: a random subset stands for a ball with more points.
+    """
 
     def __init__(
         self,
@@ -62,7 +79,7 @@ class FourierFit:
         self.shell = self.points.square().sum(-1).sqrt().round().long()
         self.count = torch.bincount(self.shell).float()
         self.whitened_target = self._whitened(target.at(self.points))
-        # The moving map's power per shell, read once: it hardly changes with the rotation.
+        # The moving map's power per shell is read once, because it hardly changes with the rotation.
         self.moving_power = self._shell_mean(moving.at(self.points).abs().square()).clamp_min(1e-30)
 
     def _shell_mean(self, values: Tensor) -> Tensor:
@@ -70,10 +87,11 @@ class FourierFit:
         return total / self.count.clamp_min(1)
 
     def _whitened(self, values: Tensor) -> Tensor:
+        """The values with mean power 1 in every shell."""
         return values / self._shell_mean(values.abs().square()).clamp_min(1e-30).sqrt()[self.shell]
 
     def search(self, mirrored: bool, rotations: Float[Tensor, "n 3 3"]) -> list[Placement]:
-        """The best shift of every rotation by FFT; best rotation first."""
+        """The best shift of every rotation, by FFT; returns all placements, the best first."""
         reach = int(self.points.abs().max())
         cube = 2 * reach + 4
         weight = self._weight_per_radius()
@@ -94,7 +112,10 @@ class FourierFit:
     def ranked(
         self, mirrored: bool, rotations: Float[Tensor, "n 3 3"], centre_voxel: Float[Tensor, " 3"]
     ) -> list[Placement]:
-        """All rotations about one given centre of the moving map (from its box centre); best first."""
+        """Placements of all rotations about one known centre of the moving map, the best first.
+
+        centre_voxel: (x, y, z) from the box centre.
+        """
         # The grid is moved once, which spares every rotation its own phases.
         grid_size = self.moving.real_imaginary.shape[-1]
         line = (torch.arange(grid_size) - grid_size // 2) / OVERSAMPLING
@@ -111,21 +132,21 @@ class FourierFit:
         return sorted(placements, key=lambda p: -p.score)
 
     def _weight_per_radius(self) -> Float[Tensor, " points"]:
-        """Equal weight per radius: the many points of outer shells do not tolerate the grid's coarseness."""
+        """Equal weight per radius: the many points of outer shells do not tolerate how coarse the rotations are."""
         per_shell = 1 / self.moving_power.sqrt() / self.shell.max() / self.count.clamp_min(1).sqrt()
         return per_shell[self.shell]
 
     def curve(self, rotation: Tensor, shift_voxel: Tensor) -> Tensor:
-        """The FSC over shells at a placement."""
+        """The FSC of both maps over shells 0, 1, ... with the moving one placed by Q and d."""
         phase = shift_phase(self.points, shift_voxel, self.size)
         values = moved_values(self.moving, self.points, rotation, phase)
         cross = (values * self.whitened_target.conj()).real
         return self._shell_mean(cross) / self.moving_power.sqrt()
 
     def refined(self, start: Placement) -> Placement:
-        """Gauss-Newton steps from a placement (Levenberg's damping); the score is the mean FSC over points.
+        """Refine a placement by Gauss-Newton steps with Levenberg's damping; its score is the mean FSC over points.
 
-        Least squares of whitened differences, each shell weighted by the FSC it has at the start.
+        Least squares of the whitened difference, each shell weighted by the FSC it has at the start.
         """
         curve = self.curve(start.rotation, start.shift_voxel)
         shell_weight = self.count * curve.clamp_min(_LEAST_SHELL_WEIGHT)
@@ -151,7 +172,7 @@ class FourierFit:
         return Placement(start.mirrored, rotation, shift, score)
 
     def _normal_equations(self, rotation: Tensor, shift_voxel: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """J^H W J and J^H W (target - values) for turns (voxels at a quarter of the box) and shifts."""
+        """J^H W J and J^H W (target - values) for turns and shifts; turns are in voxels at a quarter of the box."""
         lever, phase = self.size / 4, shift_phase(self.points, shift_voxel, self.size)
         scale = (1 / self.moving_power.sqrt())[self.shell]
 

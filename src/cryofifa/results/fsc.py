@@ -1,4 +1,7 @@
-"""Fourier shell correlation: FSC(s) = Re sum_s A B* / sqrt(sum_s |A|^2 sum_s |B|^2)."""
+"""Fourier shell correlation: to and from CSV files, and between a map and the truth.
+
+FSC(s) = Re sum_s A B* / sqrt(sum_s |A|^2 sum_s |B|^2)
+"""
 
 import csv
 from collections.abc import Mapping
@@ -24,7 +27,13 @@ def write_fsc_csv(
     box_angstrom: float,
     others: Mapping[str, Float[Tensor, " shells"]] | None = None,
 ) -> None:
-    """Write columns shell, resolution_angstrom, frequency_per_angstrom, fsc, and fsc_NAME of others; all at once."""
+    """Write the columns shell, resolution_angstrom, frequency_per_angstrom, fsc, and fsc_NAME of other curves.
+
+    An older file stays whole until the new one is complete.
+
+    curve: over shells 0, 1, ... of a box `box_angstrom` wide.
+    others: further curves over the same shells, by NAME.
+    """
     columns = {"fsc": curve, **{f"fsc_{name}": other for name, other in (others or {}).items()}}
     with atomic_path(Path(path)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -36,7 +45,7 @@ def write_fsc_csv(
 
 
 def read_fsc_csv(path: Path, column: str = "fsc") -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """A curve and its frequencies per angstrom, from this column and frequency_per_angstrom.
+    """Read a curve and its frequencies per angstrom, from this column and the column frequency_per_angstrom.
 
     Raises:
         InputError: if the file cannot be read, a column is absent, or the frequencies do not rise.
@@ -57,9 +66,9 @@ def read_fsc_csv(path: Path, column: str = "fsc") -> tuple[Float[Tensor, " n"], 
 def resample_fsc(
     fsc: Float[Tensor, " n"], frequency_per_angstrom: Float[Tensor, " n"], shells: int, box_angstrom: float
 ) -> Float[Tensor, " shells"]:
-    """The curve at the shells of another box, linear in frequency; 0 beyond its end."""
+    """The curve at shells 0 .. shells - 1 of another box, linear in frequency; 0 beyond the end of the curve."""
     wanted = np.arange(shells) / box_angstrom
-    # a frequency on disk is rounded: a shell at the very end must not fall off it
+    # frequencies in a file are rounded, which must not put the last shell beyond the end
     end = float(frequency_per_angstrom[-1]) * (1 + 1e-4)
     values = np.interp(wanted, frequency_per_angstrom.double().numpy(), fsc.double().numpy())
     return torch.from_numpy(np.where(wanted <= end, values, 0.0)).float()
@@ -67,7 +76,7 @@ def resample_fsc(
 
 @dataclass(frozen=True)
 class FscToTruth:
-    """A curve between an aligned map and the truth, and where it crosses the two usual thresholds."""
+    """The FSC between an aligned map and the truth, and where it falls under the two usual thresholds."""
 
     curve: Float[Tensor, " shells"]
     box_angstrom: float
@@ -81,9 +90,12 @@ def fsc_to_truth(
     pixel_size_angstrom: float,
     radius_share: float,
 ) -> FscToTruth:
-    """FSC of two maps under the same soft sphere: radius `radius_share` of the box, a linear edge of 3 px.
+    """FSC of an aligned map and the truth, on one grid, inside a soft sphere.
 
-    The mean outside the sphere is subtracted first: a constant background, cut by the sphere, correlates.
+    radius_share: radius of the sphere as a share of the box; it has a linear edge of 3 px.
+
+    The mean outside the sphere is subtracted first, because a constant background cut off by the sphere would
+    correlate.
     """
     curve = fourier_shell_correlation(in_soft_sphere(aligned, radius_share), in_soft_sphere(truth, radius_share))
     box_angstrom = truth.shape[-1] * pixel_size_angstrom
@@ -96,7 +108,7 @@ def fsc_to_truth(
 
 
 def in_soft_sphere(volume: Float[Tensor, "z y x"], radius_share: float) -> Float[Tensor, "z y x"]:
-    """The volume less its mean outside the sphere, times a sphere of a share of the box (edge 3 px)."""
+    """The volume less its mean outside a soft sphere, times the sphere; its radius is a share of the box."""
     size = volume.shape[-1]
     return in_mask(volume, spherical_mask(size, radius_share * size, MASK_EDGE_PIXEL, volume.device))
 

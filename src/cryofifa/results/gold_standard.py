@@ -1,24 +1,24 @@
-"""FSC of two half maps inside a mask, with what the mask itself correlates taken out (Chen et al. 2013).
+"""FSC of two half maps inside a mask, corrected for the mask's own correlation (Chen et al. 2013).
 
-Beyond the shell where the unmasked curve falls under 0.8, the phases of both halves are drawn at random. What
-correlates there inside the mask all the same is the mask's doing:
+Beyond the shell where the unmasked curve falls under 0.8, the phases of both halves are replaced by random ones. What
+still correlates there inside the mask is the mask's doing:
 
     FSC_corrected = (FSC_masked - FSC_randomised) / (1 - FSC_randomised)
 
-used from two shells beyond that point on (RELION's post-processing); before, the masked curve stands.
+used from two shells beyond that point on (RELION's post-processing); before it, the masked curve stands.
 
-Before the mask, each half's spherical mean is taken out. No pose decides it, both halves of a near-sphere have it in
-common, and a mask spreads what it has at low frequency over all shells, where the correction then takes away more
-than it should or less: measured on apoferritin, whose map agrees with its model to 8.9 A, 12.2 A with the mean and
-8.6 A without (LOG.md). gpcr 6.6 and 6.6, ribosome 14.4 and 14.5.
+Before the mask, each half's spherical mean is taken out. It does not depend on the poses, both halves of a nearly round
+particle share it, and a mask spreads its low frequencies over all shells, where the correction then takes away too much
+or too little: measured on apoferritin, whose map agrees with its model to 8.9 A, 12.2 A with the mean and 8.6 A without
+(LOG.md). gpcr 6.6 and 6.6, ribosome 14.4 and 14.5.
 
-Halves that had one model in common down to a shell agree there whatever they show, and through the mask some shells
-beyond it. Phases are drawn beyond that shell at the earliest, and then the correction holds from the next one on.
+Halves that shared one model down to a shell agree up to there whatever they show, and through the mask also some shells
+beyond. Phases are randomised beyond that shell at the earliest, and then the correction holds from the next one on.
 
 Few points correlate by chance. Unrelated maps stay under three over the square root of a shell's independent points
-(after van Heel and Schatz 2005): the resolution ends where the curve falls under 0.143 or under that. Symmetry that is
-imposed makes as many points one as the group has members: of images of apoferritin without any detail beyond 15 A,
-halves with O came to 0.3 to 0.5 there, where chance reaches 0.6 and not 0.12.
+(after van Heel and Schatz 2005): the resolution ends where the curve falls under 0.143 or under that. Imposed symmetry
+leaves only one independent point of as many as the group has members: of images of apoferritin without any detail
+beyond 15 A, halves with O came to 0.3 to 0.5 there, where chance reaches 0.6 and not 0.12.
 """
 
 from __future__ import annotations
@@ -37,17 +37,21 @@ from cryofifa.results.fsc import in_mask
 
 RANDOMISED_FROM_FSC = 0.8  # Chen et al. 2013; RELION's default
 CHANCE_SD = 3.0  # van Heel & Schatz 2005
-# whose mean counts. Measured on halves alike to shell 8, noise of their own beyond, 48 voxels, spheres of 4, 8 and 14:
-# with one, and so always the same, 11 of 120 pairs agree beyond shell 8; with four or more 2 of 120 (LOG.md)
+# how often random phases are drawn; the curves are averaged. Measured on halves alike to shell 8, noise of their own
+# beyond, 48 voxels, spheres of 4, 8 and 14: with one draw, 11 of 120 pairs agree beyond shell 8; with four or more
+# draws, 2 of 120 do (LOG.md)
 RANDOMISATIONS = 4
 SHELLS_AFTER = 2  # the first randomised shells still share their neighbours' phases through the mask; RELION
 
 
 @dataclass(frozen=True)
 class MaskedFsc:
-    """Curves over shells 0 .. N//2 of the box.
+    """The FSC curves of two half maps, over shells 0 .. N//2 of the box.
 
-    unmasked: of the halves as they are; the others without their spherical means.
+    unmasked: of the halves as they are; the other curves are of the halves without their spherical means.
+    masked: inside the mask.
+    randomised: inside the mask, with random phases in the outer shells.
+    corrected: the masked curve corrected for the mask's own correlation.
     chance: what unrelated maps stay under; 0 in the shells that the halves shared.
     """
 
@@ -58,7 +62,7 @@ class MaskedFsc:
     chance: Float[Tensor, " shells"]
 
     def resolution_angstrom(self, threshold: float, box_angstrom: float) -> float:
-        """Where the corrected curve falls under the threshold, or under what chance can do."""
+        """The resolution where the corrected curve falls under the threshold, or under what chance can reach."""
         return first_crossing_angstrom(self.corrected - self.chance.clamp_min(threshold), 0.0, box_angstrom)
 
 
@@ -70,10 +74,10 @@ def masked_fsc(
     seed: int = 0,
     members: int = 1,
 ) -> MaskedFsc:
-    """The curves of two half maps; a mask that is 1 everywhere leaves nothing to correct.
+    """The FSC curves of two half maps inside a mask; a mask that is 1 everywhere leaves nothing to correct.
 
-    shared_shell: the last one in which the halves had one model in common.
-    members: of the point group that was imposed on both.
+    shared_shell: the last shell in which the halves shared one model.
+    members: number of members of the point group that was imposed on both.
     """
     unmasked = fourier_shell_correlation(half_1, half_2)
     half_1, half_2 = without_spherical_mean(half_1), without_spherical_mean(half_2)
@@ -97,10 +101,11 @@ def masked_fsc(
 
 
 def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int, members: int = 1) -> Float[Tensor, " shells"]:
-    """CHANCE_SD / sqrt(independent points) of every shell beyond the shared ones.
+    """CHANCE_SD / sqrt(independent points) in every shell beyond the shared ones, 0 in these.
 
-    White noise under a mask m has the share mean(m^2)^2 / mean(m^4) of the box's points left; of a shell, as thick as
-    one point, the two dimensions that it has. Symmetrised, one of `members` points is independent.
+    White noise under a mask m keeps the share mean(m^2)^2 / mean(m^4) of the box's independent points; a shell, which
+    is one point thick, keeps the part of it that belongs to two dimensions (power 2/3). With imposed symmetry, one of
+    `members` points is independent.
     """
     size = mask.shape[-1]
     points = shell_counts(shell_numbers(size, 3, mask.device), size // 2 + 1)
@@ -112,9 +117,9 @@ def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int, members: int =
 def with_random_phases(
     volume: Float[Tensor, "z y x"], from_shell: int, generator: torch.Generator
 ) -> Float[Tensor, "z y x"]:
-    """The map with the phases of these shells and all beyond drawn anew, its amplitudes kept.
+    """The map with random phases in this Fourier shell and all beyond, its amplitudes kept.
 
-    The phases are those of white noise, which have the symmetry of a real map.
+    The phases are those of white noise, which have the Hermitian symmetry of a real map.
     """
     noise = torch.randn(volume.shape, generator=generator).to(volume)
     transform, drawn = fourier_3d(volume), fourier_3d(noise)
@@ -123,4 +128,5 @@ def with_random_phases(
 
 
 def _with_phases_of(transform: Complex[Tensor, "z y x"], other: Complex[Tensor, "z y x"]) -> Complex[Tensor, "z y x"]:
+    """The amplitudes of one transform with the phases of the other."""
     return transform.abs() * other / other.abs().clamp_min(1e-20)

@@ -1,12 +1,12 @@
-"""How far the half maps agree around every voxel (local FSC; Cardone, Heymann & Steven 2013).
+"""Local resolution: how far the half maps agree around every voxel (local FSC; Cardone, Heymann & Steven 2013).
 
 Both halves are cut into bands of spatial frequency. In each, the products of the halves are summed under a window
 around the voxel, inside the mask:
 
     FSC(r, k) = sum_s w(s - r) m(s) a_k(s) b_k(s) / sqrt(sum_s w m a_k^2  sum_s w m b_k^2)
 
-and the resolution is where that curve first falls under the limit. Windows and mask weigh what is already band-passed,
-so that, unlike windows cut out before the transform, they correlate nothing by themselves.
+and the resolution is where that curve first falls under the limit. Windows and mask are applied to maps that are
+already band-passed, so that, unlike windows cut out before the transform, they cause no correlation by themselves.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
 # It then holds about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's
 # manual wants boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
 WINDOW_PERIODS = 1.0
-INSIDE = 0.5  # of the mask, over which a voxel is the particle's
+INSIDE = 0.5  # value of the mask above which a voxel belongs to the particle
 
 
 def local_resolution(
@@ -45,16 +45,19 @@ def local_resolution(
     limit: float = LIMIT,
     window_periods: float = WINDOW_PERIODS,
 ) -> Float[Tensor, "z y x"]:
-    """Resolution in angstrom at every voxel, from the Nyquist resolution to that of the lowest band.
+    """Resolution in angstrom at every voxel, between the Nyquist resolution and that of the lowest band.
 
-    half_1, half_2: without any filter. Where the mask is 0: the lowest band's resolution, as where nothing agrees.
+    half_1, half_2: half maps without any filter.
+    limit: value of the local FSC that decides.
+    window_periods: standard deviation of the window, in periods of the band.
 
-    Linear in frequency between the last band above the limit and the first below.
+    Interpolated linearly in frequency between the last band above the limit and the first one below. Where the mask is
+    0, and where nothing agrees, it is the lowest band's resolution.
     """
     size, device = mask.shape[-1], mask.device
-    # both halves in one transform, each real: a scale of its own would drown the other in rounding
+    # both real halves in one complex transform; brought to one scale, or the weaker one would be lost in rounding
     pair = torch.complex(*(half / half.std().clamp_min(1e-30) for half in (half_1, half_2)))
-    pair = _white(torch.fft.fftshift(torch.fft.fftn(pair)))  # bands and windows care for no origin: voxel 0 serves
+    pair = _white(torch.fft.fftshift(torch.fft.fftn(pair)))  # origin at voxel 0: any one will do
     radii = band_radii(size)
     place = torch.arange(0, size, WINDOW_STEP, device=device)
     reached = torch.full([len(place)] * 3, radii[0], device=device)
@@ -75,7 +78,7 @@ def local_resolution(
 def quartiles_inside(
     resolution: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]
 ) -> tuple[float, float, float] | None:
-    """The three quartiles over the particle's voxels; None if there are none."""
+    """The three quartiles of the local resolution over the particle's voxels; None if there are none."""
     inside = resolution[mask > INSIDE].cpu().numpy()
     if len(inside) == 0:
         return None
@@ -84,11 +87,11 @@ def quartiles_inside(
 
 
 def _white(pair: Complex[Tensor, "kz ky kx"]) -> Complex[Tensor, "kz ky kx"]:
-    """Every shell brought to one mean power: else a band's strong low end would speak for all of it."""
+    """Bring every shell to the same mean power, or the strong low end of a band would decide for all of it."""
     size = pair.shape[-1]
     shell = shell_numbers(size, 3, pair.device).clamp(max=size // 2)
     mean = shell_means(pair.abs().square(), shell, size // 2 + 1)
-    # a shell that a low-pass emptied holds rounding only, and keeps as little
+    # a shell that a low-pass has emptied holds nothing but rounding errors, which are not to be raised
     return pair * mean.clamp_min(1e-12 * float(mean.max())).rsqrt()[shell]
 
 
@@ -100,12 +103,14 @@ def _windowed_fsc(
     place: Tensor,
     window_periods: float,
 ) -> Float[Tensor, "gz gy gx"]:
-    """FSC of one band under windows at `place` (voxels, on every axis).
+    """FSC of one band under windows at `place` (voxels, the same on every axis).
 
-    A band is computed on a grid just fine enough that the
-    products' aliases lie where the window's own transform is nothing: most bands cost little. The window is Gaussian
-    because it is then a product over the axes: three matrix products take it from the band's grid to its places,
-    without a transform, and powers cannot turn negative.
+    pair: transform of half_1 + i half_2.
+    radius, ratio: of the band, as in `band_weight`.
+
+    A band is computed on a grid just fine enough that the aliases of the products lie where the window's own transform
+    is zero, so most bands cost little. The window is Gaussian because it is then a product over the axes: three matrix
+    products go from the band's grid to the places, without a transform, and powers cannot become negative.
     """
     size, device = mask.shape[-1], mask.device
     band_size = min(size, 2 * math.ceil(1.5 * radius))

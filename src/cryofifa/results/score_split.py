@@ -1,7 +1,7 @@
-"""Which particles to keep, told from their scores alone.
+"""Split particles into kept ones and junk by their scores alone: a mixture of two Gaussians.
 
-One Gaussian or two? The Bayesian information criterion decides, and two only count where the lower one is clearly
-apart: heavy tails and slight skews are one population, which is kept whole.
+Does one Gaussian fit the scores, or two? The Bayesian information criterion decides, and two only count where the lower
+one is clearly apart: heavy tails and slight skews are one population, all of which is kept.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ from jaxtyping import Bool, Float64
 from scipy.optimize import root_scalar
 from scipy.stats import norm, rankdata
 
-LEAST_PARTICLES = 50  # fewer do not tell of two populations; our choice
-MOST_FITTED = 10_000  # evenly spaced quantiles stand for more particles than this
+LEAST_PARTICLES = 50  # too few to tell two populations apart; our choice
+MOST_FITTED = 10_000  # of more particles, so many evenly spaced quantiles are fitted
 LEAST_EVIDENCE = 10.0  # difference of the criterion that counts as very strong (Kass & Raftery 1995)
-LEAST_SEPARATION = 2.0  # of the means over the root mean variance, under which two are one (Ashman et al. 1994)
-LEAST_SHARE = 0.1  # of the upper population: a few high outliers are not what a set was taken for; our choice
-HIGHEST_JUNK = 0.75  # mean score of junk over that of particles; nearer, they may differ in ice or defocus; our choice
+LEAST_SEPARATION = 2.0  # of the means, over the root mean variance; less is one population (Ashman et al. 1994)
+LEAST_SHARE = 0.1  # of the upper population: a few high outliers cannot be the particles, all others junk; our choice
+# highest mean score of junk over that of particles; nearer ones may be particles in thicker ice or at another defocus;
+# our choice
+HIGHEST_JUNK = 0.75
 _ITERATIONS = 500
 
 
 @dataclass(frozen=True)
 class JunkSplit:
-    """The populations found in the scores of a run.
+    """Where the scores of a run are split into particles and junk.
 
-    threshold: the least score of a kept particle; None where there is only one population.
+    threshold: the lowest score of a kept particle; None where there is only one population.
     """
 
     threshold: float | None
 
     def describe(self) -> str:
+        """What was found, in a few words for the log."""
         return "one population of scores" if self.threshold is None else f"scores under {self.threshold:.3f}"
 
     def kept(self, score: Float64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-        """Particles of the upper population, and those without a score (NaN)."""
+        """Which particles are kept: those with a score from the threshold on, and those without a score (NaN)."""
         if self.threshold is None:
             return np.ones(len(score), dtype=bool)
         return ~(score < self.threshold)
@@ -45,7 +48,10 @@ ONE_POPULATION = JunkSplit(None)
 
 
 def split_scores(score: Float64[np.ndarray, " n"]) -> JunkSplit:
-    """Find the score where a particle is as likely of the lower population as of the upper one."""
+    """Split at the score where a particle is as likely of the lower population as of the upper one.
+
+    Scores that are not finite are ignored; where there is only one population, nothing is split off.
+    """
     known = np.sort(score[np.isfinite(score)])
     if len(known) < LEAST_PARTICLES or known[0] == known[-1]:
         return ONE_POPULATION
@@ -69,14 +75,14 @@ def split_scores(score: Float64[np.ndarray, " n"]) -> JunkSplit:
 
 
 def _two_gaussians(sorted_values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares, means and standard deviations by expectation maximisation, the lower mean first."""
-    # the two groups of least variance within (Otsu) are where it starts
+    """Shares, means and standard deviations of two Gaussians by expectation maximisation, the lower mean first."""
+    # starts from the two groups with the least variance within them (Otsu)
     n = np.arange(1, len(sorted_values))
     sums = np.cumsum(sorted_values)
     between = (sums[-1] * n / len(sorted_values) - sums[:-1]) ** 2 / (n * n[::-1])
     upper = (np.arange(len(sorted_values)) > between.argmax()).astype(float)
     weight = np.stack([1 - upper, upper])
-    least = 0.02 * sorted_values.std()  # a spike of equal scores is no population
+    least = 0.02 * sorted_values.std()  # so that a spike of equal scores is no population
     before = -np.inf
     share = mean = spread = np.empty(2)
     for _ in range(_ITERATIONS):
@@ -97,13 +103,13 @@ def _two_gaussians(sorted_values: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 def _log_densities(
     value: np.ndarray, share: np.ndarray, mean: np.ndarray, spread: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each of the two Gaussians, times its share."""
+    """Logarithm of the density of each of the two Gaussians, times its share."""
     first, second = (np.log(share[i]) + norm.logpdf(value, mean[i], spread[i]) for i in (0, 1))
     return first, second
 
 
 def roc_auc(score: Float64[np.ndarray, " n"], good: Bool[np.ndarray, " n"]) -> float:
-    """Probability that a good particle has the higher score than a bad one; equal scores count half.
+    """Area under the ROC curve: how often a good particle has a higher score than a bad one; equal scores count half.
 
     Raises:
         ValueError: if all particles are good, or all bad.

@@ -2,8 +2,9 @@
 
     F_sharp(s) = F(s) C_ref(s) exp(-B s^2 / 4) low_pass(s),      C_ref = sqrt(2 FSC / (1 + FSC))
 
-B is negative where it sharpens. Guinier: the amplitude of a map that decays falls as exp(-D s^2 / 4), a straight line
-of ln F against s^2; B = -D flattens it. Only beyond 10 A is a protein's own amplitude flat (Wilson).
+s is the spatial frequency in cycles per angstrom. B is negative where it sharpens. In a Guinier plot (ln F against s^2)
+an amplitude that decays as exp(-D s^2 / 4) is a straight line, which B = -D makes flat. Only beyond 10 A is a protein's
+own amplitude flat (Wilson).
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from cryofifa.physics.fourier import fourier_3d, inverse_fourier_3d
 from cryofifa.physics.mask import distance_from_centre, soft_edge
 from cryofifa.physics.shells import scale_shells
 
-GUINIER_COARSEST_ANGSTROM = 10.0  # Rosenthal & Henderson: coarser, the particle's shape and the solvent rule
-GUINIER_TRUSTED_ANGSTROM = 5.0  # coarser, a protein's own fall counts as decay: gpcr's true map gives -257 to 6.8 A
-LEAST_GUINIER_SHELLS = 4  # fewer make no line; our choice
+GUINIER_COARSEST_ANGSTROM = 10.0  # Rosenthal & Henderson: at coarser resolution the shape and the solvent dominate
+# a fit that ends before this resolution takes a protein's own fall for decay: gpcr's true map gives -257 to 6.8 A
+GUINIER_TRUSTED_ANGSTROM = 5.0
+LEAST_GUINIER_SHELLS = 4  # fewer points do not define a line; our choice
 LOW_PASS_EDGE = 2.0  # Fourier pixels over which the low-pass falls to 0, beyond the resolution; RELION's width
 
 
 def fsc_weight(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
-    """C_ref of the map of both halves: its expected correlation with the truth."""
+    """C_ref of the map of both halves: its expected correlation with the true map.
+
+    fsc: of the two half maps.
+    """
     positive = fsc.clamp(0.0, 1.0)
     return (2 * positive / (1 + positive)).sqrt()
 
@@ -32,7 +37,10 @@ def fsc_weight(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
 def guinier_b_factor(
     amplitude: Float[Tensor, " shells"], box_angstrom: float, resolution_angstrom: float
 ) -> float | None:
-    """B in square angstrom that flattens the amplitudes between 10 A and the resolution; None with too few shells."""
+    """B in square angstrom that flattens the amplitudes between 10 A and the resolution; None if shells are too few.
+
+    amplitude: per shell 0, 1, ... of a box `box_angstrom` wide.
+    """
     frequency = np.arange(len(amplitude)) / box_angstrom
     fitted = (frequency >= 1 / GUINIER_COARSEST_ANGSTROM) & (frequency <= 1 / resolution_angstrom)
     fitted &= amplitude.cpu().numpy() > 0
@@ -51,13 +59,16 @@ def sharpen_volume(
     resolution_angstrom: float,
     weight: Float[Tensor, " shells"] | None = None,
 ) -> Float[Tensor, "z y x"]:
-    """The volume weighted per shell, times exp(-B s^2 / 4), with a soft low-pass that begins at the resolution."""
+    """The volume weighted per shell, times exp(-B s^2 / 4), with a soft low-pass that begins at the resolution.
+
+    weight: of every shell, such as `fsc_weight`; none leaves the shells as they are.
+    """
     if weight is not None:
         volume = scale_shells(volume, weight)
     box_angstrom = volume.shape[-1] * pixel_size_angstrom
     radius = distance_from_centre(volume.shape[-1], 3, volume.device)
     low_pass = soft_edge(radius, box_angstrom / resolution_angstrom + LOW_PASS_EDGE / 2, LOW_PASS_EDGE)
     exponent = -b_factor_square_angstrom / 4 * (radius / box_angstrom).square()
-    # where the low-pass is 0 a strong B would still overflow
+    # a strong B would overflow even where the low-pass is 0
     gain = torch.exp(torch.where(low_pass > 0, exponent, 0.0)) * low_pass
     return inverse_fourier_3d(fourier_3d(volume) * gain)

@@ -1,8 +1,8 @@
-"""Maps to be sharpened, as they were before any filter: of a run, or of another program.
+"""Read maps to be sharpened as they were before any filter, from a run or from another program.
 
-A run's map.mrc is Wiener filtered by one gain per shell (`train.half_maps`), the last thing that was done to it. The
-gain follows from the curve in fsc.csv and is nowhere under 0.15, so it can be divided out: what is left is the plain
-back-projection, and no weighting counts twice. half1.mrc and half2.mrc are unfiltered.
+A run's map.mrc is Wiener filtered by one gain per shell (`half_map_refinement.half_maps`), as the last step. The gain
+follows from the curve in fsc.csv and is nowhere under 0.15, so it can be divided out: what is left is the plain
+back-projection, and no weighting is applied twice. half1.mrc and half2.mrc are unfiltered.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.half_maps import combined_map_gain, half_map_gain
 from cryofifa.mrc_map import read_like, read_map
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import MASK_EDGE_PIXEL, in_mask, read_fsc_csv
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.settings.config import config_from_dict
 
-SPHERE_SHARE = 0.45  # radius of the soft sphere of maps that come without a mask, as a share of the box
+SPHERE_SHARE = 0.45  # radius of the soft sphere for maps without a mask, as a share of the box
 
 
 @dataclass(frozen=True)
 class UnfilteredMaps:
-    """A map without filter, its halves and their FSC where they are known, and where the particle is.
+    """A map without filter, its half maps and their FSC where they are known, and a mask around the particle.
 
-    fsc: of a run the corrected curve, which its resolution is read from; else that of the halves inside the mask.
+    fsc: for a run the corrected curve, from which its resolution is read; else that of the halves inside the mask.
     """
 
     combined: Float[Tensor, "z y x"]
@@ -42,35 +43,36 @@ class UnfilteredMaps:
 
     @property
     def box_angstrom(self) -> float:
+        """Width of the box in angstrom."""
         return self.combined.shape[-1] * self.pixel_size_angstrom
 
     def fsc_within(self, mask: Float[Tensor, "z y x"]) -> Float[Tensor, " shells"] | None:
-        """FSC of the halves inside another mask."""
+        """FSC of the half maps inside another mask; None without half maps."""
         if self.halves is None:
             return None
         return fourier_shell_correlation(*(in_mask(half, mask) for half in self.halves))
 
 
 def run_of(path: Path) -> RunFolder | None:
-    """The run whose map is meant by its folder or by its map.mrc; None for any other map.
+    """The run that is meant by its folder or by its map.mrc; None for any other map.
 
     Raises:
-        InputError: if it is a half map of a run: it is made of half of the data.
+        InputError: if it is a half map of a run, which is made of half of the data.
     """
     if path.is_dir():
         return RunFolder(path)
     folder = RunFolder(path.parent)
     if not folder.summary.exists():
         return None
-    if path.name in {half.name for half in folder.half_maps}:
+    if path.name in {half.name for half in folder.map().halves}:
         raise InputError(f"{path}: is a half map of a run; give the run's folder {path.parent}")
-    return folder if path.name == folder.map.name else None
+    return folder if path.name == folder.map().combined.name else None
 
 
 def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
     """The maps of a run with their gain divided out, or a map of another program, taken to be unfiltered.
 
-    Another program's halves are found beside the map as half1.mrc and half2.mrc.
+    Another program's half maps are looked for beside the map, as half1.mrc and half2.mrc.
 
     Raises:
         InputError: if a file is absent or damaged, or the files do not belong together.
@@ -82,20 +84,23 @@ def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
 def _run_maps(folder: RunFolder) -> UnfilteredMaps:
     if not folder.summary.exists():
         raise InputError(f"{folder.path}: holds no finished run; wait for it, or give a map")
-    combined, pixel_size = read_map(folder.map)
-    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.half_maps)
-    fsc, frequency = read_fsc_csv(folder.fsc)
-    corrected, _ = read_fsc_csv(folder.fsc, "fsc_corrected")
+    combined, pixel_size = read_map(folder.map().combined)
+    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.map().halves)
+    fsc, frequency = read_fsc_csv(folder.map().fsc)
+    corrected, _ = read_fsc_csv(folder.map().fsc, "fsc_corrected")
     box_angstrom = combined.shape[-1] * pixel_size
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
-        raise InputError(f"{folder.fsc}: is not the curve of {folder.map.name} (other box or pixel size)")
+        raise InputError(
+            f"{folder.map().fsc}: is not the curve of {folder.map().combined.name} (other box or pixel size)"
+        )
     config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
-    radius, edge = config.image.volume_mask_pixel(read_summary(folder).particle_radius_angstrom, pixel_size)
+    size = ParticleSize(read_summary(folder).particle_radius_angstrom, is_given=True, settings=config.image)
+    sphere = size.image_mask(pixel_size)
     return UnfilteredMaps(
         scale_shells(combined, 1 / combined_map_gain(half_map_gain(fsc))),
         (first, second),
         pixel_size,
-        spherical_mask(combined.shape[-1], radius, edge),
+        spherical_mask(combined.shape[-1], sphere.radius_pixel, sphere.edge_pixel),
         corrected,
     )
 
@@ -105,9 +110,9 @@ def _other_maps(path: Path) -> UnfilteredMaps:
     size = combined.shape[-1]
     mask = spherical_mask(size, SPHERE_SHARE * size, MASK_EDGE_PIXEL)
     beside = RunFolder(path.parent)
-    # the decoder's map in a run's folder is not the mean of the half maps there
-    if beside.summary.exists() or not all(half.exists() for half in beside.half_maps):
+    # a run's decoder.mrc is not the mean of the half maps beside it
+    if beside.summary.exists() or not all(half.exists() for half in beside.map().halves):
         return UnfilteredMaps(combined, None, pixel_size, mask, None)
-    first, second = (read_like(half, combined.shape[-1], pixel_size) for half in beside.half_maps)
+    first, second = (read_like(half, combined.shape[-1], pixel_size) for half in beside.map().halves)
     found = UnfilteredMaps(combined, (first, second), pixel_size, mask, None)
     return UnfilteredMaps(combined, (first, second), pixel_size, mask, found.fsc_within(mask))

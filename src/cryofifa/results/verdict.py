@@ -1,10 +1,11 @@
-"""Can this run be trusted? The signs, and what they say together.
+"""Whether a run can be trusted: the signs for and against, and one verdict from all of them.
 
-    not converged   poses still move, or nothing speaks for the map beyond what its own search put in
-    doubtful        one sign speaks for it, another against it
-    converged       poses rest, independent starts came to them, and the halves agree beyond what they shared
+    not converged   poses still move, or nothing supports the map beyond what the search itself put in
+    doubtful        one sign supports it, another is against it
+    converged       poses are settled, independent starts came to them, the halves agree beyond what they shared,
+                    and all directions are seen
 
-No sign knows the truth: a wrong map that several starts fall into passes.
+No sign knows the truth: a wrong map to which several starts converge passes.
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ from typing import Literal
 
 from cryofifa.results.report.contents import HealthSign
 
-SETTLED_DEGREE = 3.0  # median pose change of the last epoch under which poses count as settled; our choice
-EVEN_SAMPLING = 0.5  # sampling compensation under which a warning is due; side views alone give 0.81
-FINER_SHARE = 0.9  # of the shared resolution, and a whole shell beyond it: noise ends before the first one
+SETTLED_DEGREE = 3.0  # median pose change of the last epoch up to which poses count as settled; our choice
+EVEN_SAMPLING = 0.5  # Fourier sampling under which views are too uneven; side views alone give 0.81
+# the halves must agree to this share of the shared resolution, and to a whole shell beyond it: halves with nothing but
+# noise beyond what they shared do not reach the first one
+FINER_SHARE = 0.9
 
 Word = Literal["converged", "doubtful", "not converged"]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the verdict is made from.
+    """What the verdict is based on.
 
-    pose_change_median_degree: of the last epoch; None if there was none.
-    agreeing_starts: of all starts, the one that went on included.
+    pose_change_median_degree: in the last epoch; None if there was none.
+    agreeing_starts: how many of all starts came to the same poses, the one that went on included.
     resolution_angstrom: where the corrected half-map FSC falls under 0.143.
-    shared_resolution_angstrom: down to it, both halves had one model in common.
-    unshared_resolution_angstrom: of the first shell in which they had none.
-    fourier_sampling: 1 if all directions are sampled evenly.
+    shared_resolution_angstrom: down to this resolution both halves shared one model.
+    unshared_resolution_angstrom: that of the first shell in which they shared none.
+    fourier_sampling: 1 if all directions are sampled evenly (`view_coverage.fourier_sampling`).
     """
 
     pose_change_median_degree: float | None
@@ -43,22 +46,25 @@ class Evidence:
 
     @property
     def settled(self) -> bool:
+        """Whether poses hardly changed in the last epoch."""
         change = self.pose_change_median_degree
         return change is not None and change <= SETTLED_DEGREE
 
     @property
     def confirmed_by_starts(self) -> bool:
+        """Whether a second, independent start came to the same poses."""
         return self.agreeing_starts > 1
 
     @property
     def confirmed_by_halves(self) -> bool:
+        """Whether the half maps agree beyond the resolution down to which they shared one model."""
         finer = min(FINER_SHARE * self.shared_resolution_angstrom, self.unshared_resolution_angstrom)
         return self.resolution_angstrom < finer
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One word, and why."""
+    """The verdict in one word, the reasons for it, and the signs shown in the report."""
 
     word: Word
     reasons: tuple[str, ...]
@@ -66,12 +72,12 @@ class Verdict:
 
     @property
     def resolution_counts(self) -> bool:
-        """A figure of a map that is not there would only be believed."""
+        """Whether a resolution is given at all: a reader would believe one even for a map that is not real."""
         return self.word != "not converged"
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
-    """The rule of the module's docstring."""
+    """The verdict by the rule in the module's docstring."""
     against = [
         reason
         for holds, reason in (

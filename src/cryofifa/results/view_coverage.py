@@ -1,8 +1,8 @@
-"""How the particles' view directions cover the sphere, and what that does to Fourier space.
+"""How the particles' view directions cover the sphere, and what that means for Fourier space.
 
-The view direction of a particle is the third row of `rotation_volume_to_image`: the image's z axis seen
-from the volume.  A view and its antipode are different views here (they differ by a mirror of the image), so
-the whole sphere counts; they sample the same Fourier plane.
+The view direction of a particle is the third row of `rotation_volume_to_image`: the image's z axis seen from the
+volume.  A view and its antipode are different views here (they differ by a mirror of the image), so the whole sphere
+counts; they sample the same Fourier plane.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cryofifa.particles.files.row_list import evenly_spread
 
 VIEW_BINS = 192  # about 15 degrees wide
 SLICE_BINS = 3072  # about 4 degrees wide, finer than the band below
-MOST_VIEWS = 500_000
-SLICE_BAND = math.sin(math.radians(7.5))
+MOST_VIEWS = 500_000  # more cannot be told apart in a plot
+SLICE_BAND = math.sin(math.radians(7.5))  # a slice samples a direction this near to its plane
 
 
 def view_directions(
     rotation_volume_to_image: Float[np.ndarray, "views 3 3"],
 ) -> Float[np.ndarray, "finite 3"]:
-    """Third rows, unit vectors (x, y, z); rows that are not finite are left out."""
+    """The view directions, third rows of the rotations: unit vectors (x, y, z); those not finite are left out."""
     direction = np.asarray(rotation_volume_to_image, dtype=np.float64)[:, 2, :]
     return direction[np.isfinite(direction).all(axis=1)]
 
@@ -32,9 +32,9 @@ def view_directions(
 def with_equal_poses(
     rotations: Float[np.ndarray, "particles 3 3"], group: Float[np.ndarray, "members 3 3"]
 ) -> Float[np.ndarray, "views 3 3"]:
-    """Every pose and those that equal it under a point group, A S: a symmetric particle is seen from all of them.
+    """Every pose A with its equivalents A g under a point group: a symmetric particle is seen from all of them.
 
-    Of more particles than can be told apart in a plot, as many, evenly chosen.
+    Of more than 500,000 views in all, as many are taken, from particles chosen evenly.
     """
     most = max(1, MOST_VIEWS // len(group))
     some = evenly_spread(len(rotations), most)
@@ -47,13 +47,15 @@ class SphereBins:
 
     Latitude bands, each cut into equal sectors; a band's height in z is proportional to its number of sectors
     (Archimedes: area = 2 pi times height), as in Leopardi 2006, Electron. Trans. Numer. Anal. 25, 309.
+
+    sectors: number of sectors of every band, from z = -1 on.
     """
 
     sectors: Int[np.ndarray, " bands"]
 
     @classmethod
     def about(cls, count: int) -> SphereBins:
-        """Close to `count` bins."""
+        """A division of the sphere into about `count` bins."""
         width = math.sqrt(4 * math.pi / count)
         bands = max(1, round(math.pi / width))
         latitude = (np.arange(bands) + 0.5) * math.pi / bands
@@ -61,6 +63,7 @@ class SphereBins:
 
     @property
     def count(self) -> int:
+        """Number of bins."""
         return int(self.sectors.sum())
 
     @property
@@ -69,7 +72,7 @@ class SphereBins:
         return -1 + 2 * (np.cumsum(self.sectors) - self.sectors) / self.count
 
     def index(self, direction: Float[np.ndarray, "*batch 3"]) -> Int[np.ndarray, "*batch"]:
-        """Bin of every unit vector (x, y, z)."""
+        """The bin in which each unit vector (x, y, z) lies."""
         band = np.searchsorted(self.lower_z, direction[..., 2], side="right") - 1
         band = np.clip(band, 0, len(self.sectors) - 1)
         turn = np.mod(np.arctan2(direction[..., 1], direction[..., 0]) / (2 * math.pi), 1.0)
@@ -77,10 +80,11 @@ class SphereBins:
         return (np.cumsum(self.sectors) - self.sectors)[band] + sector
 
     def counts(self, direction: Float[np.ndarray, "views 3"]) -> Int[np.ndarray, " bins"]:
+        """How many of these unit vectors lie in each bin."""
         return np.bincount(self.index(direction), minlength=self.count)
 
     def centres(self) -> Float[np.ndarray, "bins 3"]:
-        """Unit vector in the middle of every bin."""
+        """The unit vector in the middle of every bin."""
         z = np.repeat(self.lower_z + self.sectors / self.count, self.sectors)
         sector = np.concatenate([np.arange(number) for number in self.sectors])
         longitude = 2 * math.pi * (sector + 0.5) / np.repeat(self.sectors, self.sectors)
@@ -93,10 +97,10 @@ def view_evenness(rotations: Float[np.ndarray, "views 3 3"]) -> float:
 
         evenness = 1 / (B S),   S = sum_b n_b (n_b - 1) / (n (n - 1))
 
-    with n_b of the n views in bin b of B bins of equal area.  S is the unbiased estimate of sum_b p_b^2, the
-    chance that two particles share a bin (Simpson 1949, Nature 163, 688), so few particles do not look uneven
-    by chance; 1 / S is the effective number of bins (Hill 1973, Ecology 54, 427).  Views spread evenly over a
-    fraction f of the sphere give f.  Cut at 1, which chance may exceed; NaN below two views.
+    with n_b of the n views in bin b of B bins of equal area.  S is the unbiased estimate of sum_b p_b^2, the chance
+    that two particles share a bin (Simpson 1949, Nature 163, 688), so that few particles do not look uneven by chance;
+    1 / S is the effective number of bins (Hill 1973, Ecology 54, 427).  Views spread evenly over a fraction f of the
+    sphere give f. Cut at 1, which chance may exceed; NaN below two views.
     """
     direction = view_directions(rotations)
     views = len(direction)
@@ -113,10 +117,10 @@ def fourier_sampling(rotations: Float[np.ndarray, "views 3 3"]) -> float:
 
         sampling = 1 / mean_u (1 / s(u))
 
-    s(u) is the number of slices within 7.5 degrees of direction u against that of even views; their harmonic
-    mean over u is the factor by which the signal-to-noise ratio of a map falls (sampling compensation factor;
-    Baldwin & Lyumkis 2020, Prog. Biophys. Mol. Biol. 150, 160).  A direction that no slice reaches counts as
-    if one did.  NaN without views.
+    s(u) is the number of slices within 7.5 degrees of direction u, relative to that of even views; the harmonic mean of
+    s over u is the factor by which the signal-to-noise ratio of a map falls (sampling compensation factor; Baldwin &
+    Lyumkis 2020, Prog. Biophys. Mol. Biol. 150, 160).  A direction that no slice reaches counts as if one did.  NaN
+    without views.
     """
     direction = view_directions(rotations)
     views = len(direction)
@@ -125,9 +129,9 @@ def fourier_sampling(rotations: Float[np.ndarray, "views 3 3"]) -> float:
     bins = SphereBins.about(SLICE_BINS)
     counts = bins.counts(direction)
     seen = bins.centres()[counts > 0]
-    # a slice holds a direction and its antipode: half of the sphere is enough
+    # a slice contains a direction and its antipode, so half of the sphere is enough
     probe = SphereBins.about(1000).centres()
     probe = probe[probe[:, 2] >= 0]
     in_slice = (np.abs(probe @ seen.T) < SLICE_BAND).astype(np.float64) @ counts[counts > 0]
-    # |u.v| is uniform in [0, 1) for an even v, so even views give views * SLICE_BAND
+    # |u.v| is uniform in [0, 1) where directions v are even, so even views give views * SLICE_BAND
     return float(1 / np.mean(views * SLICE_BAND / np.maximum(in_slice, 1.0)))

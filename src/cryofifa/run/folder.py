@@ -15,7 +15,9 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
+from cryofifa.run.map_files import MapFiles
 from cryofifa.settings.config import Config, config_as_dict
+from cryofifa.settings.old_names import with_present_names
 from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
 
 # settings that may change between two calls of one run: they do not change what it computes
@@ -28,30 +30,9 @@ class RunFolder:
 
     path: Path
 
-    @property
-    def map(self) -> Path:
-        return self.path / "map.mrc"
-
-    @property
-    def half_maps(self) -> tuple[Path, Path]:
-        return self.path / "half1.mrc", self.path / "half2.mrc"
-
-    @property
-    def mask(self) -> Path:
-        return self.path / "mask.mrc"
-
-    @property
-    def local_resolution(self) -> Path:
-        return self.path / "local_resolution.mrc"
-
-    @property
-    def decoder_map(self) -> Path:
-        return self.path / "decoder.mrc"
-
-    @property
-    def maps(self) -> tuple[Path, ...]:
-        """All that `reconstruct` writes."""
-        return self.map, *self.half_maps, self.mask, self.local_resolution, self.decoder_map
+    def map(self, class_index: int = 0) -> MapFiles:
+        """The files of a class's map, from 0; the first one's lie in the folder itself."""
+        return MapFiles(self.path if class_index == 0 else self.path / f"class{class_index + 1}")
 
     @property
     def particles(self) -> Path:
@@ -70,10 +51,6 @@ class RunFolder:
         return self.path / "kept.cs"
 
     @property
-    def fsc(self) -> Path:
-        return self.path / "fsc.csv"
-
-    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -90,6 +67,11 @@ class RunFolder:
         return self.path / "checkpoint" / "settings.json"
 
     @property
+    def live(self) -> Path:
+        """Folder of what a viewer reads while the run goes on (`watching.py`)."""
+        return self.path / "live"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint" / "state.safetensors"
 
@@ -103,7 +85,7 @@ class RunFolder:
         kinds = {"particles": str, "particle_file_sha256": str, "rows_sha256": str, "config": dict}
         if not isinstance(values, dict) or any(not isinstance(values.get(key), kind) for key, kind in kinds.items()):
             raise InputError(f"{self.settings}: is damaged ({', '.join(kinds)} are not all there); start anew")
-        return values
+        return values | {"config": with_present_names(values["config"], str(self.settings))}
 
     def claim(self, settings: dict[str, Any]) -> None:
         """Make the folder this run's, or check that it already is; what a killed process left half-written goes.
@@ -114,7 +96,7 @@ class RunFolder:
         try:
             if self.settings.exists():
                 self._compare(settings)
-            elif self.summary.exists() or self.map.exists():
+            elif self.summary.exists() or self.map().combined.exists():
                 raise InputError(f"{self.path}: holds results of something else; choose another folder with -o")
             else:
                 self.settings.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +146,7 @@ def map_to_write(path: Path, source: Path) -> Path:
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: there is no such folder; make it, or change -o")
     beside = RunFolder(path.parent.resolve())
-    if path.resolve() == source.resolve() or (beside.settings.exists() and path.resolve() in beside.maps):
+    if path.resolve() == source.resolve() or (beside.settings.exists() and path.resolve() in beside.map().volumes):
         raise InputError(f"{path}: is the source, or a result of the run; give another name with -o")
     return path
 

@@ -7,12 +7,15 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cryofifa.half_map_refinement.half_sets import half_sets
+from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
-from cryofifa.half_map_refinement.state import HalfMapPoses
-from cryofifa.particles.kept_images import KeptImages, keep_images
+from cryofifa.names import READ_PARTICLES
+from cryofifa.particles.kept_images import KeptImages, Room, keep_images
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.run.session import RunSoFar
+from cryofifa.physics.point_groups import symmetry_members
+from cryofifa.run.session import Session
 from cryofifa.system.processes import Processes
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.encoder_refinement import EncoderRefinement
@@ -23,11 +26,10 @@ from cryofifa.train.working_set import WorkingSet
 class RunParticles:
     """Particles of one run, read as its plan says."""
 
-    def __init__(self, run: RunSoFar, images: ParticleImages) -> None:
+    def __init__(self, run: Session, images: ParticleImages) -> None:
         self._run, self.images = run, images
-        self._full_size_images: KeptImages | None = (
-            None  # all particles, from the first judged start or the half-map refinement on
-        )
+        # of all particles, from the first judged start or the half-map refinement on
+        self._full_size_images: KeptImages | None = None
         self._working_set: tuple[tuple[Frame, Processes], WorkingSet] | None = None
 
     def working_set(self, frame: Frame, processes: Processes) -> WorkingSet:
@@ -35,7 +37,7 @@ class RunParticles:
         if self._working_set is None or self._working_set[0] != (frame, processes):
             run, chosen = self._run, self.of_ab_initio()
             self._working_set = None  # before others are read
-            with run.timed("read particles"):
+            with run.timed(READ_PARTICLES):
                 ctf = self.images.ctf_parameters()[_own(chosen, processes)].to(run.device)
                 images = self._kept_images(frame, chosen, processes)
             found = WorkingSet(chosen, images, ctf, frame.pixel_size_angstrom, run.plan.noise)
@@ -52,37 +54,37 @@ class RunParticles:
         """Of all particles; their images are kept until `forget_full_size_images`."""
         run, frame = self._run, self._run.plan.full_size_frame
         if self._full_size_images is None:
-            with run.timed("read particles"):
+            with run.timed(READ_PARTICLES):
                 everyone = torch.arange(len(self.images.table))
                 self._full_size_images = self._kept_images(frame, everyone, run.processes)
         kept_images = self._full_size_images
-        return ProjectionMatching(
-            run.config,
+        particles = ParticleFrame(
             lambda rows: kept_images.read(run.processes.local_index(torch.from_numpy(rows))),
             self.images.ctf_parameters().to(run.device),
             HalfPlane.of_box(frame.box_size, frame.pixel_size_angstrom, device=run.device),
-            trained.particle_radius_angstrom,
-            run.plan.shift_range_angstrom,
+            trained.size,
+            symmetry_members(run.config.symmetry, run.device),
             run.processes,
         )
+        return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom)
 
     def forget_full_size_images(self) -> None:
         """The final map reads the untouched ones, and wants the memory."""
         self._full_size_images = None
 
-    def before_half_map_refinement(self, trained: AbInitio | EncoderRefinement) -> HalfMapPoses:
+    def before_half_map_refinement(self, trained: AbInitio | EncoderRefinement) -> Poses:
         """The poses that a training has found, among all particles."""
         half = half_sets(self.images.table, self._run.config.seed, self._run.log.warning)
-        state, memory = HalfMapPoses.unposed(half.to(self._run.device)), trained.poses
-        chosen = trained.particles.particle
-        state.rotation[chosen], state.shift_angstrom[chosen] = memory.rotation, memory.shift_angstrom
-        state.posed[chosen] = memory.posed
-        return state
+        poses, chosen = Poses.unknown(half.to(self._run.device)), trained.particles.particle
+        poses.put(chosen, trained.poses)
+        poses.posed[chosen] = trained.poses.posed
+        return poses
 
     def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"], processes: Processes) -> KeptImages:
         """Of these rows, those that are this process's own among these."""
         run, own = self._run, _own(rows, processes).numpy()
-        return keep_images(self.images, frame, own, run.device, run.config.room, run.plan.least_bytes, run.log.line)
+        room = Room.of_settings(run.config.memory_gib, run.config.cache_folder, run.config.cache_gib)
+        return keep_images(self.images, frame, own, run.device, room, run.plan.least_bytes, run.log.line)
 
 
 def _own(rows: Int[Tensor, " n"], processes: Processes) -> Int[Tensor, " own"]:

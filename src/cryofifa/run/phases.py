@@ -3,33 +3,44 @@ half-map refinement, final map."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryofifa.half_map_refinement.half_maps import HalfMaps, back_project_halves, solve_half_maps
-from cryofifa.half_map_refinement.state import HalfMapPoses, IterationSoFar
+from cryofifa.names import (
+    AB_INITIO_PART,
+    ENCODER_REFINEMENT_PART,
+    FINAL_MAP,
+    HALF_MAP_ITERATION_PART,
+    HALF_MAP_POSES_PART,
+    HALF_MAP_REFINEMENT,
+    SCORE,
+)
 from cryofifa.particles.particle_radius import radius_of_half_maps
+from cryofifa.particles.particle_size import ParticleSize
+from cryofifa.particles.poses import Poses, known
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.asymmetric_unit import in_asymmetric_unit
 from cryofifa.physics.auto_mask import mask_of_map
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.physics.shell_correlation import first_crossing_angstrom
 from cryofifa.run.decoder_density import decoder_density
 from cryofifa.run.log import Progress
 from cryofifa.run.particles import RunParticles
-from cryofifa.run.session import RunSoFar
+from cryofifa.run.session import Session
 from cryofifa.run.starts import Starts
+from cryofifa.run.watching import snapshots_of
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.encoder_refinement import EncoderRefinement
+from cryofifa.train.particle_pass import ParticlePass
 
 
 class Phases:
     """One run as it goes through its phases, from where it stands."""
 
-    def __init__(self, run: RunSoFar, images: ParticleImages) -> None:
+    def __init__(self, run: Session, images: ParticleImages) -> None:
         self._run, self._images = run, images
         self._particles = RunParticles(run, images)
         self.starts = Starts(run, self._particles)
@@ -40,11 +51,12 @@ class Phases:
         ab_initio = self.starts.best_of_all(bar)
 
         def state() -> dict[str, dict[str, Tensor]]:
-            return {"ab_initio": ab_initio.state()}
+            return {AB_INITIO_PART: ab_initio.state()}
 
         for epoch in range(run.progress.epochs_done(ab_initio.phase), run.plan.curriculum.epochs):
-            run.progress.history.append(run.train_epoch(ab_initio, epoch, "ab initio", bar, state))
-            run.keep(**state())
+            record = run.train_epoch(ab_initio, epoch, "ab initio", bar, state)
+            run.finished(record, snapshots_of(ab_initio, record))
+            run.keep(state())
         if not run.processes.alone:  # on a GPU, whose sums are in no fixed order, each has come to its own
             ab_initio.load_state({name: run.processes.broadcast(values) for name, values in ab_initio.state().items()})
         self.starts.hold_against_best(ab_initio, bar)
@@ -63,99 +75,95 @@ class Phases:
             plan.shift_range_angstrom,
             run.processes,
         )
-        if kept := run.kept("encoder_refinement"):
+        if kept := run.kept(ENCODER_REFINEMENT_PART):
             refinement.load_state(kept)
         else:
             refinement.start_from(ab_initio)
-        history = run.progress.history
 
         def state() -> dict[str, dict[str, Tensor]]:
-            return {"encoder_refinement": refinement.state()}
+            return {ENCODER_REFINEMENT_PART: refinement.state()}
 
         for epoch in range(run.progress.epochs_done(refinement.phase), curriculum.epochs):
-            record = run.train_epoch(refinement, epoch, "encoder refinement", bar, state)
-            history.append(replace(record, epoch=len(history)))
-            run.keep(**state())
+            record = run.train_epoch(refinement, epoch, "second encoder", bar, state)
+            run.finished(record, snapshots_of(refinement, record))
+            run.keep(state())
         return refinement
 
-    def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> HalfMapPoses:
+    def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> Poses:
         """Projection matching of all particles, each half against its own map, and their scores against the other's."""
         run, progress = self._run, self._run.progress
-        state = self._particles.before_half_map_refinement(trained)
+        poses = self._particles.before_half_map_refinement(trained)
         matching = self._particles.matching(trained)
-        if kept := run.kept("half_map_refinement"):
-            state = HalfMapPoses(**kept)
-        if kept := run.kept("half_map_iteration"):
-            matching.so_far = IterationSoFar.from_state(kept, run.processes)
+        if kept := run.kept(HALF_MAP_POSES_PART):
+            poses = Poses.from_columns(kept)
+        if kept := run.kept(HALF_MAP_ITERATION_PART):
+            matching.so_far = ParticlePass.from_state(kept, run.processes, "iteration")
 
-        def kept_of_iteration() -> dict[str, dict[str, Tensor]]:
+        def state() -> dict[str, dict[str, Tensor]]:
             assert matching.so_far is not None
-            state.merge(run.processes)
-            return {
-                "half_map_refinement": dict(vars(state)),
-                "half_map_iteration": matching.so_far.state(run.processes),
-            }
+            poses.all_gather(run.processes)
+            return {HALF_MAP_POSES_PART: poses.columns(), HALF_MAP_ITERATION_PART: matching.so_far.state(run.processes)}
 
         def after_block(particles: int) -> None:
             bar.advance(particles)
-            run.after_step(kept_of_iteration)
+            run.after_step(state)
 
-        while (iteration := progress.epochs_done("half-map refinement")) < progress.half_map_iterations:
+        while (iteration := progress.epochs_done(HALF_MAP_REFINEMENT)) < progress.half_map_iterations:
             search = iteration < progress.half_map_searches
-            with run.timed("half-map refinement"):
-                bar.stage(
-                    "half-map refinement", progress.history[-1].resolution_angstrom, progress.last_pose_change_degree
-                )
-                record = matching.iterate(state, iteration, search=search, on_block=after_block)
-            record = replace(record, epoch=len(progress.history))
-            run.log.epoch(record)
-            progress.history.append(record)
+            with run.timed(HALF_MAP_REFINEMENT):
+                resolution_angstrom = progress.history[-1].resolution_angstrom
+                bar.stage(HALF_MAP_REFINEMENT, resolution_angstrom, progress.last_pose_change_degree)
+                record = matching.iterate(poses, iteration, search=search, on_block=after_block)
+            run.finished(record, matching.snapshots)
             bar.expect(progress.visits_in_all)
-            run.keep(half_map_refinement=dict(vars(state)), half_map_iteration={})
-        state.rotation = in_asymmetric_unit(state.rotation, run.config.symmetry_members(run.device))
-        with run.timed("score"):
-            matching.score(state)
+            run.keep({HALF_MAP_POSES_PART: poses.columns(), HALF_MAP_ITERATION_PART: {}})
+        poses.rotation = in_asymmetric_unit(poses.rotation, symmetry_members(run.config.symmetry, run.device))
+        with run.timed(SCORE):
+            matching.score(poses)
         self._particles.forget_full_size_images()
-        return state
+        return poses
 
-    def final_map(self, state: HalfMapPoses, taken: Bool[Tensor, " n"]) -> tuple[HalfMaps, float] | None:
-        """Back-projection of the untouched full-size images; also the particle's radius as the map shows it.
+    def final_map(
+        self, poses: Poses, taken: Bool[Tensor, " n"], size: ParticleSize
+    ) -> tuple[HalfMaps, ParticleSize] | None:
+        """Back-projection of the untouched full-size images; also the particle's size as the map shows it.
 
         None in all processes but the first, which alone writes it: its grids are large.
 
         taken: the particles to use.
+        size: of the particle, as far as is known.
         """
         run, images = self._run, self._images
-        radius = run.plan.particle_radius_angstrom
         plane = HalfPlane.of_box(images.table.box_size, images.pixel_size_angstrom, with_origin=True, device=run.device)
-        with run.timed("final map"):
+        with run.timed(FINAL_MAP):
             sums = back_project_halves(
                 images.normalised,
                 images.ctf_parameters().to(run.device),
-                state.rotation,
-                state.shift_angstrom,
-                torch.where(state.posed & taken, state.half, 0),
+                poses.rotation,
+                poses.shift_angstrom,
+                torch.where(poses.posed & taken, known(poses.half), 0),
                 plane,
-                run.config.symmetry_members(run.device),
+                symmetry_members(run.config.symmetry, run.device),
                 run.processes,
             )
             if not run.processes.is_first:
                 return None
-            radius_pixel, edge_pixel = run.config.image.volume_mask_pixel(radius, plane.pixel_size_angstrom)
-            maps = solve_half_maps(sums, radius_pixel, edge_pixel)
-        if run.config.diameter_angstrom is None:
-            radius = radius_of_half_maps(maps.half_1, maps.half_2, radius_pixel) * plane.pixel_size_angstrom
-        return maps, radius
+            mask = size.image_mask(plane.pixel_size_angstrom)
+            maps = solve_half_maps(sums, mask.radius_pixel, mask.edge_pixel)
+        if not size.is_given:
+            radius_pixel = radius_of_half_maps(maps.half_1, maps.half_2, mask.radius_pixel)
+            size = size.of_radius(radius_pixel * plane.pixel_size_angstrom)
+        return maps, size
 
-    def mask_of(self, maps: HalfMaps) -> Float[Tensor, "z y x"]:
+    def mask_of(self, maps: HalfMaps, size: ParticleSize) -> Float[Tensor, "z y x"]:
         """A soft mask that follows the map, on its grid."""
         pixel_size = self._images.pixel_size_angstrom
         resolution = first_crossing_angstrom(maps.fsc, 0.143, maps.combined.shape[-1] * pixel_size)
-        sphere = self._run.config.image.volume_mask_pixel(self._run.plan.particle_radius_angstrom, pixel_size)
-        return mask_of_map(maps.combined, pixel_size, resolution, *sphere)
+        sphere = size.image_mask(pixel_size)
+        return mask_of_map(maps.combined, pixel_size, resolution, sphere.radius_pixel, sphere.edge_pixel)
 
     def decoder_map(self, trained: AbInitio | EncoderRefinement) -> Tensor:
         """What the network itself believes, on the input's grid and in the final map's scale."""
         plan = self._run.plan
         radius = trained.curriculum.end_radius
-        return decoder_density(trained.decoder, plan, radius, plan.box_size, plan.pixel_size_angstrom)
+        return decoder_density(trained.networks.decoder(), plan, radius, plan.box_size, plan.pixel_size_angstrom)

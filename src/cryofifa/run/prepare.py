@@ -17,7 +17,8 @@ from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.run.folder import RunFolder, run_settings
-from cryofifa.run.plan import RunPlan, plan_from_json, plan_run
+from cryofifa.run.plan import RunPlan, plan_from_json
+from cryofifa.run.planning import plan_run
 from cryofifa.settings.config import Config
 from cryofifa.system.device import device_of
 from cryofifa.system.memory import GIB, allowed_bytes

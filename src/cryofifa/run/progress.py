@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.projection_matching import edge_moved_cycles, searches_due
+from cryofifa.names import HALF_MAP_REFINEMENT
 from cryofifa.run.folder import read_checkpoint, write_checkpoint
 from cryofifa.run.plan import RunPlan, plan_from_json
 from cryofifa.settings.config import Config, config_as_dict, config_from_dict
@@ -22,6 +23,7 @@ class RunProgress:
     """Settings, plan and what has been done; timings are seconds by phase.
 
     starts: what speaks for each finished one, by the plan's judge.
+    records_of_finished_starts: what happened in every epoch of each.
     start_history: of every epoch of the starts that are being made side by side, what happened in each of them.
     end_score: of the end of ab initio, once it was held against the starts.
     """
@@ -31,6 +33,7 @@ class RunProgress:
     history: list[EpochRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
+    records_of_finished_starts: list[list[EpochRecord]] = field(default_factory=list)
     start_history: list[list[EpochRecord]] = field(default_factory=list)
     end_score: float | None = None
 
@@ -39,7 +42,18 @@ class RunProgress:
 
     @property
     def best_start(self) -> int:
+        """The start for which most speaks, from 0."""
         return max(range(len(self.starts)), key=lambda which: self.starts[which])
+
+    @property
+    def records_of_starts(self) -> list[list[EpochRecord]]:
+        """What happened in every epoch of each start, finished or under way."""
+        return self.records_of_finished_starts + [list(records) for records in zip(*self.start_history, strict=True)]
+
+    @property
+    def epochs_of_best_start(self) -> int:
+        """How many of the history's first records are the best start's."""
+        return len(self.records_of_finished_starts[self.best_start]) if self.starts else 0
 
     @property
     def last_pose_change_degree(self) -> float | None:
@@ -65,7 +79,7 @@ class RunProgress:
 
     @property
     def _refined(self) -> list[EpochRecord]:
-        return [record for record in self.history if record.phase == "half-map refinement"]
+        return [record for record in self.history if record.phase == HALF_MAP_REFINEMENT]
 
     @property
     def visits_in_all(self) -> int:
@@ -93,6 +107,9 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
         "history": [epoch_record_to_json(record) for record in progress.history],
         "timings": progress.timings,
         "starts": progress.starts,
+        "records_of_finished_starts": [
+            [epoch_record_to_json(record) for record in start] for start in progress.records_of_finished_starts
+        ],
         "start_history": [[epoch_record_to_json(record) for record in epoch] for epoch in progress.start_history],
         "end_score": progress.end_score,
     }
@@ -113,6 +130,9 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
             history=[epoch_record_from_json(record) for record in values["history"]],
             timings=values["timings"],
             starts=values["starts"],
+            records_of_finished_starts=[
+                [epoch_record_from_json(record) for record in start] for start in values["records_of_finished_starts"]
+            ],
             start_history=[[epoch_record_from_json(record) for record in epoch] for epoch in values["start_history"]],
             end_score=values["end_score"],
         )

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from cryofifa.errors import InputError, Stopped
+from cryofifa.physics.snapshot import Snapshot
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.plan import RunPlan
 from cryofifa.run.progress import RunProgress, read_run_state, write_run_state
+from cryofifa.run.watching import write_history, write_snapshot
 from cryofifa.settings.config import Config
 from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.curriculum import stage_at
 from cryofifa.train.encoder_refinement import EncoderRefinement
 from cryofifa.train.epoch_record import EpochRecord
-from cryofifa.train.pose_memory import tensors_under
+from cryofifa.train.particle_pass import tensors_under
 
 
 @dataclass
-class RunSoFar:
+class Session:
     """One run between its checkpoints; call `resume` first.
 
     stop: asked after every step; yes ends the run with a checkpoint.
@@ -73,7 +75,7 @@ class RunSoFar:
         """What was kept of one part, by name."""
         return tensors_under(self.tensors, f"{part}.")
 
-    def keep(self, **parts: dict[str, Tensor]) -> None:
+    def keep(self, parts: dict[str, dict[str, Tensor]]) -> None:
         """Write a checkpoint; the run can go on from here. What was kept of the same parts before is dropped.
 
         The first process writes it, and the others wait: none of them ends before it is there.
@@ -97,7 +99,7 @@ class RunSoFar:
         stops, every = self._is_asked_to_stop, self.config.checkpoint_seconds
         due = every > 0 and time.monotonic() - self._kept_at >= every
         if self.processes.any(stops or due):
-            self.keep(**state())
+            self.keep(state())
             if self.processes.any(stops):
                 raise Stopped
 
@@ -128,8 +130,9 @@ class RunSoFar:
         state: Callable[[], dict[str, dict[str, Tensor]]],
         side_by_side: int = 1,
     ) -> EpochRecord:
-        """One epoch.
+        """One epoch of training, which `finished` is to be told of.
 
+        name: of the training, as the progress bar shows it.
         state: of this training, as a checkpoint keeps it.
         side_by_side: how many like this one the processes make at the same time.
         """
@@ -142,9 +145,36 @@ class RunSoFar:
             stage = stage_at(training.curriculum, epoch / training.curriculum.epochs)
             resolution_angstrom = training.plane.extent_angstrom / stage.mask_radius
             bar.stage(name, resolution_angstrom, self.progress.last_pose_change_degree)
-            record = training.train_epoch(epoch, after_step)
+            return training.train_epoch(epoch, after_step)
+
+    def finished(self, record: EpochRecord, snapshots: Sequence[Snapshot] = ()) -> None:
+        """Take note of an epoch that has ended: the only way into the run's history, its log, and what a viewer reads.
+
+        snapshots: maps as they are now, one per class.
+        """
+        record = replace(record, epoch=len(self.progress.history))
+        self.progress.history.append(record)
         self.log.epoch(record)
-        return record
+        self._show(record.phase.replace(" ", "-"), record.epoch, snapshots)
+
+    def finished_of_starts(self, records: list[EpochRecord], snapshots: Sequence[Snapshot] = ()) -> None:
+        """The same for one epoch of starts that the processes make side by side.
+
+        records: of each of these starts.
+        snapshots: of the first one.
+        """
+        progress = self.progress
+        progress.start_history.append(records)
+        for record in records:
+            self.log.epoch(record)
+        self._show(f"start{len(progress.starts)}", len(progress.start_history) - 1, snapshots)
+
+    def _show(self, name: str, epoch: int, snapshots: Sequence[Snapshot]) -> None:
+        """Write what a viewer reads; a run never depends on it."""
+        if self.processes.is_first:
+            write_history(self.folder.live, self.progress)
+            for index, snapshot in enumerate(snapshots):
+                write_snapshot(self.folder.live, f"{name}-epoch{epoch:03d}-class{index}", snapshot)
 
     @property
     def _is_asked_to_stop(self) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from cryofifa.particles.compare_poses import compare_poses
-from cryofifa.particles.files.poses import PoseTable
+from cryofifa.particles.poses import Poses
 
 # Two searches agree if this share of the particles is within this angle, once they lie in one frame. Measured against
 # the end of runs: starts of right ones 0.97 and more (gpcr), but 0.43 to 0.57 where each particle was seen three times
@@ -25,14 +26,8 @@ def starts_agree(
     Measured with the 24 of O: of a search in images whose detail had been destroyed 0.41 of the particles were within
     20 degrees of another one, and 0.25 within 7.
     """
-    error_degree = compare_poses(_as_table(rotation), _as_table(other), group).rotation_error_degree
+    shifts = torch.zeros(len(rotation), 2)  # they do not count
+    found, expected = (Poses.found(one.cpu(), shifts) for one in (rotation, other))
+    error_degree = compare_poses(found, expected, group).rotation_error_degree
     near = error_degree < AGREEING_DEGREE * len(group) ** (-1 / 3)
     return float(near.mean()) >= AGREEING_SHARE
-
-
-def _as_table(rotation: Tensor) -> PoseTable:
-    """Rotations alone, to be compared."""
-    count = len(rotation)
-    return PoseTable(
-        rotation.cpu().double().numpy(), np.zeros((count, 2)), np.full(count, np.nan), np.zeros(count, np.int64)
-    )

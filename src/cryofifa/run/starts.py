@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryofifa.half_map_refinement.state import HalfMapPoses
+from cryofifa.names import AB_INITIO_PART, JUDGE_STARTS, STARTS_UNDER_WAY_PART, judged_start_part
+from cryofifa.particles.poses import Poses, known
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.run.half_map_agreement import half_map_agreement
 from cryofifa.run.log import Progress
 from cryofifa.run.particles import RunParticles
-from cryofifa.run.session import RunSoFar
+from cryofifa.run.session import Session
 from cryofifa.run.start_agreement import starts_agree
+from cryofifa.run.watching import snapshots_of
 from cryofifa.system.processes import ALONE
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.epoch_record import epoch_record_from_json, epoch_record_to_json
-from cryofifa.train.pose_memory import PoseMemory
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
 
@@ -27,7 +27,7 @@ START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only tha
 class Starts:
     """Those of one run."""
 
-    def __init__(self, run: RunSoFar, particles: RunParticles) -> None:
+    def __init__(self, run: Session, particles: RunParticles) -> None:
         self._run, self._particles = run, particles
 
     def best_of_all(self, bar: Progress) -> AbInitio:
@@ -36,7 +36,7 @@ class Starts:
         while len(run.progress.starts) < run.plan.starts:
             self._make_next(bar)
         ab_initio = self._begun(run.progress.best_start)
-        ab_initio.load_state(run.kept("ab_initio"))
+        ab_initio.load_state(run.kept(AB_INITIO_PART))
         return ab_initio
 
     def hold_against_best(self, ab_initio: AbInitio, bar: Progress) -> None:
@@ -53,9 +53,9 @@ class Starts:
         goes_on = "it" if is_best else f"start {progress.best_start + 1}"
         run.log.line(f"end of ab initio: {run.plan.start_judge} {progress.end_score:.4f}; {goes_on} goes on")
         if not is_best:
-            for name, values in run.kept(f"start{progress.best_start}").items():
+            for name, values in run.kept(judged_start_part(progress.best_start)).items():
                 setattr(ab_initio.poses, name, values.clone())
-        run.keep(ab_initio=ab_initio.state())
+        run.keep({AB_INITIO_PART: ab_initio.state()})
 
     def agreeing(self, rotation: Float[Tensor, "n 3 3"]) -> int:
         """How many, the one that went on included, were near the poses of the end when they were judged.
@@ -66,7 +66,7 @@ class Starts:
         run, progress = self._run, self._run.progress
         found, group = rotation[self._particles.of_ab_initio()], symmetry_rotations(run.config.symmetry)
         others = [which for which in range(len(progress.starts)) if which != progress.best_start]
-        return 1 + sum(starts_agree(run.kept(f"start{which}")["rotation"], found, group) for which in others)
+        return 1 + sum(starts_agree(run.kept(judged_start_part(which))["rotation"], found, group) for which in others)
 
     def _make_next(self, bar: Progress) -> None:
         """As many as there are processes, each by one; it is kept if more speaks for it than for those before."""
@@ -77,9 +77,10 @@ class Starts:
         start = self._begun(0 if count == 1 else first + processes.rank)
 
         def state() -> dict[str, dict[str, Tensor]]:
-            return {"start": {name: processes.all_gather_stack(values) for name, values in start.state().items()}}
+            stacked = {name: processes.all_gather_stack(values) for name, values in start.state().items()}
+            return {STARTS_UNDER_WAY_PART: stacked}
 
-        if kept := run.kept("start"):
+        if kept := run.kept(STARTS_UNDER_WAY_PART):
             if len(next(iter(kept.values()))) == processes.count:
                 start.load_state({name: values[processes.rank] for name, values in kept.items()})
             else:
@@ -90,12 +91,9 @@ class Starts:
             record = run.train_epoch(start, epoch, self._name(first), bar, state, len(side_by_side))
             said = processes.all_gather_text(json.dumps(epoch_record_to_json(record)))
             records = [epoch_record_from_json(json.loads(text)) for text in said[: len(side_by_side)]]
-            for other in records[1:]:
-                run.log.epoch(other)
-            progress.start_history.append(records)
-            if epoch < last or run.plan.judges_by_matching:  # which takes long
-                run.keep(**state())
-        self._compare(side_by_side, start, state()["start"], bar)
+            run.finished_of_starts(records, snapshots_of(start, record))
+            run.keep(state())
+        self._compare(side_by_side, start, state()[STARTS_UNDER_WAY_PART], bar)
 
     def _compare(self, side_by_side: range, start: AbInitio, states: dict[str, Tensor], bar: Progress) -> None:
         """Judge these starts one after another, all processes together, and keep the best of all.
@@ -104,23 +102,22 @@ class Starts:
         states: of every process's.
         """
         run, progress = self._run, self._run.progress
-        explained_power = run.processes.all_gather_stack(
-            torch.tensor(start.explained_power, dtype=torch.float64)
-        ).tolist()
         found = {}
         for rank, which in enumerate(side_by_side):
             made = {name: values[rank].clone() for name, values in states.items()}
             start.load_state(made)
-            start.explained_power = explained_power[rank]
-            score, found[f"start{which}"] = self._judge(start, bar)
+            score, found[judged_start_part(which)] = self._judge(start, bar)
             if run.plan.starts > 1:
                 run.log.line(f"{self._name(which)}: {run.plan.start_judge} {score:.4f}")
             if not progress.starts or score > max(progress.starts):
                 progress.history = [records[rank] for records in progress.start_history]
-                found["ab_initio"] = made
+                found[AB_INITIO_PART] = made
             progress.starts.append(score)
+        progress.records_of_finished_starts += [
+            [records[rank] for records in progress.start_history] for rank in range(len(side_by_side))
+        ]
         progress.start_history = []
-        run.keep(start={}, **found)
+        run.keep({STARTS_UNDER_WAY_PART: {}, **found})
 
     def _judge(self, start: AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
         """What speaks for a start, and the rotations and shifts of which it speaks.
@@ -132,19 +129,19 @@ class Starts:
         run = self._run
         if not run.plan.judges_by_matching:
             return start.explained_power, _poses_of(start.poses, slice(None))
-        state, matching = self._particles.before_half_map_refinement(start), self._particles.matching(start)
-        state.half[~state.posed] = 0  # particles that no start has seen say nothing about it
+        poses, matching = self._particles.before_half_map_refinement(start), self._particles.matching(start)
+        known(poses.half)[~poses.posed] = 0  # particles that no start has seen say nothing about it
 
         def after_block(particles: int) -> None:
             bar.advance(particles)
             run.end_if_asked()
 
-        with run.timed("judge starts"):
-            matching.iterate(state, 0, search=True, on_block=after_block)
-            maps = matching.half_maps(state)
+        with run.timed(JUDGE_STARTS):
+            matching.iterate(poses, 0, search=True, on_block=after_block)
+            maps = matching.half_maps(poses)
             # ab initio's: a refinement, which shares more, has not been
             score = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
-        return score, _poses_of(state, start.particles.particle)
+        return score, _poses_of(poses, start.particles.particle)
 
     def _name(self, which: int) -> str:
         return f"start {which + 1} of {self._run.plan.starts}"
@@ -167,6 +164,6 @@ class Starts:
         )
 
 
-def _poses_of(poses: PoseMemory | HalfMapPoses, chosen: Tensor | slice) -> dict[str, Tensor]:
+def _poses_of(poses: Poses, chosen: Tensor | slice) -> dict[str, Tensor]:
     """Rotations and shifts of the chosen particles, by name."""
     return {name: getattr(poses, name)[chosen].clone() for name in ("rotation", "shift_angstrom")}

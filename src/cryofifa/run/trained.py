@@ -10,6 +10,8 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.model.volume_decoder import VolumeDecoder
+from cryofifa.names import AB_INITIO_PART, ENCODER_REFINEMENT_PART
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.plan import RunPlan
@@ -18,7 +20,7 @@ from cryofifa.settings.config import Config
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.decoder_choice import decoder_of
 from cryofifa.train.encoder_refinement import EncoderRefinement
-from cryofifa.train.pose_memory import tensors_under
+from cryofifa.train.particle_pass import tensors_under
 from cryofifa.train.working_set import WorkingSet
 
 
@@ -26,25 +28,28 @@ from cryofifa.train.working_set import WorkingSet
 class TrainedRun:
     """A run as its last checkpoint has it.
 
-    networks: state of the first encoder and its decoder by name, as `AbInitio.load_networks` takes it.
-    latest_decoder: the decoder's state, after local refinement where there was one; decoder_frame: the box it works in.
+    networks: state of the first encoder and its decoder by name, as `Networks.load_weights` takes it.
+    latest_decoders: the decoders' state, after local refinement where there was one; decoder_frame: their box.
     mask_radius: Fourier radius it was trained to, in Fourier pixels of the plan's frames.
-    particle_radius_angstrom: as the run has tightened it.
+    size: of the particle, as the run has tightened it.
     """
 
     folder: RunFolder
     config: Config
     plan: RunPlan
     networks: dict[str, Tensor]
-    latest_decoder: dict[str, Tensor]
+    latest_decoders: dict[str, Tensor]
     decoder_frame: Frame
     mask_radius: float
-    particle_radius_angstrom: float
+    size: ParticleSize
 
-    def decoder(self) -> VolumeDecoder:
+    def decoder(self, class_index: int = 0) -> VolumeDecoder:
+        """The latest decoder of a class."""
         frame = self.decoder_frame
-        decoder = decoder_of(self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_radius_angstrom)
-        decoder.load_state_dict(self.latest_decoder)
+        decoder = decoder_of(
+            self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_size(self.config)
+        )
+        decoder.load_state_dict(tensors_under(self.latest_decoders, f"{class_index}."))
         return decoder
 
     def ab_initio(self, particles: WorkingSet) -> AbInitio:
@@ -53,8 +58,8 @@ class TrainedRun:
         ab_initio = AbInitio(
             self.config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
         )
-        ab_initio.load_networks(self.networks)
-        ab_initio.particle_radius_angstrom = self.particle_radius_angstrom
+        ab_initio.networks.load_weights(self.networks)
+        ab_initio.size = self.size
         return ab_initio
 
 
@@ -81,9 +86,9 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
         folder=folder,
         config=progress.config,
         plan=plan,
-        networks=tensors_under(tensors, "ab_initio."),
-        latest_decoder=tensors_under(tensors, "encoder_refinement.decoder." if refined else "ab_initio.decoder."),
+        networks=tensors_under(tensors, f"{AB_INITIO_PART}."),
+        latest_decoders=tensors_under(tensors, f"{ENCODER_REFINEMENT_PART if refined else AB_INITIO_PART}.decoder."),
         decoder_frame=plan.full_size_frame if refined else plan.ab_initio_frame,
         mask_radius=(curriculum.end_radius if len(learned) >= curriculum.epochs else learned[-1].mask_radius_pixel),
-        particle_radius_angstrom=learned[-1].particle_radius_angstrom,
+        size=plan.particle_size(progress.config).of_radius(learned[-1].particle_radius_angstrom),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cryofifa.settings.config import Augmentation, Config
+from cryofifa.settings.config import Config
+from cryofifa.settings.encoder import Augmentation
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The machine a run works on: device, memory, threads, processes, signals and files."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, whatever happens while they are written."""
 
 import math
 import os
@@ -10,15 +10,15 @@ from pathlib import Path
 
 from cryofifa.errors import InputError
 
-PART = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.part(\..+)?")  # names of temporary files
+PART = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.part(\..+)?")  # names of temporary files; `of` is the final name
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, with the same suffixes, that takes its place when the block ends well.
+    """A temporary path beside `path`, with the same suffixes, which replaces `path` when the block ends well.
 
-    The block creates the file, as text or binary, by any means; if it fails, the temporary file is removed
-    and whatever stood at `path` before is left untouched.  The folder must exist.
+    The block creates the file, as text or binary, by any means; if it fails, the temporary file is removed and whatever
+    stood at `path` before is left untouched.  The folder must exist.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.
@@ -28,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # some file systems say only now that the disk is full
+            os.fsync(file.fileno())  # some file systems report a full disk only now
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -38,7 +38,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def unwritable(path: Path, error: Exception) -> InputError:
-    """What to tell of a file that cannot be written."""
+    """The error that says why a file cannot be written, and what to do about it."""
     reason = getattr(error, "strerror", None) or error
     return InputError(
         f"{path}: cannot be written ({reason}); make room or allow writing there, or choose another place"
@@ -46,10 +46,10 @@ def unwritable(path: Path, error: Exception) -> InputError:
 
 
 def remove_parts(folder: Path, of: re.Pattern[str] | None = None, written_before: float = math.inf) -> None:
-    """Remove the temporary files of a process that was killed while it wrote.
+    """Remove the temporary files that a process left in the folder when it was killed while writing.
 
-    of: names of the files that they were to become, by default any.
-    written_before: time in seconds since 1970; another process may still be at work on what is younger.
+    of: which final names to look for; any, by default.
+    written_before: time in seconds since 1970; younger files may still be in use by another process and stay.
     """
     for path in folder.iterdir():
         part = PART.fullmatch(path.name)

@@ -1,4 +1,4 @@
-"""Which device a run computes on."""
+"""The device that a run computes on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from cryofifa.errors import InputError
 
 
 def device_of(name: str) -> torch.device:
-    """Of a setting: auto, cpu or cuda."""
+    """The torch device for the setting `--device`: cpu, cuda, or auto (cuda if there is one, else cpu).
+
+    Raises:
+        InputError: if cuda is asked for and torch finds no CUDA device.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: no CUDA device is available to torch; use --device cpu or auto")
     if name == "auto":

@@ -1,7 +1,7 @@
-"""`--devices N`: N processes of one command on this machine, which end together and speak with one voice.
+"""`--devices N`: run one command in N processes on this machine, which start and end together.
 
-They find each other as torchrun's do, by the same environment variables; the store they meet at is held here. The first
-one has the terminal. Of the others only the one that fails first is heard, if the first has said nothing.
+The processes find each other through torchrun's environment variables, at a store that this process holds. Process 0
+writes to the terminal. If another one fails, its error output is shown, unless process 0 failed too.
 """
 
 from __future__ import annotations
@@ -22,37 +22,40 @@ import torch.distributed as distributed
 from cryofifa.system.processes import LAUNCHER
 from cryofifa.system.stop_signals import SIGNALS
 
-LOOK_SECONDS = 0.05
-# between the first failure and the end of all others, for those that have something to say; less than QUIET_SECONDS
+POLL_SECONDS = 0.05
+# after the first failure all others are ended; until then they may still print their own error. Less than QUIET_SECONDS
 GRACE_SECONDS = 1.0
 
 
 def launch(command: Sequence[str], count: int) -> int:
     """Run `command` in `count` processes; returns the exit code of the one that failed first, or 0.
 
-    Signals that ask to stop are passed on. None of the processes is left when this ends, however it ends.
+    Signals that ask a run to stop are forwarded to all processes. None of them is left when this returns or raises.
     """
     processes: list[subprocess.Popen] = []
     with ExitStack() as stack:
         port = stack.enter_context(store_port())
-        voices = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, count)]
+        error_outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, count)]
         stack.callback(lambda: _kill(processes))
-        stack.enter_context(_passed_on(lambda number: _tell(processes, number)))
-        for rank, voice in enumerate([None, *voices]):
+        stack.enter_context(_signals_forwarded(lambda number: _send_signal(processes, number)))
+        for rank, error_output in enumerate([None, *error_outputs]):
             processes.append(
                 subprocess.Popen(
                     command,
                     env=os.environ | environment(rank, count, port),
                     stdout=None if rank == 0 else subprocess.DEVNULL,
-                    stderr=voice,
-                    start_new_session=True,  # Ctrl-C comes here alone, and is passed on
+                    stderr=error_output,
+                    start_new_session=True,  # Ctrl-C reaches this process only, which forwards it
                 )
             )
-        return _end_of(processes, voices)
+        return _wait_for(processes, error_outputs)
 
 
 def environment(rank: int, count: int, port: int) -> dict[str, str]:
-    """What torchrun would tell a process; each takes its share of the threads."""
+    """The environment variables torchrun would set for process `rank` of `count`; the CPU's threads are divided evenly.
+
+    port: of the store on this machine at which the processes meet.
+    """
     return {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -60,8 +63,8 @@ def environment(rank: int, count: int, port: int) -> dict[str, str]:
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is held by whoever starts the processes
-        # torch takes MKL's number where it is set: measured, two threads for each core make a step 2.5 times as long
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is held by this process
+        # torch obeys MKL's variable where it is set: measured, two threads per core make a step 2.5 times as long
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(max(1, torch.get_num_threads() // count))),
         LAUNCHER: str(os.getpid()),
     }
@@ -69,28 +72,29 @@ def environment(rank: int, count: int, port: int) -> dict[str, str]:
 
 @contextmanager
 def store_port() -> Iterator[int]:
-    """Port of a store on this machine, at which processes meet."""
+    """Hold a store on this machine at which processes meet, and give its port."""
     store = distributed.TCPStore(  # pyright: ignore[reportPrivateImportUsage]
         "127.0.0.1", 0, is_master=True, wait_for_workers=False
     )
     yield store.port
 
 
-def _end_of(processes: list[subprocess.Popen], voices: Sequence[IO[bytes]]) -> int:
+def _wait_for(processes: list[subprocess.Popen], error_outputs: Sequence[IO[bytes]]) -> int:
+    """Wait until all have ended or one has failed; returns the exit code."""
     while not any(codes := [process.poll() for process in processes]):
         if None not in codes:
             return 0
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     failed = next(rank for rank, code in enumerate(codes) if code)
     deadline = time.monotonic() + GRACE_SECONDS
     while None in [process.poll() for process in processes] and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     if processes[0].returncode:
         failed = 0
     else:
-        voice = voices[failed - 1]
-        voice.seek(0)
-        sys.stderr.write(voice.read().decode(errors="backslashreplace"))
+        error_output = error_outputs[failed - 1]
+        error_output.seek(0)
+        sys.stderr.write(error_output.read().decode(errors="backslashreplace"))
     code = processes[failed].returncode
     if code > 0:
         return code
@@ -99,7 +103,7 @@ def _end_of(processes: list[subprocess.Popen], voices: Sequence[IO[bytes]]) -> i
     return 128 - code
 
 
-def _tell(processes: list[subprocess.Popen], number: int) -> None:
+def _send_signal(processes: list[subprocess.Popen], number: int) -> None:
     for process in processes:
         process.send_signal(number)
 
@@ -112,8 +116,8 @@ def _kill(processes: list[subprocess.Popen]) -> None:
 
 
 @contextmanager
-def _passed_on(tell: Callable[[int], None]) -> Iterator[None]:
-    before = {one: signal.signal(one, lambda number, _: tell(number)) for one in SIGNALS}
+def _signals_forwarded(send: Callable[[int], None]) -> Iterator[None]:
+    before = {one: signal.signal(one, lambda number, _: send(number)) for one in SIGNALS}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""How much memory a run may take: what the user allows, or most of what is free; and how to do with less."""
+"""How much memory a run may take: what the user allows, or most of what is free."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 import psutil
 import torch
 
-FREE_SHARE = 0.7  # of the free memory that is taken without asking; the rest is for others and for rough estimates
+FREE_SHARE = 0.7  # of the free memory, at most; the rest is for other programs and for errors of estimates
 GIB = 2**30
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 def allowed_bytes(limit_gib: float | None) -> int:
-    """What this process may still take of the machine's memory.
+    """Bytes that this process may still take of the machine's memory.
 
-    limit_gib: of this process in all; None leaves it to what is free, of which each process of a run on this machine
-        takes its part.
+    limit_gib: the limit of this process in all. Without one it may take most of what is free, divided by the number of
+        processes of the run on this machine.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     free = int(FREE_SHARE * free_bytes() / processes)
@@ -28,14 +28,14 @@ def allowed_bytes(limit_gib: float | None) -> int:
 
 
 def allowed_bytes_on(device: torch.device, limit_gib: float | None) -> int:
-    """What this process may still take where it computes."""
+    """Bytes that this process may still take on its device: of the GPU's memory, or of the machine's."""
     return allowed_gpu_bytes(device, limit_gib) if device.type == "cuda" else allowed_bytes(limit_gib)
 
 
 def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
-    """What this process may still take of the GPU's memory."""
+    """Bytes that this process may still take of the GPU's memory; `limit_gib` as in `allowed_bytes`."""
     free, _ = torch.cuda.mem_get_info(device)
-    # what torch holds in reserve is free for torch
+    # memory that torch holds in reserve is free for torch
     reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     allowed = int(FREE_SHARE * (free + reserve))
     if limit_gib is None:
@@ -44,20 +44,25 @@ def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory was asked for in vain."""
-    # on a CPU torch says so in a plain RuntimeError
+    """Whether an error means that an allocation failed for lack of memory."""
+    # on a CPU torch raises a plain RuntimeError
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def free_bytes(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:
-    """Memory free on this machine, or in the container or batch job that this process runs in (its control group)."""
+    """Bytes free on this machine, or in the container or batch job that this process runs in (its control group).
+
+    cgroups: the folder of Linux's control groups.
+    membership: the file that lists the groups this process is in.
+    """
     return min([psutil.virtual_memory().available, *_left_in_groups(cgroups, membership)])
 
 
 def _left_in_groups(cgroups: Path, membership: Path) -> Iterator[int]:
+    """What every control group that this process is in still allows, those above it included."""
     try:
         lines = membership.read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return
     for line in lines:
         _, controllers, name = line.split(":", 2)
@@ -75,11 +80,11 @@ def _left_in_groups(cgroups: Path, membership: Path) -> Iterator[int]:
 
 
 def _left_in_group(folder: Path, limit_file: str, used_file: str, cached_name: str) -> int | None:
-    """None where there is no limit."""
+    """What one control group still allows; None if it has no limit."""
     try:
         limit, used = (folder / limit_file).read_text().strip(), int((folder / used_file).read_text())
         statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        cached = int(statistics.get(cached_name, "0"))  # files in memory go when the memory is wanted
+        cached = int(statistics.get(cached_name, "0"))  # the page cache is given up when memory is needed
         return None if limit == "max" else max(0, int(limit) - used + cached)
     except (OSError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: it ends after its present step, with a checkpoint.
+"""Signals that ask a run to stop: it ends after the step it is in, with a checkpoint.
 
 SIGTERM (kill, a batch system's end), SIGUSR1 (Slurm's `--signal=USR1@300`, before the time limit) and SIGINT (Ctrl-C).
 """
@@ -14,17 +14,21 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class StopSignals:
-    """Which signal has come, if any."""
+    """Notes whether a signal to stop has arrived.
+
+    came: the last one that arrived, None before.
+    """
 
     def __init__(self) -> None:
         self.came: signal.Signals | None = None
 
     def stop(self) -> bool:
+        """Whether the run should stop."""
         return self.came is not None
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch them in the block; a second Ctrl-C ends the program at once. For the main thread only."""
+        """Catch the signals within the block; a second Ctrl-C ends the program at once. Main thread only."""
         before = {one: signal.signal(one, self._note) for one in SIGNALS}
         try:
             yield

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from cryofifa.model.pose_encoder import INPUTS, PoseEncoder
+from cryofifa.names import AB_INITIO
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.settings.config import Config
 from cryofifa.system.processes import ALONE, Processes
@@ -18,7 +19,7 @@ from cryofifa.train.curriculum import Curriculum, Stage, stage_at
 from cryofifa.train.encoder_features import features_of
 from cryofifa.train.guided import GuidedInference
 from cryofifa.train.image_copies import CopiedImages, CopyChoice
-from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
+from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
 from cryofifa.train.training_loop import TrainingLoop
 from cryofifa.train.working_set import WorkingSet
 
@@ -26,7 +27,7 @@ from cryofifa.train.working_set import WorkingSet
 class AbInitio(TrainingLoop[PoseEncoder]):
     """The search for poses from nothing, in one of its two ways."""
 
-    phase: ClassVar[str] = "ab-initio"
+    phase: ClassVar[str] = AB_INITIO
 
     def __init__(
         self,
@@ -42,9 +43,9 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         self.inference: GuidedInference | AmortizedInference
         synthetic = config.synthetic_per_particle
         if config.pose_mode == "guided":
-            self.inference = GuidedInference(self.encoder, self.encoder_input, synthetic, self.search)
+            self.inference = GuidedInference(self.networks.encoder, self.encoder_input, synthetic, self.search)
         else:
-            self.inference = AmortizedInference(self.encoder, self.encoder_input, synthetic, config.seed)
+            self.inference = AmortizedInference(self.networks.encoder, self.encoder_input, synthetic, config.seed)
 
     @property
     def minibatches_per_sampling(self) -> int:
@@ -58,9 +59,11 @@ class AbInitio(TrainingLoop[PoseEncoder]):
             shift_scale_angstrom=self.shift_range_angstrom / 3,
         )
 
-    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber) -> InferredPoses:
+    def infer(
+        self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber
+    ) -> Inference:
         seen = self._seen(batch, epoch) if stage.use_encoder else None
-        return self.inference.infer(batch, seen, grid, stage, epoch, step)
+        return self.inference.infer(batch, seen, sampled, stage, epoch, step)
 
     def pose_by_encoder(self, on_step: Callable[[int], None] | None = None) -> None:
         """Amortized inference: the encoder's best copy of every particle becomes its remembered pose; nothing learns.
@@ -68,16 +71,15 @@ class AbInitio(TrainingLoop[PoseEncoder]):
         The second sweep's masks lie where the first one found the particles.
         """
         stage = stage_at(self.curriculum, 1.0)
-        grid = self.sampled_volume(stage)
+        (grid,) = self.sampled_volumes(stage)
         for sweep in range(2):
-            everyone = torch.arange(len(self.particles), device=self.plane.index_xy.device)
+            everyone = torch.arange(len(self.particles), device=self.device)
             for members in everyone.split(self.config.curriculum.minibatch):
                 batch = self.minibatch(members, stage)
                 seen = self._seen(batch, epoch=0)
-                found = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid)
-                self.poses.rotation[members] = found.rotation
-                self.poses.shift_angstrom[members] = clamp_length(found.shift_angstrom, self.shift_range_angstrom)
-                self.poses.posed[members] = True
+                found = best_of_copies(self.networks.encoder, seen, batch.measured, batch.ctf, batch.plane, grid).poses
+                found.shift_angstrom = clamp_length(found.shift_angstrom, self.shift_range_angstrom)
+                self.poses.put(members, found)
                 if on_step is not None and sweep == 1:
                     on_step(len(members))
 

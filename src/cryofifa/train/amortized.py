@@ -17,12 +17,14 @@ from dataclasses import dataclass
 import torch
 
 from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.rotations import perturb_rotation
 from cryofifa.train.copy_selection import best_of_copies
 from cryofifa.train.curriculum import Stage
+from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.image_copies import CopiedImages
-from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
+from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.training_targets import EncoderInput, synthetic_loss
 
@@ -40,21 +42,22 @@ class AmortizedInference:
         self,
         batch: Minibatch,
         seen: CopiedImages | None,
-        grid: FourierGrid,
+        sampled: list[FourierGrid],
         stage: Stage,
         epoch: int,
         step: StepNumber,  # noqa: ARG002
-    ) -> InferredPoses:
+    ) -> Inference:
         """The best copy's prediction, with gradient; disturbed a little in the early epochs."""
         assert seen is not None, "without the encoder there is no pose"
-        winner = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, grid)
+        winner = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, sampled[0])
         rotation, shift = self.encoder(seen.images(winner.copy)[:, 0])
         rotation = rotation.take_along_dim(winner.head[:, None, None, None], dim=1)
         rotation = seen.copies.pose_of_image(rotation, winner.copy)[:, 0]
         shift = seen.copies.shift_of_image(shift[:, None], winner.copy)[:, 0]
         draws = RandomDraws(self.seed, "imagined", epoch)
-        taught = synthetic_loss(self.encoder, batch, self.synthetic, grid, seen.copies, self.encoder_input, draws)
+        taught = synthetic_loss(self.encoder, batch, self.synthetic, sampled[0], seen.copies, self.encoder_input, draws)
         if stage.disturbance_degree > 0:
             turn = RandomDraws(self.seed, "disturbance", epoch).normal(batch.particle, 3)
             rotation = perturb_rotation(rotation, turn * math.radians(stage.disturbance_degree) / math.sqrt(3))
-        return InferredPoses(rotation, shift, torch.zeros_like(batch.particle), taught)
+        origin = torch.full_like(batch.particle, WINNER_ORIGINS.index("encoder"))
+        return Inference(Poses.found(rotation, shift, origin=origin), taught)

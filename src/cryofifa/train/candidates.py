@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cryofifa.physics.rotations import perturb_rotation
 from cryofifa.physics.shift import shift_grid
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.random_draws import RandomDraws
 
 SHIFT_STEP_CYCLES = 0.125  # step of the fine shift grid times the mask's frequency; prototype

@@ -9,6 +9,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image
@@ -16,13 +17,12 @@ from cryofifa.train.image_copies import CopiedImages
 
 
 @dataclass(frozen=True)
-class EncoderPoses:
+class WinningCopies:
     """The winning copy and head of each particle, and the pose of the particle that was predicted from it."""
 
     copy: Int[Tensor, "n 1"]
     head: Int[Tensor, " n"]
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
+    poses: Poses
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def best_of_copies(
     ctf: Float[Tensor, "n points"],
     plane: HalfPlane,
     grid: FourierGrid,
-) -> EncoderPoses:
+) -> WinningCopies:
     """Predict from every copy without gradient, and keep the pose whose projection is nearest to the image.
 
     measured: FT(M_R * X) / box at the points of `plane`.
@@ -55,4 +55,5 @@ def best_of_copies(
         grid.slices(rotation.flatten(0, 1), plane), ctf.repeat_interleave(candidates, 0), shift.flatten(0, 1), plane
     ).reshape(n, candidates, -1)
     best = (predicted - measured[:, None]).abs().square().sum(-1).argmin(dim=1)
-    return EncoderPoses((best // heads)[:, None], best % heads, rotation[particles, best], shift[particles, best])
+    found = Poses.found(rotation[particles, best], shift[particles, best])
+    return WinningCopies((best // heads)[:, None], best % heads, found)

@@ -74,6 +74,11 @@ class Stage:
         return self.with_numbers(0.0 for _ in CHANGING)
 
 
+def stages_of_epoch(curriculum: Curriculum, epoch: int, steps: int) -> list[Stage]:
+    """The stage of every step of an epoch that has this many."""
+    return [stage_at(curriculum, (epoch + step / steps) / curriculum.epochs) for step in range(steps)]
+
+
 LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
 
 

@@ -1,46 +1,89 @@
-"""Which decoder a run has, and how fast it learns."""
+"""Which decoder a run has, and how fast it learns. A decoder more is a line more in `DECODERS`."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from cryofifa.model.fourier_net import FourierNet
 from cryofifa.model.hash_grid import HashGrid
 from cryofifa.model.volume_decoder import VolumeDecoder
 from cryofifa.model.voxel_grid import VoxelGrid
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.settings.config import Config
+from cryofifa.settings.decoders import DecoderKind
 
 
-def decoder_of(
-    config: Config, box_size: int, pixel_size_angstrom: float, particle_radius_angstrom: float
-) -> VolumeDecoder:
-    """A new decoder for a working box; the radius is the one the run begins with, before the map tightens it."""
-    settings = config.decoder
-    if config.decoder_kind == "voxels":
-        radius, edge = config.image.volume_mask_pixel(particle_radius_angstrom, pixel_size_angstrom)
-        return VoxelGrid(box_size=box_size, support_radius_pixel=radius, edge_width_pixel=edge)
-    if config.decoder_kind == "hash grid":
-        return HashGrid(
-            finest=settings.hash_spacing * box_size * pixel_size_angstrom / particle_radius_angstrom,
-            levels=settings.hash_levels,
-        )
+@dataclass(frozen=True)
+class Decoder:
+    """One kind of decoder.
+
+    build: a new one, from the settings, the working box in pixels, its pixel size in angstrom and the
+        particle's size.
+    learning_rate: what the curriculum's decoder rate multiplies.
+    last_rate: the share of it at which the decoder leaves ab initio.
+    """
+
+    build: Callable[[Config, int, float, ParticleSize], VolumeDecoder]
+    learning_rate: Callable[[Config], float]
+    last_rate: Callable[[Config], float]
+
+
+def decoder_of(config: Config, box_size: int, pixel_size_angstrom: float, size: ParticleSize) -> VolumeDecoder:
+    """A new decoder for a working box; the size is the one the run begins with, before the map tightens it."""
+    return DECODERS[config.decoder_kind].build(config, box_size, pixel_size_angstrom, size)
+
+
+def decoder_learning_rate(config: Config) -> float:
+    """What the curriculum's decoder rate multiplies."""
+    return DECODERS[config.decoder_kind].learning_rate(config)
+
+
+def last_decoder_rate(config: Config) -> float:
+    """Share of its learning rate at which a decoder leaves ab initio."""
+    return DECODERS[config.decoder_kind].last_rate(config)
+
+
+def _voxels(_: Config, box_size: int, pixel_size_angstrom: float, size: ParticleSize) -> VoxelGrid:
+    ball = size.image_mask(pixel_size_angstrom)
+    return VoxelGrid(box_size=box_size, support_radius_pixel=ball.radius_pixel, edge_width_pixel=ball.edge_pixel)
+
+
+def _hash_grid(config: Config, box_size: int, pixel_size_angstrom: float, size: ParticleSize) -> HashGrid:
+    settings = config.decoder.hash_grid
+    return HashGrid(
+        finest=settings.spacing * box_size * pixel_size_angstrom / size.radius_angstrom, levels=settings.levels
+    )
+
+
+def _fourier_net(config: Config, box_size: int, pixel_size_angstrom: float, size: ParticleSize) -> FourierNet:
+    settings = config.decoder.fourier_net
     return FourierNet(
         width=settings.width,
         modulant_layers=settings.modulant_layers,
         envelope_layers=settings.envelope_layers,
         omega_modulant=settings.omega_modulant,
         omega_envelope=settings.omega_envelope,
-        coordinate_scale=settings.coordinate_scale * particle_radius_angstrom / (box_size * pixel_size_angstrom),
+        coordinate_scale=settings.coordinate_scale * size.radius_angstrom / (box_size * pixel_size_angstrom),
     )
 
 
-def decoder_learning_rate(config: Config) -> float:
-    """What the curriculum's decoder rate multiplies."""
-    if config.decoder_kind == "voxels":
-        return config.decoder.voxel_learning_rate
-    if config.decoder_kind == "hash grid":
-        return config.decoder.hash_learning_rate
-    return config.decoder.learning_rate if config.pose_mode == "guided" else config.amortized.decoder_learning_rate
+def _fourier_net_rate(config: Config) -> float:
+    """In amortized mode the volume must not change faster than the encoder can follow."""
+    guided = config.pose_mode == "guided"
+    return config.decoder.fourier_net.learning_rate if guided else config.amortized.decoder_learning_rate
 
 
-def last_decoder_rate(config: Config) -> float:
-    """Share of its learning rate at which a decoder leaves ab initio."""
-    return config.decoder.voxel_last_rate if config.decoder_kind == "voxels" else 1.0
+def _never_falls(_: Config) -> float:
+    return 1.0
+
+
+DECODERS: dict[DecoderKind, Decoder] = {
+    "voxels": Decoder(
+        _voxels,
+        lambda config: config.decoder.voxels.learning_rate,
+        lambda config: config.decoder.voxels.last_rate,
+    ),
+    "hash grid": Decoder(_hash_grid, lambda config: config.decoder.hash_grid.learning_rate, _never_falls),
+    "FourierNet": Decoder(_fourier_net, _fourier_net_rate, _never_falls),
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryofifa.model.pose_encoder import ImageFeatures
-from cryofifa.settings.config import EncoderSettings
+from cryofifa.settings.encoder import EncoderSettings
 
 
 def features_of(settings: EncoderSettings, inputs: int, box_size: int) -> ImageFeatures:

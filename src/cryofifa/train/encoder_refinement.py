@@ -11,7 +11,7 @@ taught too. Corrections add up: each epoch starts from what the last one left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import roma
@@ -20,6 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.model.correction_encoder import INPUTS, CorrectionEncoder
+from cryofifa.names import ENCODER_REFINEMENT
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
@@ -29,7 +31,7 @@ from cryofifa.train.candidates import clamp_length
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.encoder_features import features_of
 from cryofifa.train.epoch_record import WINNER_ORIGINS
-from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
+from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.training_loop import TrainingLoop
 
@@ -53,7 +55,7 @@ class CorrectionUnit:
 class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
     """The second encoder and the decoder on full-size particles."""
 
-    phase: ClassVar[str] = "encoder refinement"
+    phase: ClassVar[str] = ENCODER_REFINEMENT
 
     @property
     def minibatches_per_sampling(self) -> int:
@@ -64,28 +66,31 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
 
         A decoder's coordinates and values are the same in both frames, whose fields of view are.
         """
-        self.decoder.start_from(ab_initio.decoder, ab_initio.curriculum.end_radius)
+        self.networks.decoder().start_from(ab_initio.networks.decoder(), ab_initio.curriculum.end_radius)
         self.poses = ab_initio.poses.copy()
-        self.particle_radius_angstrom = ab_initio.particle_radius_angstrom
+        self.size = ab_initio.size
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom
 
     def new_encoder(self) -> CorrectionEncoder:
         return CorrectionEncoder(features_of(self.config.encoder, INPUTS, self.plane.box_size))
 
-    def infer(self, batch: Minibatch, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber) -> InferredPoses:
-        unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.particle_radius_angstrom)
-        turn, move = self.encoder(self._compared(batch.image, batch, batch.rotation, grid))
+    def infer(
+        self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber
+    ) -> Inference:
+        (grid,) = sampled
+        unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.size.radius_angstrom)
+        turn, move = self.networks.encoder(self._compared(batch.image, batch, batch.rotation, grid))
         rotation = perturb_rotation(batch.rotation, turn * unit.turn_radian)
         shift = clamp_length(batch.shift_angstrom + move * unit.shift_angstrom, self.shift_range_angstrom)
         taught = self._synthetic_loss(batch, grid, unit, epoch)
         if self.config.pose_mode == "amortized":
             origin = torch.full_like(batch.particle, WINNER_ORIGINS.index("encoder"))
-            return InferredPoses(rotation, shift, origin, taught)
-        found = self.search.best(batch, rotation.detach()[:, None], grid, stage, epoch, step)
+            return Inference(Poses.found(rotation, shift, origin=origin), taught)
+        found = self.search.best(batch, rotation.detach()[:, None], sampled, stage, epoch, step)
         winning_turn = roma.rotmat_to_rotvec(found.rotation @ batch.rotation.mT) / unit.turn_radian
         winning_move = (found.shift_angstrom - batch.shift_angstrom) / unit.shift_angstrom
         learned = taught + _squared_error(turn, winning_turn) + _squared_error(move, winning_move)
-        return replace(found, teaching_loss=learned)
+        return Inference(found, learned)
 
     def _compared(
         self,
@@ -122,7 +127,7 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
                 batch.shift_angstrom + move * unit.shift_angstrom,
                 grid,
             ) + normal[:, 5:].unflatten(1, (batch.plane.box_size, batch.plane.box_size))
-        found_turn, found_move = self.encoder(self._compared(image, batch, rotation, grid))
+        found_turn, found_move = self.networks.encoder(self._compared(image, batch, rotation, grid))
         return _squared_error(found_turn, turn) + _squared_error(found_move, move)
 
 

@@ -8,7 +8,7 @@ taught, beside synthetic particles. Measured: converges in minutes where the pur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.image_copies import CopiedImages
-from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
+from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
 from cryofifa.train.pose_search import PoseSearch
 from cryofifa.train.training_targets import EncoderInput, fundamental_copy, synthetic_loss, training_target
 
@@ -33,21 +33,30 @@ class GuidedInference:
     search: PoseSearch
 
     def infer(
-        self, batch: Minibatch, seen: CopiedImages | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
-    ) -> InferredPoses:
+        self,
+        batch: Minibatch,
+        seen: CopiedImages | None,
+        sampled: list[FourierGrid],
+        stage: Stage,
+        epoch: int,
+        step: StepNumber,
+    ) -> Inference:
         """Find the best pose of each particle and the loss that teaches it to the encoder.
 
         seen: the images as the encoder sees them, None while it rests.
         step: counts minibatches of the epoch (the orientation set is drawn once per minibatch).
         """
         if seen is None:
-            return self.search.best(batch, None, grid, stage, epoch, step)
+            found = self.search.best(batch, None, sampled, stage, epoch, step)
+            return Inference(found, torch.zeros((), device=batch.mask.device))
         proposed = self._proposed(batch, seen, epoch) if stage.encoder_proposes else None
-        found = self.search.best(batch, proposed, grid, stage, epoch, step)
-        target = training_target(seen, found.rotation, found.shift_angstrom)
+        found = self.search.best(batch, proposed, sampled, stage, epoch, step)
+        target = training_target(seen, found)
         draws = self.search.draws("imagined", epoch)
-        synthetic = synthetic_loss(self.encoder, batch, self.synthetic, grid, seen.copies, self.encoder_input, draws)
-        return replace(found, teaching_loss=target.loss(self.encoder) + synthetic)
+        synthetic = synthetic_loss(
+            self.encoder, batch, self.synthetic, sampled[0], seen.copies, self.encoder_input, draws
+        )
+        return Inference(found, target.loss(self.encoder) + synthetic)
 
     @torch.no_grad()
     def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n proposed 3 3"]:

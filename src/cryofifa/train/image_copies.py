@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from cryofifa.physics.rotations import in_plane_rotation, mirror_in_x
-from cryofifa.settings.config import EncoderSettings
+from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.train.random_draws import RandomDraws
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.fourier import HalfPlane
 
 StepNumber = int | Int[Tensor, ""]  # of a minibatch in its epoch
@@ -16,8 +17,17 @@ StepNumber = int | Int[Tensor, ""]  # of a minibatch in its epoch
 class Minibatch:
     """Particles of one step with all that the physics needs of them.
 
-    measured: FT(M_R * X) / box at the points of the Fourier mask; the noise has the variance of the share of the image
-        that M_R leaves.
+    Attributes:
+        particle: rows of the working set.
+        image: images as kept, with white noise of sd 1.
+        mask: the soft circular mask M_R of each.
+        measured: FT(M_R * X) / box at the points of the Fourier mask; the noise has the variance of the share of the
+            image that M_R leaves.
+        ctf: contrast transfer function over the noise's amplitude at the same points.
+        plane: those points.
+        rotation, shift_angstrom: remembered poses, random at first.
+        shift_sd_angstrom: spread of the particles' shifts along an axis, as known so far.
+        particle_radius_angstrom: likewise.
     """
 
     particle: Int[Tensor, " n"]
@@ -26,20 +36,21 @@ class Minibatch:
     measured: Complex[Tensor, "n points"]
     ctf: Float[Tensor, "n points"]
     plane: HalfPlane
-    rotation: Float[Tensor, "n 3 3"]  # remembered pose, random at first
+    rotation: Float[Tensor, "n 3 3"]
     shift_angstrom: Float[Tensor, "n 2"]
-    shift_sd_angstrom: float  # spread of the particles' shifts along an axis, as known so far
+    shift_sd_angstrom: float
+    particle_radius_angstrom: float
 
 
 @dataclass(frozen=True)
-class InferredPoses:
-    """The poses a minibatch is to be explained with.
+class Inference:
+    """What a minibatch is to be explained with.
 
-    origin: where each winner came from, an index into WINNER_ORIGINS.
-    teaching_loss: what the encoder learns besides the decoder's loss, by the winners (guided) and synthetic ones.
+    Attributes:
+        poses: one per particle, with the origin of each.
+        training_loss: what the encoder learns besides the decoder's loss: from the winners (guided) and from synthetic
+            particles.
     """
 
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
-    origin: Int[Tensor, " n"]
-    teaching_loss: Float[Tensor, ""]
+    poses: Poses
+    training_loss: Float[Tensor, ""]

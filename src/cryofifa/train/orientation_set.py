@@ -12,7 +12,7 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.rotations import rotation_from_uniform
 from cryofifa.physics.shift import displacement_phase, shift_grid
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.candidates import shift_penalty
 from cryofifa.train.minibatch import StepNumber
 from cryofifa.train.random_draws import RandomDraws

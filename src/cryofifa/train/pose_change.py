@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.asymmetric_unit import symmetric_distance_radian
-
-
-@runtime_checkable
-class Poses(Protocol):
-    """Of the same particles, in the same order; posed: those that have one."""
-
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
-    posed: Bool[Tensor, " n"]
 
 
 def median_pose_change(

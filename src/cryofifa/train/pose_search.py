@@ -8,14 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import squared_distance_over_shifts
 from cryofifa.physics.shift import displacement_phase
-from cryofifa.settings.config import SearchSettings
+from cryofifa.settings.ab_initio import SearchSettings
 from cryofifa.train.candidates import clamp_length, fine_shifts, rotations_around, shift_penalty, wide_shifts
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.epoch_record import WINNER_ORIGINS
-from cryofifa.train.minibatch import InferredPoses, Minibatch, StepNumber
+from cryofifa.train.minibatch import Minibatch, StepNumber
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.random_draws import RandomDraws
 
@@ -26,28 +27,55 @@ class PoseSearch:
 
     settings: SearchSettings
     seed: int
-    particle_radius_angstrom: float
     shift_range_angstrom: float
 
     @torch.no_grad()
     def best(
-        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
-    ) -> InferredPoses:
-        """The best of all candidates, without gradient; `proposed` are the encoder's, if it takes part yet."""
-        rotation, origin = self._candidates(batch, proposed, grid, stage, epoch, step)
-        winner, shift = self._best(batch, rotation, grid, stage, epoch)
-        particles = torch.arange(len(winner), device=winner.device)
-        nothing = torch.zeros((), device=winner.device)
-        return InferredPoses(rotation[particles, winner], shift, origin[winner], nothing)
+        self,
+        batch: Minibatch,
+        proposed: Tensor | None,
+        sampled: list[FourierGrid],
+        stage: Stage,
+        epoch: int,
+        step: StepNumber,
+    ) -> Poses:
+        """The best of all candidates in all classes, without gradient; where there is one class, none is said.
+
+        proposed: the encoder's rotations, where it takes part.
+        sampled: the volume of each class.
+        """
+        device = batch.rotation.device
+        shifts = fine_shifts(batch.plane.extent_angstrom, stage.mask_radius, device)
+        if stage.searches_globally:
+            shifts = torch.cat([shifts, wide_shifts(self.shift_range_angstrom, device)])
+        rotations, distances, origin = [], [], torch.empty(0)
+        for grid in sampled:
+            rotation, origin = self._candidates(batch, proposed, grid, stage, epoch, step)
+            rotations.append(rotation)
+            distances.append(self._distance(batch, rotation, shifts, grid))
+        rotation, distance = torch.cat(rotations, dim=1), torch.cat(distances, dim=1)
+        if stage.draws_winners:
+            # adding Gumbel noise and taking the best draws from exp(-distance / temperature)
+            uniform = self.draws("winner", epoch).uniform(batch.particle, distance.shape[1])
+            distance = distance + stage.temperature * torch.log(-torch.log(uniform))
+        best = distance.argmin(dim=1)
+        candidate, shift = best // len(shifts), batch.shift_angstrom + shifts[best % len(shifts)]
+        return Poses.found(
+            rotation[torch.arange(len(best), device=device), candidate],
+            clamp_length(shift, self.shift_range_angstrom),
+            origin=origin[candidate % len(origin)],
+            class_index=None if len(sampled) == 1 else candidate // len(origin),
+        )
 
     def draws(self, purpose: str, epoch: int) -> RandomDraws:
+        """Random numbers of this search for one purpose in one epoch."""
         return RandomDraws(self.seed, purpose, epoch)
 
     def _candidates(
         self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
     ) -> tuple[Float[Tensor, "n candidates 3 3"], Int[Tensor, " candidates"]]:
         settings, remembered = self.settings, batch.rotation
-        cycles = max(1.0, stage.mask_radius * self.particle_radius_angstrom / batch.plane.extent_angstrom)
+        cycles = max(1.0, stage.mask_radius * batch.particle_radius_angstrom / batch.plane.extent_angstrom)
         draws = self.draws("perturbation", epoch)
         around = rotations_around(remembered, batch.particle, draws, settings, cycles)
         groups = {"memory": remembered[:, None], "perturbation": around}
@@ -56,7 +84,7 @@ class PoseSearch:
         if stage.searches_globally:
             # a new one for every minibatch: one shared by the six that share a sampled volume leads starts astray
             orientation_set = OrientationSet.drawn(
-                self.draws("bank", epoch), step, grid, batch.plane, settings, self.particle_radius_angstrom
+                self.draws("bank", epoch), step, grid, batch.plane, settings, batch.particle_radius_angstrom
             )
             groups["orientation set"] = orientation_set.best(
                 self._centred(batch),
@@ -71,25 +99,15 @@ class PoseSearch:
         ]
         return torch.cat(list(groups.values()), dim=1), torch.cat(origin)
 
-    def _best(
-        self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], grid: FourierGrid, stage: Stage, epoch: int
-    ) -> tuple[Int[Tensor, " n"], Float[Tensor, "n 2"]]:
-        device = rotation.device
-        offsets = fine_shifts(batch.plane.extent_angstrom, stage.mask_radius, device)
-        if stage.searches_globally:
-            offsets = torch.cat([offsets, wide_shifts(self.shift_range_angstrom, device)])
+    def _distance(
+        self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], shifts: Tensor, grid: FourierGrid
+    ) -> Float[Tensor, "n candidates_and_shifts"]:
+        """-log likelihood of every candidate at every shift around the remembered one, over the mask's share."""
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
-        phase = displacement_phase(offsets, batch.plane.frequency_per_angstrom)
+        phase = displacement_phase(shifts, batch.plane.frequency_per_angstrom)
         distance = squared_distance_over_shifts(self._centred(batch), model, phase)
-        penalty = shift_penalty(batch.shift_angstrom, offsets, batch.shift_sd_angstrom)
-        distance = (distance + penalty[:, None]).flatten(1)
-        if stage.draws_winners:
-            # adding Gumbel noise and taking the best draws from exp(-distance / temperature)
-            uniform = self.draws("winner", epoch).uniform(batch.particle, distance.shape[1])
-            distance = distance + stage.temperature * torch.log(-torch.log(uniform))
-        best = distance.argmin(dim=1)
-        shift = batch.shift_angstrom + offsets[best % len(offsets)]
-        return best // len(offsets), clamp_length(shift, self.shift_range_angstrom)
+        penalty = shift_penalty(batch.shift_angstrom, shifts, batch.shift_sd_angstrom)
+        return (distance + penalty[:, None]).flatten(1)
 
     def _centred(self, batch: Minibatch) -> Tensor:
         return batch.measured * displacement_phase(batch.shift_angstrom, batch.plane.frequency_per_angstrom).conj()

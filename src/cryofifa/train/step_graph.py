@@ -8,13 +8,19 @@ played again with other numbers in the same places (a CUDA graph).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.system.processes import Processes
+from cryofifa.train.curriculum import Stage
+
 Step = Callable[..., Tensor]
+# (members, their images, sampled volumes, stage, epoch, number of the step) -> sums
+EpochStep = Callable[[Tensor, Tensor, list[FourierGrid], Stage, int, "int | Tensor"], Tensor]
 
 
 class StepGraph:
@@ -67,6 +73,65 @@ class StepGraph:
         finally:
             graph.capture_end()
         self._graph, self._recorded = graph, True
+
+
+class RecordedSteps:
+    """The steps of one epoch after another; where there is a graph, each is recorded if it can be."""
+
+    def __init__(self, graph: StepGraph | None) -> None:
+        self.graph = graph
+        self._run: Callable[[Tensor, Tensor, list[FourierGrid], int], Tensor] | None = None
+
+    @classmethod
+    def on(cls, device: torch.device, processes: Processes) -> RecordedSteps:
+        """Recorded on a GPU, unless several processes sum over each other in every step."""
+        return cls(StepGraph() if device.type == "cuda" and processes.alone else None)
+
+    @contextmanager
+    def of_epoch(self, epoch: int, stages: Sequence[Stage], step: EpochStep) -> Iterator[None]:
+        """Within, the steps are those of this epoch, the stage of each known."""
+        self._run = self._plain(epoch, stages, step) if self.graph is None else self._replayed(epoch, stages, step)
+        yield
+        self._run = None
+
+    def __call__(self, members: Tensor, image: Tensor, sampled: list[FourierGrid], number: int) -> Tensor:
+        """The epoch's step of this number."""
+        assert self._run is not None, "steps belong to an epoch"
+        return self._run(members, image, sampled, number)
+
+    @staticmethod
+    def _plain(
+        epoch: int, stages: Sequence[Stage], step: EpochStep
+    ) -> Callable[[Tensor, Tensor, list[FourierGrid], int], Tensor]:
+        def run(members: Tensor, image: Tensor, sampled: list[FourierGrid], number: int) -> Tensor:
+            return step(members, image, sampled, stages[number], epoch, number)
+
+        return run
+
+    def _replayed(
+        self, epoch: int, stages: Sequence[Stage], step: EpochStep
+    ) -> Callable[[Tensor, Tensor, list[FourierGrid], int], Tensor]:
+        graph = self.graph
+        assert graph is not None
+        graph.forget()
+        numbers, count = torch.empty(0), torch.empty(0)
+
+        def run(members: Tensor, image: Tensor, sampled: list[FourierGrid], number: int) -> Tensor:
+            nonlocal numbers, count
+            if not len(count):  # sent at once, for each transfer would make the GPU wait
+                numbers = torch.tensor([stage.numbers for stage in stages], device=members.device)
+                count = torch.arange(len(stages), device=members.device)
+            stage, radius = stages[number], sampled[0].radius
+
+            def again(members: Tensor, image: Tensor, numbers: Tensor, number: Tensor, *values: Tensor) -> Tensor:
+                grids = [FourierGrid(one, radius) for one in values]
+                return step(members, image, grids, stage.with_numbers(numbers), epoch, number)
+
+            alike = (stage.lasting, radius, len(members))
+            values = [grid.real_imaginary for grid in sampled]
+            return graph(alike, again, members, image, numbers[number], count[number], *values)
+
+        return run
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryofifa.model.pose_encoder import PoseEncoder
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
@@ -40,8 +41,7 @@ class TrainingTarget:
     """Encoder inputs and the poses they show."""
 
     image: Float[Tensor, "n 2 y x"]
-    rotation: Float[Tensor, "n 3 3"]
-    shift_angstrom: Float[Tensor, "n 2"]
+    poses: Poses
 
     def loss(self, encoder: PoseEncoder) -> Float[Tensor, ""]:
         """Squared Frobenius distance of the best head's rotations, and squared error of the shifts in their own scale.
@@ -50,10 +50,10 @@ class TrainingTarget:
         tells them apart instead of learning (measured on ribosome, amortized: mixed, it never leaves the start).
         """
         rotation, shift = encoder(self.image)
-        by_head = (rotation - self.rotation[:, None]).square().sum((-1, -2))
+        by_head = (rotation - self.poses.rotation[:, None]).square().sum((-1, -2))
         # the others are drawn along a little, or a head that never wins would never learn to
         rotation_loss = ((1 - OTHER_HEADS) * by_head.amin(dim=1) + OTHER_HEADS * by_head.mean(dim=1)).mean()
-        shift_loss = ((shift - self.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
+        shift_loss = ((shift - self.poses.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
         return rotation_loss + SHIFT_WEIGHT * shift_loss
 
 
@@ -66,16 +66,12 @@ def fundamental_copy(copies: Copies, rotation: Float[Tensor, "n 3 3"]) -> Int[Te
     return (twist_about_view_radian(pose).abs() + 4 * below).argmin(dim=1, keepdim=True)
 
 
-def training_target(
-    seen: CopiedImages, rotation: Float[Tensor, "n 3 3"], shift_angstrom: Float[Tensor, "n 2"]
-) -> TrainingTarget:
+def training_target(seen: CopiedImages, poses: Poses) -> TrainingTarget:
     """The fundamental copy of each particle of known pose."""
-    copy = fundamental_copy(seen.copies, rotation)
-    return TrainingTarget(
-        seen.images(copy)[:, 0],
-        seen.copies.pose_of_copy(rotation[:, None], copy)[:, 0],
-        seen.copies.shift_of_copy(shift_angstrom[:, None], copy)[:, 0],
-    )
+    copy = fundamental_copy(seen.copies, poses.rotation)
+    rotation = seen.copies.pose_of_copy(poses.rotation[:, None], copy)[:, 0]
+    shift = seen.copies.shift_of_copy(poses.shift_angstrom[:, None], copy)[:, 0]
+    return TrainingTarget(seen.images(copy)[:, 0], Poses.found(rotation, shift))
 
 
 @torch.no_grad()
@@ -95,7 +91,7 @@ def synthetic_particles(
     clean = form_image(grid.slices(rotation, plane), ctf, shift, plane) * plane.box_size
     noise = normal[:, 2:].unflatten(1, (plane.box_size, plane.box_size))
     image = (inverse_fourier_2d(plane.fill(clean)) + noise) * mask
-    return training_target(CopiedImages.of_channels(copies, encoder_input(image)), rotation, shift)
+    return training_target(CopiedImages.of_channels(copies, encoder_input(image)), Poses.found(rotation, shift))
 
 
 def synthetic_loss(

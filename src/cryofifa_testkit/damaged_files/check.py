@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from cryofifa.particles.files.cs_writer import write_particles_cs
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.ctf import contrast_transfer
@@ -65,8 +65,7 @@ def check_images(table: ParticleTable) -> None:
 def check_written(table: ParticleTable) -> None:
     """A run's last act cannot fail for what the first has let in: poses are written, and read again with the optics."""
     count = len(table)
-    half = np.arange(count) % 2 + 1
-    poses = PoseTable(np.broadcast_to(np.eye(3), (count, 3, 3)), np.zeros((count, 2)), np.zeros(count), half)
+    poses = Poses.unknown(torch.arange(count) % 2 + 1)
     for suffix, write in ((".star", write_particles_star), (".cs", write_particles_cs)):
         path = table.source_path.with_name(f"written{suffix}")
         write(path, table, poses)

@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load as load_safetensors
 
 from cryofifa.after_run.export import export
-from cryofifa.results.outputs import read_summary
+from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import read_checkpoint, run_settings, write_checkpoint
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
 from cryofifa.run.progress import RunProgress
-from cryofifa.run.session import RunSoFar
+from cryofifa.run.session import Session
 from cryofifa.run.trained import read_trained_run
 from cryofifa_testkit.damaged_files.case import Seed, WrongReadingError
 from cryofifa_testkit.damaged_files.check import is_within
@@ -44,7 +44,7 @@ def checkpoint_seeds(run: SmallRun) -> list[Seed]:
         trained.decoder()
         trained.ab_initio(whole_working_set(run.images, trained.plan.ab_initio_frame))
         with RunLog(None) as log, Progress(1) as bar:
-            so_far = RunSoFar(RunProgress(SMALL, trained.plan), CPU, folder, log)
+            so_far = Session(RunProgress(SMALL, trained.plan), CPU, folder, log)
             so_far.resume()
             phases = Phases(so_far, run.images)
             phases.refine_poses(phases.find_poses(bar), bar)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cryofifa.particles.particle_radius import survey_images
-from cryofifa.run.plan import plan_run
+from cryofifa.run.planning import plan_run
 from cryofifa.settings.config import config_as_dict, config_as_toml, read_config
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa_testkit.damaged_files.case import Seed, WrongReadingError

@@ -69,9 +69,9 @@ def _judge_star(path: Path) -> None:
     check_written(table)
     if "rlnAngleRot" in cast(Any, table.source).particles.columns:
         poses = read_poses_star(path)
-        unit = poses.rotation_volume_to_image @ poses.rotation_volume_to_image.transpose(0, 2, 1)
+        unit = (poses.rotation @ poses.rotation.mT).numpy()
         check_equal("the poses", unit, np.broadcast_to(np.eye(3), unit.shape), 1e-9)
-        check_equal("the origins", poses.shift_angstrom, poses.shift_angstrom)
+        check_equal("the origins", poses.shift_angstrom.numpy(), poses.shift_angstrom.numpy())
     for reader in (_starfile_tables, plain_star_tables):
         try:
             tables = reader(path)

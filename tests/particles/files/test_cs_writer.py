@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.cs_writer import write_particles_cs
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses, known
 from cryofifa_testkit.particle_files import (
     OPTICS,
     PARTICLES,
@@ -63,28 +64,28 @@ def stack(tmp_path: Path) -> Path:
     return write_stack(tmp_path / "stack.mrcs")
 
 
-def some_poses(n: int = 3) -> PoseTable:
+def some_poses(n: int = 3) -> Poses:
     rng = np.random.default_rng(3)
-    return PoseTable(
-        rotation_volume_to_image=Rotation.random(n, rng=rng).as_matrix(),
-        shift_angstrom=rng.normal(size=(n, 2)),
-        score=rng.normal(size=n),
-        random_subset=np.array([2, 1, 2, 2, 1, 1, 2][:n]),
+    return Poses.found(
+        torch.from_numpy(Rotation.random(n, rng=rng).as_matrix()),
+        torch.from_numpy(rng.normal(size=(n, 2))),
+        score=torch.from_numpy(rng.normal(size=n)),
+        half=torch.tensor([2, 1, 2, 2, 1, 1, 2][:n]),
     )
 
 
-def written(path: Path, table: ParticleTable, poses: PoseTable | None = None) -> np.ndarray:
+def written(path: Path, table: ParticleTable, poses: Poses | None = None) -> np.ndarray:
     write_particles_cs(path, table, some_poses(len(table)) if poses is None else poses)
     return np.load(path, allow_pickle=False)
 
 
-def assert_has_poses(records: np.ndarray, poses: PoseTable) -> None:
-    for (x, y, z), rotation in zip(records["alignments3D/pose"], poses.rotation_volume_to_image, strict=True):
+def assert_has_poses(records: np.ndarray, poses: Poses) -> None:
+    for (x, y, z), rotation in zip(records["alignments3D/pose"], poses.rotation, strict=True):
         cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=np.float64)
         np.testing.assert_allclose(expm(cross).T, rotation, atol=1e-6)
     shift = records["alignments3D/shift"] * records["alignments3D/psize_A"][:, None]
     np.testing.assert_allclose(shift, poses.shift_angstrom, atol=1e-6)
-    np.testing.assert_array_equal(records["alignments3D/split"] + 1, poses.random_subset)
+    np.testing.assert_array_equal(records["alignments3D/split"] + 1, known(poses.half))
 
 
 def assert_same_optics(back: ParticleTable, table: ParticleTable) -> None:
@@ -126,7 +127,7 @@ def test_cs_keeps_every_field_and_gets_the_poses(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["alignments3D/psize_A"], found["blob/psize_A"])
     np.testing.assert_array_equal(found["alignments3D/localpose"], 0)
     back = read_particles(tmp_path / "out.cs")
-    np.testing.assert_array_equal(back.random_subset, some_poses(2).random_subset)
+    np.testing.assert_array_equal(back.random_subset, known(some_poses(2).half))
     assert_same_optics(back, table)
 
 
@@ -147,7 +148,7 @@ def test_types_are_cryosparcs(tmp_path: Path) -> None:
 
 def test_a_higher_score_is_a_lower_error_and_an_unknown_one_none(tmp_path: Path) -> None:
     table, poses = read_particles(write_star(tmp_path / "a.star")), some_poses()
-    poses.score[:] = [0.5, np.nan, 2.0]
+    known(poses.score)[:] = torch.tensor([0.5, np.nan, 2.0])
     error = written(tmp_path / "out.cs", table, poses)["alignments3D/error"]
     np.testing.assert_array_equal(np.argsort(error), [2, 0, 1])
     assert np.isfinite(error).all()
@@ -196,7 +197,7 @@ def test_table_without_its_stacks(tmp_path: Path) -> None:
 
 def test_poses_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     table, unknown_half = read_particles(write_star(tmp_path / "a.star")), some_poses()
-    unknown_half.random_subset[1] = 0
+    known(unknown_half.half)[1] = 0
     with pytest.raises(ValueError, match="2 poses for 3"):
         write_particles_cs(tmp_path / "out.cs", table, some_poses(2))
     with pytest.raises(ValueError, match="half set"):

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import starfile
+import torch
 from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star, write_particles_star
+from cryofifa.particles.poses import Poses, known
 from cryofifa_testkit.particle_files import (
     OPTICS,
     PARTICLES,
@@ -30,13 +31,13 @@ def stack(tmp_path: Path) -> Path:
     return write_stack(tmp_path / "stack.mrcs")
 
 
-def some_poses(n: int = 3) -> PoseTable:
+def some_poses(n: int = 3) -> Poses:
     rng = np.random.default_rng(3)
-    return PoseTable(
-        rotation_volume_to_image=Rotation.random(n, rng=rng).as_matrix(),
-        shift_angstrom=rng.normal(size=(n, 2)),
-        score=rng.normal(size=n),
-        random_subset=np.arange(n) % 2 + 1,
+    return Poses.found(
+        torch.from_numpy(Rotation.random(n, rng=rng).as_matrix()),
+        torch.from_numpy(rng.normal(size=(n, 2))),
+        score=torch.from_numpy(rng.normal(size=n)),
+        half=torch.arange(n) % 2 + 1,
     )
 
 
@@ -352,11 +353,11 @@ def test_written_poses_are_what_scipy_reads(tmp_path: Path) -> None:
     written = starfile.read(path)["particles"]
     angles = written[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
     matrix = Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix().transpose(0, 2, 1)
-    np.testing.assert_allclose(matrix, poses.rotation_volume_to_image, atol=1e-6)
+    np.testing.assert_allclose(matrix, poses.rotation, atol=1e-6)
     np.testing.assert_allclose(written[["rlnOriginXAngst", "rlnOriginYAngst"]], poses.shift_angstrom, atol=1e-6)
-    np.testing.assert_array_equal(written["rlnRandomSubset"], poses.random_subset)
+    np.testing.assert_array_equal(written["rlnRandomSubset"], known(poses.half))
     back = read_poses_star(path)
-    np.testing.assert_allclose(back.rotation_volume_to_image, poses.rotation_volume_to_image, atol=1e-6)
+    np.testing.assert_allclose(back.rotation, poses.rotation, atol=1e-6)
     np.testing.assert_allclose(back.score, poses.score, atol=1e-6)
 
 
@@ -443,7 +444,7 @@ def test_poses_with_pixel_origins(tmp_path: Path) -> None:
     (tmp_path / "stack.mrcs").unlink()
     poses = read_poses_star(write_star30(tmp_path / "a.star", particles))
     np.testing.assert_allclose(poses.shift_angstrom, [[1.5, 0], [3.0, -1.5], [4.5, 6.0]])
-    assert np.isnan(poses.score).all()
+    assert bool(torch.isnan(known(poses.score)).all())
 
 
 def test_poses_without_angles_are_refused(tmp_path: Path) -> None:
@@ -484,10 +485,10 @@ def test_aspire_variants_agree(data_folder: Path) -> None:
     rows = np.delete(np.arange(17), 14)
     old_poses = read_poses_star(folder / "sample_particles_relion30.star")
     new_poses = read_poses_star(folder / "sample_particles_relion31.star")
-    np.testing.assert_allclose(old_poses.rotation_volume_to_image[rows], new_poses.rotation_volume_to_image[rows])
+    np.testing.assert_allclose(old_poses.rotation[rows], new_poses.rotation[rows])
     # The two files hold the same numbers under rlnOriginX (pixels) and rlnOriginXAngst (angstrom).
     np.testing.assert_allclose(
-        old_poses.shift_angstrom[rows] / old.pixel_size_angstrom[rows, None], new_poses.shift_angstrom[rows]
+        old_poses.shift_angstrom.numpy()[rows] / old.pixel_size_angstrom[rows, None], new_poses.shift_angstrom[rows]
     )
 
 

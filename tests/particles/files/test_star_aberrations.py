@@ -9,9 +9,9 @@ import starfile
 import torch
 
 from cryofifa.errors import InputError
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa_testkit.particle_files import (
@@ -42,8 +42,10 @@ def stack(tmp_path: Path) -> Path:
     return write_stack(tmp_path / "stack.mrcs")
 
 
-def no_poses(n: int = 3) -> PoseTable:
-    return PoseTable(np.stack([np.eye(3)] * n), np.zeros((n, 2)), np.zeros(n), np.ones(n, dtype=np.int64))
+def no_poses(n: int = 3) -> Poses:
+    poses = Poses.unknown(torch.ones(n, dtype=torch.long))
+    poses.score = torch.zeros(n)
+    return poses
 
 
 def particles_on_noise() -> np.ndarray:

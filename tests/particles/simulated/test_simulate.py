@@ -100,7 +100,7 @@ def test_files_are_what_relion_and_our_reader_expect(simulated):
     assert np.ptp(table.pixel_size_angstrom) == 0
     assert "rlnAngleRot" not in starfile.read(simulated / "particles.star")["particles"]
     poses = read_poses_star(simulated / "truth" / "poses.star")
-    assert np.std(poses.shift_angstrom) == pytest.approx(1.5 * PIXEL, rel=0.15)
+    assert float(poses.shift_angstrom.std()) == pytest.approx(1.5 * PIXEL, rel=0.15)
     rows = np.loadtxt(simulated / "truth" / "junk.txt", dtype=int)
     assert len(set(rows)) == 30
     with mrcfile.open(simulated / "particles.mrcs") as file:
@@ -133,12 +133,12 @@ def test_poses_and_images_belong_together(map_path, tmp_path):
     ctf = CtfParameters(*(torch.from_numpy(getattr(table, name).copy()).float() for name in names))
     plane = HalfPlane.of_box(BOX, PIXEL, BOX // 2 - 1)
     images = plane.gather(fourier_2d(torch.from_numpy(mrcfile.read(tmp_path / "particles.mrcs"))))
-    phase = displacement_phase(torch.from_numpy(poses.shift_angstrom).float(), plane.frequency_per_angstrom)
+    phase = displacement_phase(poses.shift_angstrom.float(), plane.frequency_per_angstrom)
     projector = BackProjector.empty(BOX)
     projector.add(
         images * phase.conj(),
         contrast_transfer(ctf, plane.frequency_per_angstrom),
-        torch.from_numpy(poses.rotation_volume_to_image).float(),
+        poses.rotation.float(),
         plane,
     )
     truth, _ = read_map(tmp_path / "truth" / "map.mrc")
@@ -167,8 +167,8 @@ def test_junk_is_noise_ice_and_another_molecule(simulated, map_path):
             for field in fields(CtfParameters)
         )
     )
-    rotation = torch.from_numpy(poses.rotation_volume_to_image).float()
-    shift = torch.from_numpy(poses.shift_angstrom).float()
+    rotation = poses.rotation.float()
+    shift = poses.shift_angstrom.float()
     mine, _ = read_map(map_path)
     other = other_molecule(BOX, PIXEL, radius_of_volume(mine) * PIXEL)
 
@@ -185,7 +185,7 @@ def test_junk_is_noise_ice_and_another_molecule(simulated, map_path):
 
 def test_preferred_views_look_down_one_axis(map_path, tmp_path):
     simulate(map_path, tmp_path, particles=300, snr=1.0, views="preferred", **SETTINGS)
-    rotation = read_poses_star(tmp_path / "truth" / "poses.star").rotation_volume_to_image
+    rotation = read_poses_star(tmp_path / "truth" / "poses.star").rotation.numpy()
     assert (rotation[:, 2, 2] > 0.8).mean() > 0.6
 
 

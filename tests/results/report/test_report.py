@@ -1,6 +1,5 @@
 """The report needs nothing but itself, shows every section and survives odd values."""
 
-import io
 import math
 import re
 from dataclasses import replace
@@ -9,20 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from cryofifa.results.report import report as report_module
-from cryofifa.results.report.figures import central_slices, grey_png, projections
-from cryofifa.results.report.report import (
-    FSC_NOTE,
-    HAND_NOTE,
-    LOSS_NOTE,
+from cryofifa.results.report.contents import (
     HealthSign,
+    LocalResolutionPart,
+    MapPart,
+    ParticlePart,
+    ProvenancePart,
     ReportContents,
-    report_html,
-    write_report,
+    RunPart,
+    VerdictPart,
 )
+from cryofifa.results.report.report import report_html, write_report
+from cryofifa.results.report.sections import maps, particles, training
+from cryofifa.results.report.sections.maps import FSC_NOTE, HAND_NOTE
+from cryofifa.results.report.sections.training import LOSS_NOTE
 from cryofifa.train.epoch_record import EpochRecord
 
 SECTIONS = "summary map fsc local views poses loss winners score examples timings settings versions"
@@ -76,37 +77,51 @@ def make_record(epoch: int) -> EpochRecord:
     )
 
 
-def make_contents() -> ReportContents:
+def make_map() -> MapPart:
     random = np.random.default_rng(0)
     size = 24
-    return ReportContents(
-        title="Run",
-        input_path="/data/particles.star",
-        map_volume=random.normal(size=(size, size, size)),
+    shells = size // 2 + 1
+    return MapPart(
+        volume=random.normal(size=(size, size, size)),
         pixel_size_angstrom=3.0,
-        fsc=np.linspace(1, 0, size // 2 + 1),
-        fsc_masked=np.linspace(1, 0.1, size // 2 + 1),
-        fsc_unmasked=np.linspace(0.9, 0, size // 2 + 1),
-        fsc_randomised=np.linspace(0.3, 0, size // 2 + 1),
+        fsc_curves={
+            "corrected": np.linspace(1, 0, shells),
+            "masked": np.linspace(1, 0.1, shells),
+            "unmasked": np.linspace(0.9, 0, shells),
+            "random phases": np.linspace(0.3, 0, shells),
+        },
+        resolution_angstrom={0.143: 7.0, 0.5: 12.0},
         shared_resolution_angstrom=20.0,
-        resolution_0143_angstrom=7.0,
-        resolution_05_angstrom=12.0,
-        nyquist_angstrom=6.0,
-        local_resolution_angstrom=np.where(random.random((size, size, size)) > 0.5, 9.0, np.nan),
-        local_resolution_quartiles_angstrom=(8.5, 9.0, 9.75),
-        history=[make_record(epoch) for epoch in range(8)],
+        local_resolution=LocalResolutionPart(
+            np.where(random.random((size, size, size)) > 0.5, 9.0, np.nan), (8.5, 9.0, 9.75)
+        ),
+    )
+
+
+def make_contents() -> ReportContents:
+    random = np.random.default_rng(1)
+    return ReportContents(
+        run=RunPart("Run", "/data/particles.star", facts=[("Particles", "300")]),
+        verdict=VerdictPart(
+            word="doubtful",
+            reasons=["no second start came to the same poses"],
+            signs=[HealthSign("Pose change", "1.2°", True, "small")],
+            warnings=[],
+        ),
+        maps=[make_map()],
         rotation_volume_to_image=Rotation.random(300, np.random.default_rng(0)).as_matrix(),
-        score=random.normal(size=300),
-        example_particles=random.normal(size=(3, size, size)),
-        example_projections=random.normal(size=(3, size, size)),
-        timings=[("reading", 3.0), ("ab-initio", 4000.0), ("half-map refinement", 75.0)],
-        versions={"cryofifa": "0.1.0"},
-        settings_toml="epochs = 8\n",
-        warnings=[],
-        verdict="doubtful",
-        verdict_reasons=["no second start came to the same poses"],
-        health=[HealthSign("Pose change", "1.2°", True, "small")],
-        facts=[("Particles", "300")],
+        history=[make_record(epoch) for epoch in range(8)],
+        particles=ParticlePart(
+            score=random.normal(size=300),
+            score_meaning="More is better.",
+            examples=random.normal(size=(3, 24, 24)),
+            example_projections=random.normal(size=(3, 24, 24)),
+        ),
+        provenance=ProvenancePart(
+            timings=[("reading", 3.0), ("ab-initio", 4000.0), ("half-map refinement", 75.0)],
+            versions={"cryofifa": "0.1.0"},
+            settings_toml="epochs = 8\n",
+        ),
     )
 
 
@@ -118,7 +133,8 @@ def contents() -> ReportContents:
 @pytest.fixture
 def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of the text alone."""
-    monkeypatch.setattr(report_module, "PLOTS", dict.fromkeys(report_module.PLOTS, lambda *_: b""))
+    for module in (maps, training, particles):
+        monkeypatch.setattr(module, "plot", lambda _, description: description)
 
 
 def test_the_file_is_self_contained_complete_and_small(contents: ReportContents, tmp_path: Path) -> None:
@@ -142,32 +158,42 @@ def test_text_from_outside_is_escaped(contents: ReportContents) -> None:
     page = report_html(
         replace(
             contents,
-            title=evil,
-            input_path=f"/data/{evil}.star",
-            settings_toml=evil,
-            warnings=[evil],
-            health=[HealthSign(evil, evil, None, evil)],
-            facts=[(evil, evil)],
-            timings=[(evil, 1.0)],
-            versions={evil: evil},
-            score_meaning=evil,
+            run=RunPart(evil, f"/data/{evil}.star", facts=[(evil, evil)]),
+            verdict=VerdictPart(evil, [evil], [HealthSign(evil, evil, None, evil)], warnings=[evil]),
+            maps=[replace(contents.maps[0], name=evil)],
+            particles=replace(contents.particles, score_meaning=evil),
+            provenance=ProvenancePart(timings=[(evil, 1.0)], versions={evil: evil}, settings_toml=evil),
         )
     )
     assert "<script" not in page
-    assert page.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;") == 14
+    # the title twice; its path; two of a fact; the verdict and its reason; three of a sign; a warning; a map's name in
+    # two tiles and three headings; the score; a timing; two of a version; the settings
+    assert page.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;") == 21
     read_page(page)
 
 
 @pytest.mark.usefixtures("without_plots")
 def test_no_local_resolution_is_shown_where_there_is_none(contents: ReportContents) -> None:
     assert all(f"{value:.2f} Å" in report_html(contents) for value in (8.5, 9.0, 9.75))
-    without = replace(contents, local_resolution_angstrom=None, local_resolution_quartiles_angstrom=None)
+    without = replace(contents, maps=[replace(contents.maps[0], local_resolution=None)])
     assert read_page(report_html(without)).ids == [name for name in SECTIONS.split() if name != "local"]
 
 
 @pytest.mark.usefixtures("without_plots")
+def test_several_maps_are_shown_one_after_the_other(contents: ReportContents) -> None:
+    resolutions = {"class 1": 7.25, "class 2": 8.75}
+    shown = [replace(make_map(), name=name, resolution_angstrom={0.5: a}) for name, a in resolutions.items()]
+    page = report_html(replace(contents, maps=shown))
+    first, *others = SECTIONS.split()
+    assert read_page(page).ids == [first, *others[:3], "map-2", "fsc-2", "local-2", *others[3:]]
+    for name, resolution in resolutions.items():
+        assert f"<dt>{name}: at FSC 0.5</dt><dd>{resolution:.2f} Å</dd>" in page
+        assert page.index(f"<h2>Map: {name}</h2>") < page.index(f"0.5 crossed at {resolution:.2f} Å")
+
+
+@pytest.mark.usefixtures("without_plots")
 def test_a_name_that_is_not_utf8_is_written(contents: ReportContents, tmp_path: Path) -> None:
-    write_report(tmp_path / "report.html", replace(contents, input_path="/data/\udcff.star"))
+    write_report(tmp_path / "report.html", replace(contents, run=replace(contents.run, input_path="/data/\udcff.star")))
     assert "\\udcff" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -179,32 +205,40 @@ def test_none_nan_and_emptiness_do_not_break_it(contents: ReportContents) -> Non
         resolution_angstrom=math.inf,
         winner_shares={"orientation set": math.nan, "new origin": 1.0},
     )
+    nowhere = np.full((6, 6, 6), np.nan)
     odd = replace(
         contents,
-        map_volume=np.full((6, 6, 6), np.nan),
-        local_resolution_angstrom=np.full((6, 6, 6), np.nan),
-        **dict.fromkeys(("fsc", "fsc_masked", "fsc_unmasked", "fsc_randomised"), np.full(4, np.nan)),
-        resolution_0143_angstrom=None,
-        resolution_05_angstrom=math.nan,
+        maps=[
+            replace(
+                contents.maps[0],
+                volume=nowhere,
+                fsc_curves=dict.fromkeys(contents.maps[0].fsc_curves, np.full(4, np.nan)),
+                resolution_angstrom={0.143: None, 0.5: math.nan},
+                local_resolution=LocalResolutionPart(nowhere, (math.nan, math.nan, math.nan)),
+            )
+        ],
         rotation_volume_to_image=np.full((4, 3, 3), np.nan),
-        score=np.full(4, np.nan),
         history=[nothing],
-        timings=[("stopped", math.nan)],
+        particles=replace(contents.particles, score=np.full(4, np.nan)),
+        provenance=replace(contents.provenance, timings=[("stopped", math.nan)]),
     )
     empty = replace(
         odd,
-        **dict.fromkeys(("fsc", "fsc_masked", "fsc_unmasked", "fsc_randomised"), np.zeros(0)),
-        history=[],
+        run=replace(odd.run, facts=[]),
+        verdict=replace(odd.verdict, reasons=[], signs=[]),
+        maps=[replace(odd.maps[0], fsc_curves=dict.fromkeys(odd.maps[0].fsc_curves, np.zeros(0)))],
         rotation_volume_to_image=np.zeros((0, 3, 3)),
-        score=np.zeros(0),
-        example_particles=np.zeros((0, 6, 6)),
-        example_projections=np.zeros((0, 6, 6)),
-        timings=[],
-        versions={},
-        health=[],
-        facts=[],
+        history=[],
+        particles=replace(
+            odd.particles,
+            score=np.zeros(0),
+            examples=np.zeros((0, 6, 6)),
+            example_projections=np.zeros((0, 6, 6)),
+        ),
+        provenance=ProvenancePart(timings=[], versions={}, settings_toml=""),
     )
-    for case in (odd, empty):
+    no_curves = replace(empty, maps=[replace(empty.maps[0], fsc_curves={})])
+    for case in (odd, empty, no_curves):
         page = report_html(case)
         assert read_page(page).ids == SECTIONS.split()
         assert "not reached" in page
@@ -216,28 +250,11 @@ def test_a_failing_report_leaves_the_old_one(
     path = tmp_path / "report.html"
     path.write_text("old")
 
-    def fail(*_: object) -> bytes:
+    def fail(*_: object) -> str:
         raise RuntimeError("no pictures")
 
-    monkeypatch.setattr(report_module, "PLOTS", dict.fromkeys(report_module.PLOTS, fail))
+    monkeypatch.setattr(maps, "plot", fail)
     with pytest.raises(RuntimeError, match="no pictures"):
         write_report(path, contents)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_slices_and_projections_show_the_bright_voxel_where_it_is() -> None:
-    """Row and column of the picture are the two axes that are left, in the order of the array."""
-    volume = np.zeros((16, 16, 16))
-    z, y, x = 8, 3, 12
-    volume[z, y, x] = 1.0
-    for axis, place in enumerate(((y, x), (z, x), (z, y))):
-        picture = np.asarray(Image.open(io.BytesIO(projections(volume)[axis])))
-        assert np.unravel_index(picture.argmax(), picture.shape) == place
-    picture = np.asarray(Image.open(io.BytesIO(central_slices(volume)[0])))
-    assert np.unravel_index(picture.argmax(), picture.shape) == (y, x)
-
-
-def test_large_pictures_are_averaged_down() -> None:
-    picture = Image.open(io.BytesIO(grey_png(np.random.default_rng(0).normal(size=(600, 600)))))
-    assert picture.size == (200, 200)

@@ -1,4 +1,4 @@
-"""Particles from cryoSPARC .cs files: numpy structured arrays.
+"""Read particles from cryoSPARC .cs files, which are numpy structured arrays.
 
 Field names and meanings: cryosparc-tools (cryosparc.dataset) and cryoDRGN's parse_ctf_csparc.
 """
@@ -37,12 +37,12 @@ NEEDED_FIELDS = (
     "ctf/df2_A",
     "ctf/df_angle_rad",
 )
-# Written out again where they are known, so worth a look into the passthrough file.
+# Not needed, but written out again where they are known, so they are looked for in the passthrough file too.
 USEFUL_FIELDS = ("location/micrograph_path", "location/center_x_frac")
-# Zero where there is none; not applied, for we know no tested source of their signs.
+# All zero where there is no aberration; not applied, because we know no tested source of their signs.
 ABERRATION_FIELDS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 PASSTHROUGH_PATTERN = "*passthrough*particles*.cs"
-# What numpy's reader of headers raises for damaged ones, beside OSError.
+# What numpy raises for a damaged header, besides OSError.
 DAMAGED = (
     *(ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError),
     *(tokenize.TokenError, zipfile.BadZipFile),
@@ -53,7 +53,7 @@ LARGEST_HEADER = 100_000  # characters of field names; numpy's own limit of 10,0
 def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
     """Read the particles of a .cs file; see `read_particles` for the arguments.
 
-    Fields that are missing are taken from a passthrough file beside it, matched by uid.
+    Fields that are missing are taken from a passthrough file in the same folder, matched by uid.
 
     Raises:
         InputError: if a needed field, number or stack is missing or wrong.
@@ -124,8 +124,9 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
 
 
 def _read_records(path: Path) -> np.ndarray:
+    """The whole .cs file as a structured array of at least one particle."""
     try:
-        # Mapped at first: a header that asks for more than the file holds is refused before memory is taken.
+        # Mapped first, so that a header that promises more than the file holds is refused before memory is taken.
         mapped = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=LARGEST_HEADER)
         if not isinstance(mapped, np.memmap) or mapped.dtype.names is None or mapped.ndim != 1:
             raise ValueError("no table inside")
@@ -137,7 +138,7 @@ def _read_records(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except DAMAGED as error:
-        # numpy's own words for what is no .npy at all tell to load it as a pickle
+        # for a file that is no .npy at all, numpy's message suggests to load it as a pickle
         reason = "no numpy file" if "pickle" in str(error) else " ".join(str(error).split())
         raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error
     if len(records) == 0:
@@ -146,7 +147,7 @@ def _read_records(path: Path) -> np.ndarray:
 
 
 def _with_passthrough(path: Path, records: np.ndarray) -> np.ndarray:
-    """Add what the passthrough files of the same folder know about these particles."""
+    """The records with further fields from the passthrough files of the same folder, which know the same particles."""
     for sibling in sorted(path.parent.glob(PASSTHROUGH_PATTERN)):
         if not _missing(records, NEEDED_FIELDS + USEFUL_FIELDS):
             break
@@ -169,7 +170,7 @@ def _missing(records: np.ndarray, wanted: tuple[str, ...]) -> list[str]:
 
 
 def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`records` with the further fields of `other`; unchanged unless `other` knows every particle."""
+    """`records` with the further fields of `other`, matched by uid; unchanged unless `other` knows every particle."""
     known = set(records.dtype.names or ())
     new_fields = [field for field in other.dtype.names or () if field not in known]
     if "uid" not in (other.dtype.names or ()) or not new_fields:
@@ -187,12 +188,14 @@ def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _finite(path: Path, field: str, column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A field as one finite number per particle."""
     if column.dtype.kind not in "iufb" or column.ndim != 1:
         raise InputError(f"{path}: field {field} is not one number per particle; export the particles again")
     return finite_numbers(path, field, pd.Series(column.astype(np.float64)), rows)
 
 
 def _box_size(path: Path, shapes: np.ndarray, rows: np.ndarray, first_stack: Path) -> int:
+    """The box size in the first stack's header; blob/shape must say the same for all particles."""
     if shapes.dtype.kind not in "iuf" or shapes.shape[1:] != (2,):
         raise InputError(f"{path}: field blob/shape is not two numbers per particle; export it again")
     box_size = read_stack_header(first_stack).box_size

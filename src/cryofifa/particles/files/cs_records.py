@@ -1,4 +1,4 @@
-"""cryoSPARC's structured arrays, put together from columns or from the particles of a STAR file."""
+"""Build cryoSPARC's structured arrays, from columns or from the particles of a STAR file."""
 
 import hashlib
 import warnings
@@ -15,7 +15,7 @@ from cryofifa.particles.files.table import ParticleTable
 
 
 def records_from_columns(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """One structured array; the field of a column (n, ...) has the column's dtype and the shape (...)."""
+    """One structured array from columns: a column (n, ...) becomes a field of its dtype and of shape (...)."""
     n = len(next(iter(columns.values())))
     records = np.empty(n, dtype=[(name, column.dtype, column.shape[1:]) for name, column in columns.items()])
     for name, column in columns.items():
@@ -24,11 +24,11 @@ def records_from_columns(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def records_from_star(table: ParticleTable) -> np.ndarray:
-    """uid, blob/* and ctf/* of particles that came from a STAR file, one record per row of `table`.
+    """The fields uid, blob/* and ctf/* of particles that came from a STAR file, one record per row of `table`.
 
-    blob/path is the stack's name as the STAR file has it.  uid is ucsfUid where the file has one, else made of
-    the image's number and stack, the same in every file.  Beam tilt, higher aberrations and anisotropic
-    magnification are written as none; a warning says so if the file has any.
+    blob/path is the stack's name as the STAR file has it.  uid is ucsfUid where the file has one, else a hash of the
+    image's number and stack name, the same in every file.  Beam tilt, higher aberrations and anisotropic magnification
+    are written as none; a warning says so if the file has any.
     """
     assert isinstance(table.source, StarBlocks)
     _warn_of_aberrations(table.source)
@@ -74,6 +74,7 @@ def records_from_star(table: ParticleTable) -> np.ndarray:
 
 
 def _uids(source: StarBlocks, table: ParticleTable, stack_name: np.ndarray) -> UInt64[np.ndarray, " n"]:
+    """ucsfUid where it is one distinct number per particle, else a hash of image number and stack name."""
     if "ucsfUid" in source.particles.columns:
         given = np.asarray(pd.to_numeric(source.particles["ucsfUid"].iloc[table.row], errors="coerce"))
         if given.dtype.kind in "iu" and len(np.unique(given)) == len(given) and given.min() >= 0:

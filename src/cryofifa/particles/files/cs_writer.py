@@ -1,4 +1,4 @@
-"""Particles with their found poses as a cryoSPARC .cs file."""
+"""Write particles with their poses as a cryoSPARC .cs file."""
 
 from pathlib import Path
 
@@ -7,20 +7,20 @@ from jaxtyping import Float64
 
 from cryofifa.conventions import cryosparc_rotvec_from_rotations
 from cryofifa.particles.files.cs_records import records_from_columns, records_from_star
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses, known
 from cryofifa.system.atomic_file import atomic_path
 
 POSE_GROUP = "alignments3D/"
 SIGN = "blob/sign"
 
 
-def write_particles_cs(path: Path, table: ParticleTable, poses: PoseTable) -> None:
-    """Write particles and poses as .cs, all at once: the old file stays whole until the new one is.
+def write_particles_cs(path: Path, table: ParticleTable, poses: Poses) -> None:
+    """Write particles and poses as a .cs file; an older file stays whole until the new one is complete.
 
-    Every field of a .cs input is kept as it was, uid and paths included, but for two: alignments3D is new (what else it
-    held told of the old poses and is 0 now), and blob/sign is that of a table whose contrast was inverted.  For a STAR
-    input see `records_from_star`.
+    Every field of a .cs input is kept as it was, uid and paths included, but for two: alignments3D is new (fields that
+    described the old poses are set to 0), and blob/sign follows a table whose contrast was inverted.  For a STAR input
+    see `records_from_star`.
 
     Raises:
         ValueError: if table and poses have different lengths, or a pose has no half set.
@@ -28,7 +28,7 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: PoseTable) -> No
     """
     if len(poses) != len(table):
         raise ValueError(f"{len(poses)} poses for {len(table)} particles")
-    if not np.isin(poses.random_subset, (1, 2)).all():
+    if poses.half is None or not np.isin(poses.half.cpu().numpy(), (1, 2)).all():
         raise ValueError("cryoSPARC needs the half set of every particle, 1 or 2")
     records = table.source[table.row] if isinstance(table.source, np.ndarray) else records_from_star(table)
     columns = {name: records[name] for name in records.dtype.names or ()}
@@ -40,18 +40,21 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: PoseTable) -> No
         np.save(file, records, allow_pickle=False)
 
 
-def _alignments(poses: PoseTable, pixel_size_angstrom: Float64[np.ndarray, " n"]) -> dict[str, np.ndarray]:
+def _alignments(poses: Poses, pixel_size_angstrom: Float64[np.ndarray, " n"]) -> dict[str, np.ndarray]:
     """The fields of alignments3D with cryoSPARC's types: one class, scale 1, and 0 for what is not known.
 
-    error is minus our score: lower is better, and 0 (also where the score is unknown) no better than no particle.
+    error is minus our score: lower is better, as cryoSPARC has it; 0, also where the score is unknown, is what no
+        particle at all would have.
     """
+    poses = poses.on_host()
+    half, shift, score = known(poses.half).numpy(), poses.shift_angstrom.numpy(), known(poses.score).numpy()
     zero, one = (np.full(len(poses), value, dtype=np.float32) for value in (0, 1))
     fields = {
-        "split": (poses.random_subset - 1).astype(np.uint32),
-        "shift": (poses.shift_angstrom / pixel_size_angstrom[:, None]).astype(np.float32),
-        "pose": cryosparc_rotvec_from_rotations(poses.rotation_volume_to_image).astype(np.float32),
+        "split": (half - 1).astype(np.uint32),
+        "shift": (shift / pixel_size_angstrom[:, None]).astype(np.float32),
+        "pose": cryosparc_rotvec_from_rotations(poses.rotation.numpy()).astype(np.float32),
         "psize_A": pixel_size_angstrom.astype(np.float32),
-        "error": -np.nan_to_num(poses.score).astype(np.float32),
+        "error": -np.nan_to_num(score).astype(np.float32),
         "error_min": zero,
         "resid_pow": zero,
         "slice_pow": zero,

@@ -1,4 +1,4 @@
-"""Checks on a column of numbers; each names the file and the first row at fault, counted from 0."""
+"""Checks on a column of numbers; each error names the file and the first wrong row, counted from 0."""
 
 from pathlib import Path
 
@@ -13,6 +13,8 @@ def finite_numbers(
     path: Path, label: str, column: pd.Series, rows: np.ndarray, what: str = "particle row"
 ) -> Float64[np.ndarray, " m"]:
     """The cells of one column, text or numbers, as float64.
+
+    rows: the row in the file of every cell, for the message; `what` says what these rows are.
 
     Raises:
         InputError: naming the first row whose cell is not a finite number.
@@ -38,7 +40,7 @@ def check_fraction(path: Path, label: str, values: np.ndarray, rows: np.ndarray)
 
 
 def check_index(path: Path, label: str, values: np.ndarray, rows: np.ndarray) -> None:
-    """Raise InputError naming the first row whose value is no 0-based index."""
+    """Raise InputError naming the first row whose value is not a whole number from 0, as a 0-based index is."""
     good = (values >= 0) & (values < 1e9) & (values % 1 == 0)
     _check(path, label, values, rows, good, "it must be a whole number, counted from 0")
 
@@ -49,6 +51,7 @@ def check_one_of(path: Path, label: str, values: np.ndarray, rows: np.ndarray, a
 
 
 def _check(path: Path, label: str, values: np.ndarray, rows: np.ndarray, good: np.ndarray, rule: str) -> None:
+    """Raise InputError naming the first row that is not good, and the rule it breaks."""
     bad = np.flatnonzero(~good)
     if bad.size:
         raise InputError(

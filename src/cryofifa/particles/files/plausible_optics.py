@@ -1,11 +1,11 @@
-"""What no microscope gives: numbers that are finite, but so far off that nothing could be computed with them."""
+"""Limits of plausible optics: values beyond them come from no microscope, and nothing could be computed with them."""
 
 import numpy as np
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.table import ParticleTable
 
-# By attribute of the table: least and largest value, an order of magnitude and more beyond what there is.
+# By attribute of the table: smallest and largest value, an order of magnitude and more beyond any real one.
 RANGES = {
     "pixel_size_angstrom": (0.01, 1000.0),
     "voltage_kilovolt": (1.0, 10_000.0),
@@ -23,7 +23,7 @@ RANGES = {
 
 
 def check_plausible(table: ParticleTable) -> None:
-    """Raise InputError naming the first row with a number that cannot be right."""
+    """Raise InputError naming the first row with a value beyond these limits."""
     for name, (least, largest) in RANGES.items():
         values = getattr(table, name).reshape(len(table), -1)
         bad = np.argwhere((values < least) | (values > largest))

@@ -1,4 +1,4 @@
-"""The particles of one input file, whichever program wrote it."""
+"""Read the particles of one input file, whichever program wrote it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from cryofifa.particles.files.table import ParticleTable
 def read_particles(
     path: Path | str, data_folder: Path | str | None = None, rows_file: Path | str | None = None
 ) -> ParticleTable:
-    """Read RELION's .star (3.0, 3.1) or cryoSPARC's .cs.
+    """Read a particle file: RELION's .star (3.0, 3.1) or cryoSPARC's .cs.
 
     Args:
         path: the particle file.

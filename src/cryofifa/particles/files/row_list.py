@@ -1,4 +1,4 @@
-"""The list of rows a user wants (`--ind`): a text or .npy file of 0-based integers."""
+"""Rows of a particle file: the list a user gives (`--ind`), and samples spread over all rows."""
 
 from pathlib import Path
 
@@ -9,12 +9,14 @@ from cryofifa.errors import InputError
 
 
 def evenly_spread(count: int, most: int) -> Int64[np.ndarray, " some"]:
-    """At most so many of the rows 0 .. count - 1, from the first to the last."""
+    """At most `most` of the rows 0 .. count - 1, spread evenly from the first to the last."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def chosen_rows(rows_file: Path | None, n_particles: int) -> Int64[np.ndarray, " m"]:
     """The 0-based rows to use, in the order of the list; all rows when there is no list.
+
+    rows_file: text (numbers separated by white space, comments after '#') or a flat .npy array of integers.
 
     Raises:
         InputError: if the list cannot be read, is empty, or holds a non-integer, a row outside

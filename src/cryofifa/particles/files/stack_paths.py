@@ -1,4 +1,4 @@
-"""From the stack names in a particle file to files on this machine."""
+"""Find the image stacks that a particle file names on this machine."""
 
 import os
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from cryofifa.errors import InputError
 def resolve_stack_paths(names: Sequence[str], particle_file: Path, data_folder: Path | None = None) -> tuple[Path, ...]:
     """Find every stack; one path per name, in the same order.
 
-    A leading '>' (cryoSPARC) and './' are dropped.  Places, in order: `data_folder` (the whole name, then the
-    bare file name), the particle file's own folder, the current folder, the parents of the particle file's
-    folder (there the project root of RELION and cryoSPARC lies).
+    A leading '>' (cryoSPARC) and './' are dropped.  Places, in order: `data_folder` (the whole name, then the bare file
+    name), the particle file's own folder, the current folder, the parents of the particle file's folder (the project
+    root of RELION and cryoSPARC is one of them).
 
     Raises:
         InputError: if a stack is in none of these places, or if two different names lead to one file
@@ -42,6 +42,7 @@ def clean_stack_name(name: str) -> str:
 
 
 def _folders(particle_file: Path) -> list[Path]:
+    """The folders that names are relative to, in the order in which they are tried."""
     own = particle_file.absolute().parent
     # A symlinked particle file still belongs to the project where it really lies.
     real = particle_file.resolve().parent
@@ -49,6 +50,7 @@ def _folders(particle_file: Path) -> list[Path]:
 
 
 def _resolve(name: str, particle_file: Path, data_folder: Path | None, folders: list[Path]) -> tuple[Path, bool]:
+    """The file of one stack, and whether only its bare name was found."""
     relative = Path(clean_stack_name(name))
     places: list[tuple[Path, bool]] = []
     if data_folder is not None:

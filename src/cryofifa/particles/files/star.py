@@ -1,16 +1,16 @@
-"""Particles and poses from RELION STAR files: 3.0 (one block) and 3.1 (data_optics and data_particles)."""
+"""Read particles and poses from RELION STAR files: 3.0 (one block) and 3.1 (data_optics and data_particles)."""
 
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float64, Int64
 
 from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
 from cryofifa.particles.files.number_checks import check_fraction, check_positive, finite_numbers
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import resolve_stack_paths
 from cryofifa.particles.files.star_aberrations import beam_tilt_milliradian, odd_zernike, warn_of_unapplied
@@ -25,6 +25,7 @@ from cryofifa.particles.files.star_columns import (
 )
 from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.stack_header import read_stack_header
 
 __all__ = ["read_poses_star", "read_star", "write_particles_star"]
@@ -35,7 +36,7 @@ def read_star(
 ) -> ParticleTable:
     """Read the particles of a STAR file; see `read_particles` for the arguments.
 
-    Without `find_stacks` no image is looked for: stack paths are as the file has them, the box is rlnImageSize.
+    Without `find_stacks` no image is looked for: stack paths are as the file has them, and the box is rlnImageSize.
 
     A missing phase shift, B factor or beam tilt is 0, a missing CTF scale 1, a missing rlnDefocusV equals U (no
     astigmatism); nothing else is assumed.
@@ -89,7 +90,7 @@ def read_star(
     )
 
 
-def read_poses_star(path: Path) -> PoseTable:
+def read_poses_star(path: Path) -> Poses:
     """Read the poses of a STAR file, without its images: every row, in the file's order.
 
     Origins are rlnOriginXAngst/YAngst, or rlnOriginX/Y in pixels (STAR 3.0), or 0 where there are none.
@@ -106,15 +107,16 @@ def read_poses_star(path: Path) -> PoseTable:
     score = np.full(len(rows), np.nan)
     if SCORE_LABEL in labels:
         score = np.asarray(pd.to_numeric(star.particles[SCORE_LABEL], errors="coerce"), dtype=np.float64)
-    return PoseTable(
-        rotation_volume_to_image=rotations_from_relion_euler_degrees(np.stack(euler, axis=1)),
-        shift_angstrom=_shift_angstrom(star, rows),
-        score=score,
-        random_subset=subset.astype(np.int64),
+    return Poses.found(
+        torch.from_numpy(rotations_from_relion_euler_degrees(np.stack(euler, axis=1))),
+        torch.tensor(_shift_angstrom(star, rows)),
+        half=torch.tensor(subset.astype(np.int64)),
+        score=torch.tensor(score),
     )
 
 
 def _shift_angstrom(star: StarBlocks, rows: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
+    """Shifts (x, y) in angstrom, from origins in angstrom or in pixels."""
     labels = set(star.particles.columns)
     if labels & {"rlnOriginXAngst", "rlnOriginYAngst"} or not labels & {"rlnOriginX", "rlnOriginY"}:
         return np.stack([numbers(star, f"rlnOrigin{axis}Angst", rows, 0.0) for axis in "XY"], axis=1)
@@ -123,7 +125,7 @@ def _shift_angstrom(star: StarBlocks, rows: Int64[np.ndarray, " n"]) -> Float64[
 
 
 def _image_names(star: StarBlocks, rows: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Distinct stack names, and per particle which of them and which 0-based image of it."""
+    """The distinct stack names; and per particle, which of them and which 0-based image of it."""
     column = star.particles["rlnImageName"].iloc[rows].fillna("")
     parts = column.str.split("@", n=1, expand=True)
     if parts.shape[1] == 1:  # no '@' anywhere: every name is a file with one image
@@ -149,7 +151,7 @@ def _image_names(star: StarBlocks, rows: np.ndarray) -> tuple[list[str], np.ndar
 
 
 def _box_size(star: StarBlocks, optics_rows: np.ndarray | None, rows: np.ndarray, first_stack: Path | None) -> int:
-    """The header's box; rlnImageSize, where given, must say the same."""
+    """The box size in the first stack's header; rlnImageSize, where given, must say the same."""
     if first_stack is None:
         return int(optics_numbers(star, "rlnImageSize", optics_rows, rows)[0])
     box_size = read_stack_header(first_stack).box_size
@@ -167,13 +169,14 @@ def _box_size(star: StarBlocks, optics_rows: np.ndarray | None, rows: np.ndarray
 
 
 def _star30_optics_groups(star: StarBlocks, rows: np.ndarray) -> Int64[np.ndarray, " m"]:
-    """Particles with the same optics columns are one group, numbered in order of appearance."""
+    """Optics groups of STAR 3.0: particles with equal optics columns are one group, numbered by first appearance."""
     labels = [label for label in OPTICS_LABELS_STAR30 if label in star.particles.columns]
     optics = star.particles[labels].iloc[rows]
     return optics.groupby(labels, sort=False, dropna=False).ngroup().to_numpy(dtype=np.int64)
 
 
 def _random_subset(star: StarBlocks, rows: np.ndarray) -> Int64[np.ndarray, " m"] | None:
+    """The half sets of the file, if every particle has one."""
     if "rlnRandomSubset" not in star.particles.columns:
         return None
     subset = numbers(star, "rlnRandomSubset", rows)

@@ -1,4 +1,4 @@
-"""Aberrations beyond the CTF in a STAR file: which are taken out of the images, and which cannot be."""
+"""Aberrations beyond the CTF in a STAR file: those that are taken out of the images, and those that are not."""
 
 import warnings
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from cryofifa.errors import InputError
 from cryofifa.particles.files.star_blocks import StarBlocks
 from cryofifa.particles.files.star_columns import optics_numbers
 
-# The value that says "none".
+# The value of each column that means "no aberration".
 NEUTRAL = {
     "rlnBeamTiltX": 0.0,
     "rlnBeamTiltY": 0.0,
@@ -28,7 +28,9 @@ NOT_APPLIED = ("rlnEvenZernike", "rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "r
 def beam_tilt_milliradian(
     star: StarBlocks, axis: str, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " m"]:
-    """Beam tilt along X or Y per particle, 0 where the file has none.
+    """Beam tilt along X or Y per particle, in milliradians; 0 where the file has none.
+
+    axis: "X" or "Y".
 
     Raises:
         InputError: if a cell is no finite number.
@@ -42,7 +44,9 @@ def beam_tilt_milliradian(
 def odd_zernike(
     star: StarBlocks, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, "m coefficients"]:
-    """rlnOddZernike of data_optics per particle, lists filled up with 0 to one length; no columns if there is none.
+    """The coefficients rlnOddZernike of data_optics per particle; no columns if there are none.
+
+    Lists of different lengths are filled up with 0.
 
     Raises:
         InputError: if a cell is no list of finite numbers.
@@ -66,7 +70,7 @@ def odd_zernike(
 
 
 def first_aberration(star: StarBlocks, labels: Iterable[str]) -> str | None:
-    """The first of these labels that the file has with any other value than "none"."""
+    """The first of these labels for which the file has a value other than "no aberration"; None if there is none."""
     for label in labels:
         cells = [cell for table in _tables(star) if label in table.columns for cell in table[label].unique()]
         if any(value != NEUTRAL[label] for cell in cells for value in _numbers_of_cell(cell)):
@@ -86,7 +90,7 @@ def _tables(star: StarBlocks) -> list[pd.DataFrame]:
 
 
 def _numbers_of_cell(cell: object) -> list[float]:
-    """The numbers of a cell like '0.1' or '[0.1,-0.2]'; NaN for what is none."""
+    """The numbers of a cell like '0.1' or '[0.1,-0.2]'; NaN if it cannot be read."""
     try:
         return [float(part) for part in str(cell).strip("[] ").split(",") if part.strip()]
     except ValueError:

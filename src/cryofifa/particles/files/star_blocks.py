@@ -1,7 +1,7 @@
 """The tables of a RELION STAR file, as text.
 
-Every cell is kept as the text the file has, so '0001', 1e-9 or a 64-bit uid come out again unchanged;
-`star_columns` makes numbers of the columns that are needed.
+Every cell is kept as the text in the file, so that '0001', 1e-9 or a 64-bit uid is written again unchanged;
+`star_columns` turns the columns that are needed into numbers.
 """
 
 import linecache
@@ -21,7 +21,14 @@ CELL = re.compile(r"""\"[^"]*"|'[^']*'|[^ \t]+""")
 
 @dataclass(frozen=True)
 class StarBlocks:
-    """The particle block, the optics block (None in STAR 3.0) and all other blocks of a STAR file."""
+    """The blocks of a STAR file, all cells as text.
+
+    Attributes:
+        path: the file.
+        particles: the particle block.
+        optics: data_optics; None in STAR 3.0.
+        other: all other blocks by name.
+    """
 
     path: Path
     particles: pd.DataFrame
@@ -36,7 +43,7 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
         InputError: if the file cannot be parsed, or has no such block, or no particles.
     """
     try:
-        # Labels first: told that every column is text, starfile leaves every cell as it is.
+        # Labels first: with every column declared as text, starfile leaves every cell as it is.
         labels, rows_of_block = _layout(path)
         read = starfile.read(path, always_dict=True, parse_as_string=sorted(labels))
         blocks = cast(dict[str, pd.DataFrame | dict], read)  # starfile's own types are looser
@@ -65,7 +72,7 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
 def _layout(path: Path) -> tuple[set[str], dict[str, int]]:
     """All labels of the file, and how many rows the table of each block has.
 
-    starfile fills short rows with NaN and passes over lines that it does not expect: here no line gets lost.
+    starfile fills short rows with NaN and skips lines that it does not expect; this makes sure that no line gets lost.
 
     Raises:
         ValueError: naming the first line that fits into no table.
@@ -107,6 +114,7 @@ def _layout(path: Path) -> tuple[set[str], dict[str, int]]:
 
 
 def _check_cells(text: str, columns: int, number: int) -> None:
+    """Raise ValueError if a line has not one cell per column."""
     if len(text.split()) == columns and "#" not in text:
         return
     cells = CELL.findall(text)
@@ -119,6 +127,7 @@ def _check_cells(text: str, columns: int, number: int) -> None:
 
 
 def _particle_block_name(path: Path, blocks: dict[str, pd.DataFrame | dict], needed_label: str) -> str:
+    """The block that has the needed column: data_particles, or the only one."""
     tables = {name: block for name, block in blocks.items() if isinstance(block, pd.DataFrame)}
     fitting = [name for name, block in tables.items() if needed_label in block.columns]
     if "particles" in fitting or len(fitting) == 1:

@@ -1,4 +1,4 @@
-"""Columns of a STAR file as numbers: of the particles, or of the optics group each particle is in."""
+"""Columns of a STAR file as numbers, for each particle or for the optics group it is in."""
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ OPTICS_LABELS_STAR30 = (
 )
 
 
-# RELION has no label for a score like ours (rlnMaxValueProbDistribution is a probability); it passes over
-# labels it does not know.
+# RELION has no label for a score like ours (rlnMaxValueProbDistribution is a probability), and ignores labels it does
+# not know.
 SCORE_LABEL = "cryofifaScore"
 
 
@@ -31,6 +31,8 @@ def numbers(
     star: StarBlocks, label: str, rows: Int64[np.ndarray, " m"], default: float | None = None
 ) -> Float64[np.ndarray, " m"]:
     """A column of the particle block as finite numbers, at these 0-based rows of the file.
+
+    default: the value of every row where the file has no such column.
 
     Raises:
         InputError: if the column is missing and has no default, or a cell is no finite number.
@@ -45,7 +47,9 @@ def numbers(
 def optics_numbers(
     star: StarBlocks, label: str, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " m"]:
-    """A quantity of the optics, per particle: from data_optics where that has it, else from the particles.
+    """A quantity of the optics, per particle: from data_optics where that has it, else from the particle block.
+
+    optics_rows: row of data_optics of each particle (`optics_rows_of_particles`).
 
     Raises:
         InputError: if neither has it (no value is ever assumed), or a cell is no finite number.
@@ -61,7 +65,7 @@ def optics_numbers(
 
 
 def optics_rows_of_particles(star: StarBlocks, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"] | None:
-    """Row of data_optics for each particle (group numbers are arbitrary); None without an optics block.
+    """The row of data_optics of each particle, whatever the group's number; None without an optics block.
 
     Raises:
         InputError: if a particle names a group that data_optics lacks, or groups cannot be told apart.
@@ -96,7 +100,7 @@ def optics_rows_of_particles(star: StarBlocks, rows: Int64[np.ndarray, " m"]) ->
 def pixel_size_angstrom(
     star: StarBlocks, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " m"]:
-    """Pixel size of the images: rlnImagePixelSize, else rlnPixelSize, else detector pixel / magnification.
+    """Pixel size of the images per particle: rlnImagePixelSize, else rlnPixelSize, else detector pixel / magnification.
 
     STAR 3.0 gives the detector's pixel in micrometres: 1e4 * rlnDetectorPixelSize / rlnMagnification.
 

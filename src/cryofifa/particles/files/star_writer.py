@@ -1,4 +1,4 @@
-"""Particles with their found poses as a RELION 3.1 STAR file."""
+"""Write particles with their poses as a RELION 3.1 STAR file."""
 
 from pathlib import Path
 
@@ -8,18 +8,18 @@ import starfile
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.particles.files.cs_columns import particle_columns_from_cs
-from cryofifa.particles.files.poses import PoseTable
 from cryofifa.particles.files.star_blocks import StarBlocks
 from cryofifa.particles.files.star_columns import OPTICS_LABELS_STAR30, SCORE_LABEL
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.poses import Poses, known
 from cryofifa.system.atomic_file import atomic_path
 
 
-def write_particles_star(path: Path, table: ParticleTable, poses: PoseTable) -> None:
-    """Write particles and poses as STAR 3.1, all at once: the old file stays whole until the new one is.
+def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None:
+    """Write particles and poses as STAR 3.1; an older file stays whole until the new one is complete.
 
-    Every column of the input is kept as it was, image names included; angles, origins, half set and score
-    are added or replaced.  Pixel origins (STAR 3.0) give way to angstrom ones.
+    Every column of the input is kept as it was, image names included; angles, origins, half set and score are added or
+    replaced.  Origins in pixels (STAR 3.0) give way to those in angstrom.
 
     Raises:
         ValueError: if table and poses have different lengths.
@@ -34,14 +34,14 @@ def write_particles_star(path: Path, table: ParticleTable, poses: PoseTable) -> 
 
 
 def _blocks(table: ParticleTable) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame | dict]]:
-    """data_optics, data_particles (without poses) and what else the input had."""
+    """data_optics, data_particles (without poses) and all other blocks of the input."""
     if not isinstance(table.source, StarBlocks):
         return _new_optics(table), particle_columns_from_cs(table.source, table), {}
     source = table.source
     particles = source.particles.iloc[table.row].reset_index(drop=True)
     if source.optics is not None:
         optics = source.optics.copy()
-        # RELION 3.1 wants them; none can be anything else here.
+        # RELION 3.1 needs these columns, and their values are known.
         certain = {"rlnOpticsGroup": 1, "rlnImageSize": table.box_size, "rlnImageDimensionality": 2}
         for label in [label for label in certain if label not in optics.columns]:
             optics[label] = str(certain[label])
@@ -64,7 +64,7 @@ def _first_of_each_group(table: ParticleTable) -> np.ndarray:
 
 
 def _new_optics(table: ParticleTable) -> pd.DataFrame:
-    """An optics block for an input without one."""
+    """An optics block for an input that has none."""
     first = _first_of_each_group(table)
     group = table.optics_group[first] + 1
     return pd.DataFrame(
@@ -81,16 +81,18 @@ def _new_optics(table: ParticleTable) -> pd.DataFrame:
     )
 
 
-def _with_poses(particles: pd.DataFrame, poses: PoseTable) -> pd.DataFrame:
+def _with_poses(particles: pd.DataFrame, poses: Poses) -> pd.DataFrame:
+    """The particle block with the columns of the poses added or replaced."""
     particles = particles.drop(columns=["rlnOriginX", "rlnOriginY"], errors="ignore")
-    euler = relion_euler_degrees_from_rotations(poses.rotation_volume_to_image)
+    poses = poses.on_host()
+    euler = relion_euler_degrees_from_rotations(poses.rotation.numpy())
     columns = {
         "rlnAngleRot": euler[:, 0],
         "rlnAngleTilt": euler[:, 1],
         "rlnAnglePsi": euler[:, 2],
-        "rlnOriginXAngst": poses.shift_angstrom[:, 0],
-        "rlnOriginYAngst": poses.shift_angstrom[:, 1],
-        "rlnRandomSubset": poses.random_subset,
-        SCORE_LABEL: poses.score,
+        "rlnOriginXAngst": poses.shift_angstrom[:, 0].numpy(),
+        "rlnOriginYAngst": poses.shift_angstrom[:, 1].numpy(),
+        "rlnRandomSubset": known(poses.half).numpy(),
+        SCORE_LABEL: known(poses.score).numpy(),
     }
     return particles.assign(**columns)

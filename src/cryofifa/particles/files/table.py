@@ -1,4 +1,4 @@
-"""The particles of one input file: which images, and the optics each was taken with."""
+"""The particles of one input file: which images they are, and the optics of each."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,18 +16,21 @@ class ParticleTable:
 
     Attributes:
         source_path: the .star or .cs file.
+        kind: which of the two it is.
         stack_paths: image stacks, as found on this machine.
-        stack_index: which of `stack_paths`, 0-based.
-        frame_index: which image of that stack, 0-based.
+        stack_index: which of `stack_paths` holds the image, 0-based.
+        frame_index: which image of that stack it is, 0-based.
         box_size: side of the images in pixels, one for all particles.
-        pixel_size_angstrom: of the images.
+        pixel_size_angstrom: pixel size of the images.
+        voltage_kilovolt, spherical_aberration_millimetre, amplitude_contrast, phase_shift_radian, ctf_scale: see
+            physics/ctf.py.
         defocus_u_angstrom, defocus_v_angstrom: along and across `defocus_angle_radian`, underfocus positive.
-        defocus_angle_radian: from +x.
-        b_factor_square_angstrom: envelope exp(-B s^2 / 4).
-        beam_tilt_x_milliradian, beam_tilt_y_milliradian, odd_zernike: see physics/antisymmetric_phase.py; the images
-            on disk have them.
+        defocus_angle_radian: measured from +x.
+        b_factor_square_angstrom: B of the envelope exp(-B s^2 / 4).
+        beam_tilt_x_milliradian, beam_tilt_y_milliradian, odd_zernike: see physics/antisymmetric_phase.py; the images on
+            disk still have these aberrations.
         optics_group: 0-based; for STAR 3.1 the row of data_optics.
-        contrast_sign: +1 or -1: what the images are multiplied by (cryoSPARC's blob/sign).
+        contrast_sign: +1 or -1, by which the images are multiplied (cryoSPARC's blob/sign).
         random_subset: half set, 1 or 2, or None where the file has none.
         row: 0-based row in the input file.
         source: the whole input as read, so that a writer can keep every column.
@@ -67,6 +70,7 @@ class ParticleTable:
                 object.__setattr__(self, name, read_only)
 
     def __len__(self) -> int:
+        """The number of particles."""
         return len(self.row)
 
     def _columns(self) -> dict[str, np.ndarray]:
@@ -74,15 +78,15 @@ class ParticleTable:
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
     def select(self, rows: Int64[np.ndarray, " m"]) -> "ParticleTable":
-        """The particles at these 0-based positions of this table, in this order; `row` is kept."""
+        """The particles at these 0-based positions of this table, in this order; `row` still refers to the file."""
         return replace(self, **{name: array[rows] for name, array in self._columns().items()})
 
     def inverted(self) -> "ParticleTable":
-        """The same particles, whose images have the other contrast (`--invert`)."""
+        """The same particles with the opposite contrast sign (`--invert`)."""
         return replace(self, contrast_sign=-self.contrast_sign)
 
     @property
     def reference_pixel_size_angstrom(self) -> float:
-        """Pixel size of the optics group with most particles (the first of equals)."""
+        """Pixel size of the optics group with most particles (the first one, if several have equally many)."""
         most_common = np.bincount(self.optics_group).argmax()
         return float(self.pixel_size_angstrom[np.argmax(self.optics_group == most_common)])

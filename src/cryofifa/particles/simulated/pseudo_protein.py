@@ -1,7 +1,7 @@
-"""A made-up protein: helices packed in four unequal domains, for demonstrations that need no download.
+"""A made-up protein of helices packed in four unequal domains, for demonstrations that need no download.
 
-The chain is a chain only in looks: straight helices (3.6 residues, 5.4 angstrom per turn) are laid one after
-another inside an ellipsoid and joined by smooth loops; four pseudo-atoms make a residue.
+It only looks like a chain: straight helices (3.6 residues, 5.4 angstrom per turn) are placed one after another inside
+an ellipsoid and joined by smooth loops; each residue has four pseudo-atoms.
 """
 
 import math
@@ -16,15 +16,15 @@ from cryofifa.physics.mask import distance_from_centre
 
 Domains = tuple[tuple[tuple[float, float, float], tuple[float, float, float], int], ...]
 
-# Centre and half axes in angstrom, and residues; with the longer loops about 1,700 residues or 190 kDa,
-# 120 to 135 angstrom across.
+# Centre and half axes in angstrom, and number of residues, of every domain; with the loops between them about 1,700
+# residues or 190 kDa, 120 to 135 angstrom across.
 _DOMAINS: Domains = (
     ((0.0, 0.0, -6.0), (24.0, 20.0, 30.0), 520),
     ((34.0, 4.0, 20.0), (22.0, 16.0, 18.0), 380),
     ((-28.0, 16.0, 26.0), (17.0, 16.0, 21.0), 330),
     ((-10.0, -20.0, -40.0), (14.0, 18.0, 13.0), 220),
 )
-# A bent rod with a knob: an outline that no view of the other structure has.
+# A bent rod with a knob: no view of the first structure has such an outline.
 _OTHER_DOMAINS: Domains = (
     ((0.0, 0.0, 0.0), (15.0, 15.0, 22.0), 260),
     ((4.0, 10.0, 36.0), (15.0, 17.0, 20.0), 260),
@@ -38,7 +38,7 @@ _CLEARANCE_ANGSTROM = 8.5  # between helix axes
 
 
 def pseudo_protein(box_size: int, pixel_size_angstrom: float, seed: int = 0) -> Float[Tensor, "z y x"]:
-    """Density of the structure, centred on its mass centre at N//2; arbitrary units, zero outside.
+    """Density of the structure in arbitrary units, its mass centre at N//2, zero outside.
 
     Raises:
         ValueError: if the box is too small to hold it in every orientation.
@@ -49,7 +49,9 @@ def pseudo_protein(box_size: int, pixel_size_angstrom: float, seed: int = 0) -> 
 def density_of_atoms(
     atom_angstrom: Float64[np.ndarray, "atoms 3"], box_size: int, pixel_size_angstrom: float
 ) -> Float[Tensor, "z y x"]:
-    """Equal Gaussian atoms (B = 60 square angstrom) at (x, y, z) from the centre, cut to the Nyquist ball.
+    """Density of equal Gaussian atoms (B = 60 square angstrom), cut to the Nyquist ball.
+
+    atom_angstrom: positions (x, y, z) from the box centre N//2.
 
     Raises:
         ValueError: if the box is too small to hold them in every orientation.
@@ -59,7 +61,7 @@ def density_of_atoms(
         raise ValueError(
             f"a box of {box_size * pixel_size_angstrom:.0f} angstrom is too small: {2 * reach:.0f} are needed"
         )
-    # A fine grid keeps the splat's own blur and aliasing small.
+    # A finer grid keeps blur and aliasing from spreading atoms over eight voxels small.
     finer = min(4, max(2, math.ceil(pixel_size_angstrom)))
     fine_size, fine_pixel = finer * box_size, pixel_size_angstrom / finer
     grid = _splatted(torch.from_numpy(atom_angstrom / fine_pixel).double() + fine_size // 2, fine_size)
@@ -71,9 +73,9 @@ def density_of_atoms(
 def other_molecule(
     box_size: int, pixel_size_angstrom: float, radius_angstrom: float, seed: int = 0
 ) -> Float[Tensor, "z y x"]:
-    """Density of another made-up protein, of another outline, for junk that looks like particles.
+    """Density of another made-up protein with another outline, for junk that looks like particles.
 
-    It is scaled, helices and all, so that its outermost atom lies at the radius, or as far out as the box allows.
+    It is scaled, helices included, so that its outermost atom lies at the radius, or as far out as the box allows.
     """
     atoms = pseudo_atoms(seed, _OTHER_DOMAINS)
     most = box_size * pixel_size_angstrom / 2 - _MARGIN_ANGSTROM
@@ -85,7 +87,7 @@ def other_molecule(
 
 
 def pseudo_atoms(seed: int = 0, domains: Domains = _DOMAINS) -> Float64[np.ndarray, "atoms 3"]:
-    """Positions (x, y, z) in angstrom about the mass centre; all atoms weigh the same."""
+    """Positions (x, y, z) of the pseudo-atoms in angstrom from their mass centre; all have the same mass."""
     generator = np.random.default_rng([seed, 1])
     parts, end = [], np.zeros(3)
     for centre, half_axes, residues in domains:
@@ -103,6 +105,7 @@ def _domain(
     residues: int,
     start: np.ndarray,
 ) -> np.ndarray:
+    """Atoms of one domain: helices in free places, each joined to the one before by a loop."""
     axes_of_helices: list[np.ndarray] = []
     atoms, end, made = [], start, 0
     while made < residues:
@@ -124,7 +127,7 @@ def _free_place(
     length: float,
     taken: list[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start and direction of a helix inside the ellipsoid, the clearest of many tries."""
+    """First point and direction of a helix axis inside the ellipsoid: of many tries, the one with most room."""
     best, best_score = None, -np.inf
     occupied = np.concatenate(taken)[::2] if taken else None  # every second residue is near enough
     favourite = np.array([0.3, 0.2, 1.0])  # helices of a bundle are nearly parallel
@@ -147,7 +150,7 @@ def _free_place(
 
 
 def _helix(axis: np.ndarray, direction: np.ndarray, phase: float) -> np.ndarray:
-    """Backbone atoms at radius 1.6 and 2.3 angstrom, a side chain at 3.3 and 4.8; 100 degrees a residue."""
+    """Atoms of one helix: backbone at radius 1.6 and 2.3 angstrom, side chain at 3.3 and 4.8; 100 degrees a residue."""
     across = np.cross(direction, [1.0, 0.0, 0.0] if abs(direction[0]) < 0.9 else [0.0, 1.0, 0.0])
     across /= np.linalg.norm(across)
     other = np.cross(direction, across)
@@ -161,7 +164,7 @@ def _helix(axis: np.ndarray, direction: np.ndarray, phase: float) -> np.ndarray:
 
 
 def _loop(start: np.ndarray, end: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A smooth arc of four pseudo-atoms per residue; longer where the way is longer."""
+    """A smooth arc with four pseudo-atoms per residue, and more residues for a longer way."""
     distance = float(np.linalg.norm(end - start))
     residues = max(_LOOP_RESIDUES, round(distance / 3.5))
     share = np.linspace(0, 1, residues * 4)[:, None]
@@ -170,7 +173,7 @@ def _loop(start: np.ndarray, end: np.ndarray, generator: np.random.Generator) ->
 
 
 def _splatted(position_xyz: Tensor, size: int) -> Tensor:
-    """Unit masses on the grid, shared between the eight voxels around each."""
+    """A grid (z, y, x) with unit masses at these positions (x, y, z), each shared by the eight voxels around it."""
     corner = position_xyz.floor()
     upper = position_xyz - corner
     base = corner.long()

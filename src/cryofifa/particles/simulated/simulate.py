@@ -1,4 +1,4 @@
-"""Simulated particle sets with known poses: the program's own forward model, RELION's files.
+"""Simulate particle sets with known poses, by the program's own forward model, and write them as RELION's files.
 
 image = scale * F^-1[ CTF(k) slice(A^T k) exp(+2 pi i k.t) ] + white noise of sd 1
 """
@@ -37,9 +37,9 @@ from cryofifa.physics.shift import displacement_phase
 
 PARTICLES_PER_MICROGRAPH = 100
 LARGEST_ASTIGMATISM_ANGSTROM = 600.0
-SIGNAL_DISC_SHARE = 0.35  # the SNR's variances are taken inside this radius, as a share of the box
+SIGNAL_DISC_SHARE = 0.35  # radius, as a share of the box, of the disc in which the variances of the SNR are taken
 _IMAGES_FOR_SCALE = 256
-_IMAGES_PER_BLOCK = 64  # a constant: batched sums differ in the last bit with the size of the batch
+_IMAGES_PER_BLOCK = 64  # fixed, because batched sums differ in the last bit with the size of the batch
 
 Views = Literal["uniform", "preferred"]
 
@@ -78,15 +78,18 @@ def simulate(
 ) -> None:
     """Write particles.mrcs, particles.star (no poses) and truth/{poses.star, map.mrc, junk.txt, junk_kind.txt}.
 
-    structure: an MRC map, or a PDB/mmCIF model (of which `select`, gemmi's syntax, picks a part).
-    snr: variance of the clean, CTF-modulated images inside a disc of radius 0.35 box, over the noise's.
+    structure: an MRC map, or a PDB/mmCIF model (of which `select`, in gemmi's syntax, picks a part).
+    box: side of the images in pixels, an even number.
+    snr: variance of the clean, CTF-modulated images inside a disc of radius 0.35 box, over that of the noise.
+    shift_sd_pixel: standard deviation of the shifts along x and y.
+    defocus_angstrom: smallest and largest mean defocus of a micrograph.
     junk: share of rows that are no particles: equal parts of pure noise, ice-like blobs and another molecule of
         the same size and SNR. junk.txt lists these rows, from 0; junk_kind.txt says in the same order what they are.
     views: "preferred" puts four of five particles within some 25 degrees of one axis of view.
     dtype: float16 is MRC mode 12, which RELION 3 cannot read.
 
-    The same seed gives the same files.  Images are made and written block by block, and nothing appears
-    under its final name before everything is written.
+    The same seed gives the same files.  Images are made and written block by block, and nothing appears under its final
+    name before everything is written.
 
     Raises:
         InputError: if a setting makes no sense, or the structure cannot be read or does not fit the box.
@@ -115,7 +118,7 @@ def simulate(
         truth.mkdir(parents=True, exist_ok=True)
         names = [output / "particles.mrcs", truth / "map.mrc", truth / "poses.star", truth / "junk.txt"]
         names.append(truth / "junk_kind.txt")
-        names.append(output / "particles.star")  # last: whoever sees it sees a complete set
+        names.append(output / "particles.star")  # last: its presence means that the set is complete
         partial = {name: name.with_name(f".partial.{name.name}") for name in names}
         try:
             blocks = _noisy_blocks(grid, plane, drawn, scale, junk_maker, seed)
@@ -145,7 +148,7 @@ def draw_parameters(
     views: Views,
     generator: np.random.Generator,
 ) -> SimulatedParameters:
-    """Poses, CTFs and which rows are junk."""
+    """Draw pose, micrograph, CTF and kind of junk (or none) for every row of a set; arguments as in `simulate`."""
     rot, psi = generator.uniform(-180, 180, (2, particles))
     cosine = generator.uniform(-1, 1, particles)
     if views == "preferred":
@@ -183,13 +186,14 @@ def _transforms(
 
 
 def _clean_transforms(grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParameters, rows: slice) -> Tensor:
+    """Fourier values of the noise-free images of these rows, as if all were particles."""
     rotation = torch.from_numpy(drawn.rotation_volume_to_image[rows]).float()
     shift = torch.from_numpy(drawn.shift_angstrom[rows]).float()
     return _transforms(grid, plane, rotation, shift, drawn.ctf(rows))
 
 
 def _signal_variance(grid: FourierGrid, plane: HalfPlane, drawn: SimulatedParameters) -> float:
-    """Mean over the first images of the variance inside the disc, before any scaling."""
+    """The variance inside the disc of noise-free, unscaled images: mean over the first 256."""
     clean = inverse_fourier_2d(plane.fill(_clean_transforms(grid, plane, drawn, slice(0, _IMAGES_FOR_SCALE))))
     disc = circular_mask(plane.box_size, SIGNAL_DISC_SHARE * plane.box_size, 0.0) > 0
     variance = float(clean[:, disc].double().var(dim=1).mean())
@@ -206,7 +210,7 @@ def _noisy_blocks(
     junk: _JunkMaker | None,
     seed: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """First row and float32 images of every block; each row has its own random numbers."""
+    """First row and float32 images of every block; each row has random numbers of its own."""
     size, n = plane.box_size, len(drawn.junk_kind)
     for first in range(0, n, _IMAGES_PER_BLOCK):
         rows = range(first, min(first + _IMAGES_PER_BLOCK, n))
@@ -221,7 +225,7 @@ def _noisy_blocks(
 
 @dataclass(frozen=True)
 class _JunkMaker:
-    """What stands in for a particle: nothing, ice blobs, or another molecule in the row's pose."""
+    """Makes what stands in for a particle: nothing, ice-like blobs, or another molecule in the row's pose."""
 
     plane: HalfPlane
     drawn: SimulatedParameters
@@ -231,12 +235,14 @@ class _JunkMaker:
 
     @classmethod
     def for_set(cls, volume: Tensor, plane: HalfPlane, drawn: SimulatedParameters, snr: float, seed: int) -> _JunkMaker:
+        """Junk for this set; the other molecule has the volume's radius and the same SNR."""
         radius = radius_of_volume(volume) * plane.pixel_size_angstrom
         molecule = other_molecule(plane.box_size, plane.pixel_size_angstrom, radius)
         other = FourierGrid.from_volume(molecule, plane.box_size // 2)
         return cls(plane, drawn, other, (snr / _signal_variance(other, plane, drawn)) ** 0.5, seed)
 
     def transform(self, row: int) -> Complex[Tensor, " points"]:
+        """Fourier values of the junk in this row."""
         kind, rows = JUNK_KINDS[self.drawn.junk_kind[row]], slice(row, row + 1)
         if kind == "noise":
             return torch.zeros(len(self.plane), dtype=torch.complex64)
@@ -245,12 +251,12 @@ class _JunkMaker:
         generator = np.random.default_rng([self.seed, 2, row])
         contrast = contrast_transfer(self.drawn.ctf(rows), self.plane.frequency_per_angstrom)
         transform = _blobs(self.plane, generator) * contrast
-        # Ice stands out: an image whose standard deviation is one to three times the noise's.
+        # ice is bright: its image has one to three times the standard deviation of the noise
         return (transform * generator.uniform(1.0, 3.0) / inverse_fourier_2d(self.plane.fill(transform)).std())[0]
 
 
 def _blobs(plane: HalfPlane, generator: np.random.Generator) -> Tensor:
-    """Transform of one to three Gaussian blobs, 4 to 12 % of the box wide, anywhere in it."""
+    """The transform of one to three Gaussian blobs, 4 to 12 % of the box wide, anywhere in it."""
     total = torch.zeros(1, len(plane), dtype=torch.complex64)
     field = plane.box_size * plane.pixel_size_angstrom
     frequency = plane.frequency_per_angstrom
@@ -273,6 +279,7 @@ def _check(
     views: str,
     dtype: str,
 ) -> None:
+    """Raise InputError if a setting makes no sense."""
     wrong = {
         f"{particles} particles: give at least one": particles < 1,
         f"a box of {box} pixels: give an even number, 16 or more": box < 16 or box % 2 == 1,

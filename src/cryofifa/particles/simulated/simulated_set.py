@@ -1,4 +1,4 @@
-"""What was drawn for a simulated set, and its files as RELION has them: image stack and STAR 3.1."""
+"""What is drawn for a simulated set, and its files in RELION's formats: image stack and STAR 3.1."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ JUNK_KINDS = ("noise", "ice", "molecule")
 
 @dataclass(frozen=True)
 class SimulatedParameters:
-    """Everything drawn for a set but the noise; row by row."""
+    """Everything that is drawn for a set except the noise, one value per row.
+
+    junk_kind: -1 for a particle, else an index into JUNK_KINDS.
+    """
 
     euler_degree: Float64[np.ndarray, "n 3"]
     rotation_volume_to_image: Float64[np.ndarray, "n 3 3"]
@@ -31,10 +34,10 @@ class SimulatedParameters:
     defocus_u_angstrom: Float64[np.ndarray, " n"]
     defocus_v_angstrom: Float64[np.ndarray, " n"]
     defocus_angle_degree: Float64[np.ndarray, " n"]
-    junk_kind: Int64[np.ndarray, " n"]  # -1: a particle; else an index into JUNK_KINDS
+    junk_kind: Int64[np.ndarray, " n"]
 
     def ctf(self, rows: slice) -> CtfParameters:
-        """Optics of these rows."""
+        """The optics of these rows."""
         u = torch.from_numpy(self.defocus_u_angstrom[rows]).float()
         return CtfParameters(
             defocus_u_angstrom=u,
@@ -57,7 +60,10 @@ def write_stack(
     pixel_size_angstrom: float,
     dtype: str,
 ) -> None:
-    """Write blocks of (first row, images) as an MRC stack, its header's statistics included."""
+    """Write blocks of (first row, images) as an MRC stack of n images, with the statistics in its header.
+
+    dtype: "float32" or "float16".
+    """
     mode = {"float32": 2, "float16": 12}[dtype]
     total, squares, least, most = 0.0, 0.0, np.inf, -np.inf
     with mrcfile.new_mmap(path, shape=(n, box, box), mrc_mode=mode, overwrite=True) as file:
@@ -72,7 +78,7 @@ def write_stack(
             squares += float(np.square(images, dtype=np.float64).sum())
             least, most = min(least, float(images.min())), max(most, float(images.max()))
         mean = total / (n * box * box)
-        # Summed along the way: mrcfile would read the whole stack again.
+        # Set by hand from running sums, because mrcfile would read the whole stack again.
         header.dmin, header.dmax, header.dmean = least, most, mean
         header.rms = max(0.0, squares / (n * box * box) - mean**2) ** 0.5
 
@@ -80,7 +86,7 @@ def write_stack(
 def write_star(
     path: Path, drawn: SimulatedParameters, box: int, pixel_size_angstrom: float, *, with_poses: bool
 ) -> None:
-    """Write a STAR 3.1 file, with poses (the truth) or without (what a program is given)."""
+    """Write a STAR 3.1 file, with poses (the truth) or without (the input of a reconstruction)."""
     optics = pd.DataFrame(
         {
             "rlnOpticsGroup": [1],

@@ -16,15 +16,15 @@ from cryofifa.physics.resample import low_pass_ball, resample_volume
 
 _MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
 _MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
-_FINE_PIXEL_ANGSTROM = 1.0  # atoms are laid on a grid at least this fine
+_FINE_PIXEL_ANGSTROM = 1.0  # the density of atoms is computed on a grid at least this fine
 
 
 def structure_volume(
     structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None = None
 ) -> Float[Tensor, "z y x"]:
-    """Density cut to the Nyquist ball.
+    """The density of a map or model, cut to the Nyquist ball.
 
-    A map is Fourier-rescaled, and cropped or padded about its centre; a model: see `model_volume`.
+    A map is Fourier-rescaled, and cropped or padded about its centre; for a model see `model_volume`.
 
     Raises:
         InputError: if the file is absent, of an unknown kind, unreadable or empty, if `select` is given for
@@ -47,8 +47,10 @@ def model_volume(
 ) -> Float[Tensor, "z y x"]:
     """Electron-scattering density of a PDB or mmCIF model, without waters, cut to the Nyquist ball.
 
-    Its mass centre is at N//2.  Atoms have their B factors from the file, and may all be blurred further:
-    only the density's phases and its ratios within a Fourier shell are to be trusted.
+    Its mass centre is at N//2.  Atoms have their B factors from the file, and may all be blurred further: only the
+    density's phases and its ratios within a Fourier shell are to be trusted.
+
+    select: the part of the model to use, in gemmi's syntax.
 
     Raises:
         InputError: if the file is absent, not a model, unreadable or empty, if `select` picks nothing, or if
@@ -89,13 +91,14 @@ def model_volume(
 
 
 def _suffix(structure: Path) -> str:
-    """In lower case, without a final .gz."""
+    """The file's suffix in lower case, without a final .gz."""
     if not structure.is_file():
         raise InputError(f"{structure}: there is no such map or model")
     return Path(structure.stem if structure.suffix.lower() == ".gz" else structure).suffix.lower()
 
 
 def _read_model(structure: Path, select: str | None) -> gemmi.Structure:
+    """The model without waters, or the selected part of it; at least one atom."""
     try:
         model = gemmi.read_structure(str(structure))
     except (OSError, RuntimeError, ValueError) as error:

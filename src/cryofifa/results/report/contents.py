@@ -1,4 +1,4 @@
-"""Everything the report shows, gathered by the caller."""
+"""What a report shows, in parts; whoever writes a report fills them in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryofifa.train.epoch_record import EpochRecord
 class HealthSign:
     """One honest sign of whether the run can be trusted.
 
-    ok: True good, False look at it, None not known or not to be judged.
+    ok: True if it is good, False if the reader should look at it, None if it is not known or not to be judged.
     """
 
     name: str
@@ -25,47 +25,120 @@ class HealthSign:
 
 
 @dataclass(frozen=True)
-class ReportContents:
-    """What one report shows.
+class RunPart:
+    """Which run this is.
 
-    map_volume: (z, y, x), density positive.
-    verdict: "converged", "doubtful" or "not converged".
-    fsc: corrected half-map correlation per shell of the box, shell i at i / (box * pixel size); may be empty.
-    fsc_masked, fsc_unmasked, fsc_randomised: what it was made from (`gold_standard.MaskedFsc`).
-    shared_resolution_angstrom: down to it both halves had one model in common.
-    resolution_0143_angstrom, resolution_05_angstrom: where the curve crosses; None or NaN if it does not.
-    local_resolution_angstrom: of every voxel, NaN outside the particle; None where no resolution is given.
-    local_resolution_quartiles_angstrom: over those voxels.
-    score: one value per particle; score_meaning says in a sentence what it is.
-    example_particles, example_projections: (m, y, x) pairs, filtered for the eye by the caller.
-    timings: (what, seconds); facts: (what, value); both in the order they are shown.
+    input_path: the particle file that it was given.
+    facts: pairs (what, value), such as ("Particles", "300"), in the order in which they are shown.
     """
 
     title: str
     input_path: str
-    map_volume: Float[np.ndarray, "z y x"]
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class VerdictPart:
+    """What the run says of itself.
+
+    word: "converged", "doubtful" or "not converged".
+    reasons: why, each in a few words.
+    signs: what the verdict was made from.
+    warnings: all that the run warned of on its way.
+    """
+
+    word: str
+    reasons: Sequence[str]
+    signs: Sequence[HealthSign]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class LocalResolutionPart:
+    """How fine a map is, place by place.
+
+    angstrom: the resolution at every voxel, NaN outside the particle.
+    quartiles_angstrom: the lower quartile, the median and the upper quartile over the voxels of the particle.
+    """
+
+    angstrom: Float[np.ndarray, "z y x"]
+    quartiles_angstrom: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class MapPart:
+    """One map and how well it is resolved.
+
+    volume: density positive.
+    fsc_curves: Fourier shell correlations of the two half maps by name, the one that counts first. Shell i lies at the
+        spatial frequency i / `box_angstrom`. A curve may be empty, and hold NaN.
+    resolution_angstrom: for each threshold of the FSC, in the order in which they are shown, the resolution at which
+        the first curve falls under it; None or NaN where it does not, or where none is given.
+    shared_resolution_angstrom: down to it both halves had one model in common.
+    local_resolution: None where none is given.
+    name: what tells this map from the others of the run, such as "class 2"; empty where it is the only one.
+    """
+
+    volume: Float[np.ndarray, "z y x"]
     pixel_size_angstrom: float
-    fsc: Float[np.ndarray, " shells"]
-    fsc_masked: Float[np.ndarray, " shells"]
-    fsc_unmasked: Float[np.ndarray, " shells"]
-    fsc_randomised: Float[np.ndarray, " shells"]
+    fsc_curves: Mapping[str, Float[np.ndarray, " shells"]]
+    resolution_angstrom: Mapping[float, float | None]
     shared_resolution_angstrom: float
-    resolution_0143_angstrom: float | None
-    resolution_05_angstrom: float | None
-    nyquist_angstrom: float
-    local_resolution_angstrom: Float[np.ndarray, "z y x"] | None
-    local_resolution_quartiles_angstrom: tuple[float, float, float] | None
-    history: Sequence[EpochRecord]
-    rotation_volume_to_image: Float[np.ndarray, "views 3 3"]  # with those that symmetry makes equal
+    local_resolution: LocalResolutionPart | None = None
+    name: str = ""
+
+    @property
+    def box_angstrom(self) -> float:
+        return self.volume.shape[-1] * self.pixel_size_angstrom
+
+    @property
+    def nyquist_angstrom(self) -> float:
+        return 2 * self.pixel_size_angstrom
+
+
+@dataclass(frozen=True)
+class ParticlePart:
+    """What is known of single particles.
+
+    score: one value per particle, NaN where unknown.
+    score_meaning: a sentence or two on what the score is.
+    examples, example_projections: a few particles, smoothed for the eye, and the projection of the map that belongs to
+        each.
+    """
+
     score: Float[np.ndarray, " particles"]
-    example_particles: Float[np.ndarray, "examples rows columns"]
+    score_meaning: str
+    examples: Float[np.ndarray, "examples rows columns"]
     example_projections: Float[np.ndarray, "examples rows columns"]
+
+
+@dataclass(frozen=True)
+class ProvenancePart:
+    """How the run was made.
+
+    timings: pairs (what, seconds), in the order in which they are shown.
+    versions: of this program and of what it is built on, by name.
+    settings_toml: every setting, as the text of a settings file.
+    """
+
     timings: Sequence[tuple[str, float]]
     versions: Mapping[str, str]
     settings_toml: str
-    warnings: Sequence[str]
-    verdict: str
-    verdict_reasons: Sequence[str]
-    health: Sequence[HealthSign]
-    facts: Sequence[tuple[str, str]]
-    score_meaning: str = "How well a particle agrees with the projection of the map at its pose; more is better."
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """All that one report shows.
+
+    maps: one, or as many as the run found, each with a name.
+    rotation_volume_to_image: rotations of the particles, and with a symmetry also those that equal them under it.
+    history: one record per epoch, in order.
+    """
+
+    run: RunPart
+    verdict: VerdictPart
+    maps: Sequence[MapPart]
+    rotation_volume_to_image: Float[np.ndarray, "views 3 3"]
+    history: Sequence[EpochRecord]
+    particles: ParticlePart
+    provenance: ProvenancePart

@@ -1,4 +1,4 @@
-"""How well point groups fit a map, against turns about random axes and against what its noise lets through."""
+"""How well point groups fit a map, compared with turns about random axes and with what the map's noise allows."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from cryofifa.results.symmetry.centred_particle import centred_particle
 from cryofifa.results.symmetry.group_search import SearchedGroup, best_axes, best_frame, turn_about
 from cryofifa.results.symmetry.self_rotation import Frame, SelfRotation, spread_directions, weighted
 
-_COARSE_SHELL = 10  # there, neighbours among the tried axes and turns fit almost alike
-_COARSE_DIRECTIONS, _FINE_DIRECTIONS = 128, 384
+_COARSE_SHELL = 10  # up to this shell, neighbouring axes and turns of the search fit almost equally well
+_COARSE_DIRECTIONS, _FINE_DIRECTIONS = 128, 384  # at which a shell is sampled
 _RANDOM_AXES = 100
-_LEAST_FSC = 0.1  # of the group that fits best, where a shell begins to count
-_LEAST_EXPECTED = 0.2  # shells with less signal than this do not judge
-_LEAST_SIGNAL = 80.0  # sum of shell^2 up to shell 6: a few hundred independent numbers
+_LEAST_FSC = 0.1  # a shell begins to count where the best group has this FSC
+_LEAST_EXPECTED = 0.2  # share of signal in a shell's power; shells with less are not used to judge
+_LEAST_SIGNAL = 80.0  # about the sum of shell^2 up to shell 6, which is a few hundred independent numbers
 
 
 @dataclass(frozen=True)
 class GroupFit:
-    """One group in its best frame.
+    """How well one point group fits a map, in the frame where it fits best.
 
-    correlation: FSC of the map (less its spherical average) with its turned copies, weighted over shells, mean over
-        the members but the identity.
+    correlation: FSC of the map (less its spherical mean) with its turned copies, weighted over shells, mean over the
+        members but the identity.
     random_correlation: the same for turns by the same angles about random axes.
-    worst_member, best_member: least and most of a member's (correlation - random) / (1 - random).
-    agreement: FSC over what the map's noise lets a true symmetry reach, in the low shells where that is highest; 0 if
-        no shells have signal.
+    worst_member, best_member: lowest and highest (correlation - random) / (1 - random) of any member.
+    agreement: FSC over what the map's noise lets a true symmetry reach, over the low shells, as many as make it
+        highest; 0 if no shells have signal.
     resolution_fsc05_angstrom: where the FSC of the map and the mean of its turned copies falls under 0.5; None if it
         never reaches 0.5.
-    frame: in the map's voxels.
+    frame: where the group's axes lie, in the map's voxels.
     """
 
     correlation: float
@@ -49,10 +49,10 @@ class GroupFit:
 
 @dataclass(frozen=True)
 class SymmetryFits:
-    """All groups by name.
+    """The fits of all groups by name.
 
-    has_signal: enough shells stand out of the noise to judge.
-    round_share: of the signal beyond the coarsest shells, how much is a spherical average.
+    has_signal: whether enough shells stand out of the noise to judge.
+    round_share: of the signal beyond the two coarsest shells, the share that is a spherical mean.
     """
 
     groups: dict[str, GroupFit]
@@ -63,14 +63,17 @@ class SymmetryFits:
 def fit_symmetries(
     volume: Float[Tensor, "z y x"], pixel_size_angstrom: float, groups: Mapping[str, Float[Tensor, "members 3 3"]]
 ) -> SymmetryFits:
-    """Fit every group (at least one, none of them C1) to a map, on at most 64 voxels across the particle."""
+    """Fit point groups to a map, sampled with at most 64 voxels across the particle.
+
+    groups: members of every group by name; at least one group, none of them C1.
+    """
     particle = centred_particle(volume)
     centre, size = particle.centre_voxel, particle.volume.shape[-1]
     last = size // 2 - 1
     coarse = SelfRotation(particle.volume, min(_COARSE_SHELL, last), _COARSE_DIRECTIONS)
     fine = SelfRotation(particle.volume, last, _FINE_DIRECTIONS)
     shell = torch.arange(1, last + 1).float()
-    # Less than the shells' numbers of points: the outer ones do not tolerate how coarse the tried axes are.
+    # Weights rise more slowly than the number of points: outer shells do not tolerate how coarse the tried axes are.
     coarse_weight = shell[:_COARSE_SHELL]
 
     searched = {name: SearchedGroup.of(members) for name, members in groups.items()}
@@ -82,7 +85,7 @@ def fit_symmetries(
 
     weight = shell.square() * (shell <= _COARSE_SHELL)
     frame, turns = found[best][0], searched[best].turns
-    for _ in range(2):  # the second time with the shells that the first time made fit
+    for _ in range(2):  # the second time with the shells that fit after the first
         frame = fine.refined(frame, turns, weight)
         curve = fine.curves(frame.turned(turns), frame.centre_voxel).mean(0)
         weight = shell.square() * (curve - _LEAST_FSC).clamp_min(1e-6)
@@ -93,7 +96,7 @@ def fit_symmetries(
     expected = (judging * signal).cumsum(0)
     enough = expected > _LEAST_SIGNAL
     box_angstrom = size * particle.voxel_ratio * pixel_size_angstrom
-    random: dict[float, float] = {}  # by angle
+    random: dict[float, float] = {}  # correlation of turns about random axes, by their angle
     measured = {}
     for name, group in searched.items():
         frame = fine.refined(found[name][0], group.turns, weight)
@@ -124,14 +127,14 @@ def fit_symmetries(
 
 
 def _resolution(curve: Float[Tensor, " shells"], box_angstrom: float) -> float | None:
-    """Where the curve over shells 1 .. last falls under 0.5 once it has been above.
+    """The resolution in angstrom where the curve over shells 1 .. last falls under 0.5 once it has been above.
 
-    The first shells may be below: little but the spherical average, which was taken out, is in them.
+    The first shells may lie below: there is little in them but the spherical mean, which was taken out.
     """
     above = (curve >= 0.5).nonzero()
     if not len(above):
         return None
     start = int(above[0])
-    # first_crossing counts from shell 1, and takes what comes before as above
+    # shells before the first one above are set to 1, so that the first crossing is the one after it
     filled = torch.cat([torch.ones(start + 1), curve[start:]])
     return first_crossing_angstrom(filled, 0.5, box_angstrom)

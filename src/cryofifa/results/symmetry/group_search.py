@@ -1,4 +1,4 @@
-"""Search for the frame of a point group in a map: its axis of the highest order first, then the turn about it."""
+"""Search for a point group's frame in a map: first its axis of the highest order, then the turn about that axis."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from torch import Tensor
 
 from cryofifa.results.symmetry.self_rotation import Frame, SelfRotation, spread_directions, weighted
 
-_AXES = 1200  # on the half sphere, about 4 degrees apart
+_AXES = 1200  # tried on the half sphere, about 4 degrees apart
 _KEPT_AXES = 4
-_APART_DEGREE = 15.0  # axes nearer than this are one
+_APART_DEGREE = 15.0  # axes nearer to each other than this are taken for one
 _TURN_STEP_DEGREE = 4.0
 _KEPT_FRAMES = 2
 
 
 @dataclass(frozen=True)
 class SearchedGroup:
-    """A point group, taken apart for the search.
+    """A point group with what the search needs to know of it.
 
-    turns: one of each pair g, g^-1 without the identity: both fit a map equally well.
-    axis: (x, y, z) of the axis of the highest order, in the group's frame.
+    members: all rotations, the identity first.
+    turns: one of each pair g, g^-1 without the identity, because both fit a map equally well.
+    axis: (x, y, z) of an axis of the highest order, in the group's frame.
+    order: how many-fold that axis is.
+    is_cyclic: the group has no other axis.
     """
 
     members: Float[Tensor, "members 3 3"]
@@ -35,6 +38,7 @@ class SearchedGroup:
 
     @classmethod
     def of(cls, members: Float[Tensor, "members 3 3"]) -> SearchedGroup:
+        """Prepare a group, given by all its rotations, the identity first."""
         members = members.float()
         kept: list[int] = []
         for index, member in enumerate(members):
@@ -48,14 +52,17 @@ class SearchedGroup:
 
 
 def turn_about(axis: Float[Tensor, "n 3"], angle_radian: float | Float[Tensor, "n 1"]) -> Float[Tensor, "n 3 3"]:
-    """The rotations by these angles about unit axes."""
+    """The rotation matrices for turns about unit axes (x, y, z) by these angles."""
     return roma.rotvec_to_rotmat(axis * angle_radian)
 
 
 def best_axes(
     comparison: SelfRotation, order: int, centre_voxel: Tensor, shell_weight: Float[Tensor, " shells"]
 ) -> Float[Tensor, "axes 3"]:
-    """Directions about which a turn by 360 degrees over the order fits best, apart from each other; best first."""
+    """The axes about which a turn by 360 degrees / order fits the map best, apart from each other, the best first.
+
+    centre_voxel: (x, y, z) of the point that all axes pass through.
+    """
     axes = spread_directions(_AXES)
     score = weighted(comparison.curves(turn_about(axes, 2 * math.pi / order), centre_voxel), shell_weight)
     near = (axes @ axes.mT).abs() > math.cos(math.radians(_APART_DEGREE))
@@ -74,7 +81,10 @@ def best_frame(
     centre_voxel: Tensor,
     shell_weight: Float[Tensor, " shells"],
 ) -> tuple[Frame, float]:
-    """The group's frame and its members' mean score, refined, with the axis of the highest order near one of `axes`."""
+    """The group's best frame after refinement, and its members' mean score there.
+
+    axes: candidates for the axis of the highest order (`best_axes`); the turn about each is searched here.
+    """
     steps = 1 if group.is_cyclic else math.ceil(360 / group.order / _TURN_STEP_DEGREE)
     angle = torch.arange(steps)[:, None] * (2 * math.pi / group.order / steps)
     frames = torch.cat([turn_about(axis.expand(steps, 3), angle) @ _leading(group.axis, axis) for axis in axes])
@@ -92,9 +102,9 @@ def best_frame(
 
 
 def _leading(start: Float[Tensor, " 3"], end: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
-    """The half turn half way between that takes one unit vector to another, or to its opposite, whichever is nearer.
+    """A rotation by 180 degrees that takes one unit vector to another, or to its opposite, whichever is nearer.
 
-    Either serves: every group here looks the same with its axis the other way round.
+    Either will do: every group here looks the same with its axis the other way round.
     """
     middle = start + end * (1 if float(start @ end) >= 0 else -1)
     return 2 * torch.outer(middle, middle) / middle.square().sum() - torch.eye(3)

@@ -1,0 +1,25 @@
+"""Names under which a run keeps things: phases in histories and timings, and parts of a checkpoint."""
+
+# phases that train or match in epochs; records of epochs carry them, and users read them in run.json and the report
+AB_INITIO = "ab-initio"
+ENCODER_REFINEMENT = "encoder refinement"
+HALF_MAP_REFINEMENT = "half-map refinement"
+
+# what else takes time
+READ_PARTICLES = "read particles"
+JUDGE_STARTS = "judge starts"
+SCORE = "score"
+FINAL_MAP = "final map"
+
+# parts of a checkpoint: the loop of the best start and of the second encoder, poses matched to half maps, and a start
+# or an iteration that is under way
+AB_INITIO_PART = "ab_initio"
+ENCODER_REFINEMENT_PART = "encoder_refinement"
+HALF_MAP_POSES_PART = "half_map_refinement"
+HALF_MAP_ITERATION_PART = "half_map_iteration"
+STARTS_UNDER_WAY_PART = "start"
+
+
+def judged_start_part(start: int) -> str:
+    """The poses by which one start was judged; starts count from 0."""
+    return f"start{start}"

@@ -1,0 +1,96 @@
+"""One map that a run has found, judged. A run's results hold one for each class: of one class, a list of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryofifa.half_map_refinement.half_maps import HalfMaps
+from cryofifa.mrc_map import write_map
+from cryofifa.results.fsc import write_fsc_csv
+from cryofifa.results.gold_standard import MaskedFsc
+from cryofifa.results.local_resolution import local_resolution, quartiles_inside
+from cryofifa.results.verdict import Evidence, Verdict, verdict_of
+from cryofifa.run.map_files import MapFiles
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """A map and how far it can be trusted.
+
+    Attributes:
+        maps: the map, its halves and their FSC inside a soft sphere.
+        mask: where the halves were compared, 0 to 1.
+        curves: FSC of the halves inside the mask, corrected for it.
+        decoder_map: what the network itself believes, on the same grid.
+        pixel_size_angstrom: of that grid.
+        particle_radius_angstrom: as the map shows it.
+        verdict: in a word, with its reasons.
+        resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected FSC falls under 0.143 and 0.5; None
+            where the verdict lets no resolution count.
+        local_resolution_angstrom: at every voxel; None where the halves do not agree beyond what they shared.
+    """
+
+    maps: HalfMaps
+    mask: Float[Tensor, "z y x"]
+    curves: MaskedFsc
+    decoder_map: Float[Tensor, "z y x"]
+    pixel_size_angstrom: float
+    particle_radius_angstrom: float
+    verdict: Verdict
+    resolution_fsc0143_angstrom: float | None
+    resolution_fsc05_angstrom: float | None
+    local_resolution_angstrom: Float[Tensor, "z y x"] | None
+
+    @classmethod
+    def judged(
+        cls,
+        maps: HalfMaps,
+        mask: Float[Tensor, "z y x"],
+        curves: MaskedFsc,
+        decoder_map: Float[Tensor, "z y x"],
+        pixel_size_angstrom: float,
+        particle_radius_angstrom: float,
+        evidence: Evidence,
+    ) -> MapResult:
+        """The map with its verdict; evidence: of the run that found it, before its halves are looked at."""
+        box_angstrom = maps.combined.shape[-1] * pixel_size_angstrom
+        at_0143, at_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
+        evidence = replace(evidence, resolution_angstrom=at_0143)
+        verdict = verdict_of(evidence)
+        local = None
+        if verdict.resolution_counts and evidence.confirmed_by_halves:  # what they share agrees at every voxel
+            local = local_resolution(*maps.unfiltered, mask, pixel_size_angstrom)
+        return cls(
+            maps=maps,
+            mask=mask,
+            curves=curves,
+            decoder_map=decoder_map,
+            pixel_size_angstrom=pixel_size_angstrom,
+            particle_radius_angstrom=particle_radius_angstrom,
+            verdict=verdict,
+            resolution_fsc0143_angstrom=at_0143 if verdict.resolution_counts else None,
+            resolution_fsc05_angstrom=at_05 if verdict.resolution_counts else None,
+            local_resolution_angstrom=local,
+        )
+
+    @property
+    def local_resolution_quartiles_angstrom(self) -> tuple[float, float, float] | None:
+        """Over the voxels inside the mask."""
+        local = self.local_resolution_angstrom
+        return None if local is None else quartiles_inside(local, self.mask)
+
+    def write(self, files: MapFiles) -> None:
+        """Write all its files, each whole or not at all; the folder is made where it is absent."""
+        files.folder.mkdir(parents=True, exist_ok=True)
+        volumes = {files.combined: self.maps.combined, files.decoder: self.decoder_map, files.mask: self.mask}
+        volumes |= dict(zip(files.halves, self.maps.unfiltered, strict=True))
+        if self.local_resolution_angstrom is not None:
+            volumes[files.local_resolution] = self.local_resolution_angstrom
+        for path, volume in volumes.items():
+            write_map(path, volume.cpu(), self.pixel_size_angstrom)
+        box_angstrom = self.maps.combined.shape[-1] * self.pixel_size_angstrom
+        curves = {name: curve.cpu() for name, curve in vars(self.curves).items()}
+        write_fsc_csv(files.fsc, self.maps.fsc.cpu(), box_angstrom, curves)

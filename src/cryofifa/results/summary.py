@@ -1,0 +1,94 @@
+"""What a run says of itself in run.json, for other programs: written last, and read again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from cryofifa.errors import InputError
+from cryofifa.results.verdict import Word
+from cryofifa.run.folder import RunFolder, read_json
+from cryofifa.settings.reading import checked_value
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """The result that `reconstruct` returns; everything else lies in the files of `folder`.
+
+    resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected half-map FSC falls under 0.143 and 0.5;
+        None where the verdict is "not converged".
+    local_resolution_quartiles_angstrom: over the voxels inside the mask; None where there is no local resolution.
+    shared_resolution_angstrom: down to this resolution both halves shared one network.
+    starts, agreeing_starts: of ab initio; how many there were, and how many came to the same poses.
+    pose_change_median_degree: in the last epoch; None if there was none.
+    """
+
+    folder: RunFolder
+    particles: int
+    kept_particles: int
+    pixel_size_angstrom: float
+    particle_radius_angstrom: float
+    verdict: Word
+    verdict_reasons: tuple[str, ...]
+    resolution_fsc0143_angstrom: float | None
+    resolution_fsc05_angstrom: float | None
+    local_resolution_quartiles_angstrom: tuple[float, float, float] | None
+    shared_resolution_angstrom: float
+    starts: int
+    agreeing_starts: int
+    pose_change_median_degree: float | None
+    seconds: float
+
+    @property
+    def report(self) -> Path:
+        """Path of the report."""
+        return self.folder.report
+
+    def as_text(self) -> str:
+        """Where map, poses and report lie, and how far the result can be trusted."""
+        resolution = self.resolution_fsc0143_angstrom
+        reached = "" if resolution is None else f", half maps agree to {resolution:.1f} A"
+        return (
+            f"map     {self.folder.map().combined}\nposes   {self.folder.particles}\nreport  {self.report}\n"
+            f"verdict {self.verdict}{reached}: {'; '.join(self.verdict_reasons)}"
+        )
+
+
+def read_summary(folder: RunFolder) -> Reconstruction:
+    """Read the result of a finished run from its run.json.
+
+    Raises:
+        InputError: if run.json is damaged.
+    """
+    values = read_json(folder.summary)
+    wanted = {name: hint for name, hint in get_type_hints(Reconstruction).items() if name != "folder"}
+    missing = wanted.keys() - (values.keys() if isinstance(values, dict) else ())
+    if missing:
+        raise InputError(f"{folder.summary}: has no '{min(missing)}'; delete the folder and start anew")
+    reasons = values["verdict_reasons"]
+    if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
+        raise InputError(f"{folder.summary}: 'verdict_reasons' is no list of words; delete the folder and start anew")
+    quartiles_name = "local_resolution_quartiles_angstrom"
+    quartiles = _checked_quartiles(values[quartiles_name], f"{folder.summary}: '{quartiles_name}'")
+    del wanted["verdict_reasons"], wanted[quartiles_name]
+    found = {name: checked_value(values[name], hint, f"{folder.summary}: '{name}'") for name, hint in wanted.items()}
+    odd = next((name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)), None)
+    if odd is not None:
+        raise InputError(f"{folder.summary}: '{odd}' is {found[odd]}; delete the folder and start anew")
+    return Reconstruction(
+        folder=folder, verdict_reasons=tuple(reasons), local_resolution_quartiles_angstrom=quartiles, **found
+    )
+
+
+def _checked_quartiles(value: Any, where: str) -> tuple[float, float, float] | None:
+    """Three rising, positive numbers, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 3:
+        raise InputError(f"{where} is no list of three numbers; delete the folder and start anew")
+    lower, median, upper = (checked_value(entry, float, where) for entry in value)
+    if not 0 < lower <= median <= upper < math.inf:  # false for NaN too
+        raise InputError(f"{where} is {value}, which no quartiles are; delete the folder and start anew")
+    return lower, median, upper

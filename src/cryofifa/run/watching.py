@@ -1,0 +1,50 @@
+"""What a viewer reads of a running or finished run: its history as JSON lines, and small maps of every epoch.
+
+    live/history.jsonl                       one line per epoch, written anew and whole after each
+    live/NAME-epoch003-class0.mrc            the map of a class after an epoch, at most `SNAPSHOT_PIXEL` voxels wide
+
+NAME is start0, start1, ... or a phase. Nothing is read back by the run: a viewer may come, go and delete at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cryofifa.mrc_map import write_map
+from cryofifa.physics.snapshot import SNAPSHOT_PIXEL, Snapshot
+from cryofifa.run.progress import RunProgress
+from cryofifa.system.atomic_file import atomic_path
+from cryofifa.train.ab_initio import AbInitio
+from cryofifa.train.encoder_refinement import EncoderRefinement
+from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
+
+
+def snapshots_of(training: AbInitio | EncoderRefinement, record: EpochRecord) -> list[Snapshot]:
+    """What each decoder of a training believes, low-passed to what a snapshot can hold."""
+    radius, decoders = record.mask_radius_pixel, training.networks.decoders
+    size = min(SNAPSHOT_PIXEL, 2 * int(radius + 2))
+    within, pixel_size_angstrom = min(radius, size / 2 - 1), training.plane.extent_angstrom / size
+    return [
+        Snapshot(training.networks.decoder(index).volume(size, within), pixel_size_angstrom)
+        for index in range(len(decoders))
+    ]
+
+
+def write_history(folder: Path, progress: RunProgress) -> None:
+    """Every epoch so far: those of all starts with the number of the start (from 0) and its score, then the run's."""
+    lines = []
+    for start, records in enumerate(progress.records_of_starts):
+        score = progress.starts[start] if start < len(progress.starts) else None
+        lines += [{"start": start, "start_score": score, **epoch_record_to_json(record)} for record in records]
+    # of a finished best start the history has every record too
+    for record in progress.history[progress.epochs_of_best_start :]:
+        lines.append({"start": None, "start_score": None, **epoch_record_to_json(record)})
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / "history.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def write_snapshot(folder: Path, name: str, snapshot: Snapshot) -> None:
+    """One small map, whole or not at all."""
+    write_map(folder / f"{name}.mrc", snapshot.volume.cpu(), snapshot.pixel_size_angstrom)

@@ -1,0 +1,100 @@
+"""The networks that learn together: an encoder, a decoder for every class, and the optimiser of both (Adam, paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor, nn
+
+from cryofifa.model.volume_decoder import VolumeDecoder
+from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.physics.fourier import HalfPlane
+from cryofifa.system.processes import Processes
+from cryofifa.train.curriculum import Stage
+from cryofifa.train.particle_pass import tensors_under
+
+Encoder = TypeVar("Encoder", bound=nn.Module)
+
+
+class Networks(Generic[Encoder]):
+    """One encoder and one decoder per class, on one device.
+
+    encoder_rate, decoder_rate: learning rates, which the stages of a curriculum multiply.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoders: Sequence[VolumeDecoder],
+        encoder_rate: float,
+        decoder_rate: float,
+        device: torch.device,
+    ) -> None:
+        self.encoder = encoder.to(device)
+        self.decoders = nn.ModuleList([decoder.to(device) for decoder in decoders])
+        self._encoder_rate, self._decoder_rate = encoder_rate, decoder_rate
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": self.encoder.parameters(), "lr": encoder_rate},
+                {"params": self.decoders.parameters(), "lr": decoder_rate},
+            ],
+            fused=True,
+            capturable=device.type == "cuda",
+        )
+
+    def decoder(self, class_index: int = 0) -> VolumeDecoder:
+        """The decoder of one class."""
+        found = self.decoders[class_index]
+        assert isinstance(found, VolumeDecoder)
+        return found
+
+    def sampled(self, radius: float, symmetry: Float[Tensor, "members 3 3"], processes: Processes) -> list[FourierGrid]:
+        """Every class's decoder on a grid up to this radius in Fourier pixels, made exactly symmetric."""
+        return [
+            self.decoder(index).sampled(radius, processes.map_sharded).symmetrised(symmetry)
+            for index in range(len(self.decoders))
+        ]
+
+    def slices(
+        self, rotation: Float[Tensor, "n 3 3"], class_index: Int[Tensor, " n"] | None, plane: HalfPlane
+    ) -> Complex[Tensor, "n points"]:
+        """The slice of each particle's class at its rotation, with gradient; no class index means one class."""
+        if class_index is None:
+            return self.decoder().slices(rotation, plane)
+        every = torch.stack([self.decoder(index).slices(rotation, plane) for index in range(len(self.decoders))])
+        return every[class_index, torch.arange(len(rotation), device=rotation.device)]
+
+    def learn(self, loss: Float[Tensor, ""], stage: Stage, processes: Processes) -> None:
+        """One step of the optimiser down this process's share of the loss, at the stage's learning rates."""
+        encoder_group, decoder_group = self.optimiser.param_groups
+        encoder_group["lr"] = self._encoder_rate * stage.encoder_rate
+        decoder_group["lr"] = self._decoder_rate * stage.decoder_rate
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        processes.all_reduce_gradients(p for group in self.optimiser.param_groups for p in group["params"])
+        self.optimiser.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and the optimiser's moments by name."""
+        tensors = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
+        tensors |= {f"decoder.{name}": value for name, value in self.decoders.state_dict().items()}
+        for index, slots in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in slots.items()}
+        return tensors
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """What `state` gave."""
+        self.load_weights(tensors)
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors_under(tensors, "optimiser.").items():
+            index, slot = name.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
+
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        """Encoder and decoders as `state` took them, for use without further learning."""
+        self.encoder.load_state_dict(tensors_under(tensors, "encoder."))
+        self.decoders.load_state_dict(tensors_under(tensors, "decoder."))

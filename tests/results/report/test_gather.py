@@ -1,0 +1,59 @@
+"""What of a run's results its report shows: the examples beside their predictions, the inside of a mask."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from cryofifa.half_map_refinement.state import HalfMapPoses
+from small_sets import simulated_particles
+
+from cryofifa.mrc_map import read_map
+from cryofifa.particles.files.read import read_particles
+from cryofifa.particles.files.star import read_poses_star
+from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.results.gold_standard import MaskedFsc
+from cryofifa.results.report.gather import EXAMPLES, local_resolution_part, map_part, particle_part
+
+
+def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of every image of one list with every one of the other."""
+    a, b = (image.reshape(len(image), -1) for image in (a, b))
+    return np.corrcoef(a, b)[: len(a), len(a) :]
+
+
+def test_an_example_is_like_its_own_prediction_and_no_other(tmp_path: Path) -> None:
+    """At the true poses of the true map, every particle is most like what is shown beside it."""
+    star = simulated_particles(tmp_path, particles=30, box=32, pixel_size_angstrom=6.0)
+    images = ParticleImages.of_table(read_particles(star), inverted=False)
+    truth = star.parent / "truth"
+    volume, _ = read_map(truth / "map.mrc")
+    true = read_poses_star(truth / "poses.star")
+    poses = HalfMapPoses.unposed(torch.ones(30, dtype=torch.long))
+    poses.rotation = torch.from_numpy(true.rotation_volume_to_image).float()
+    poses.shift_angstrom = torch.from_numpy(true.shift_angstrom).float()
+    part = particle_part(images, volume, poses)
+    assert part.examples.shape == part.example_projections.shape == (EXAMPLES, 32, 32)
+    alike = correlations(part.examples, part.example_projections)
+    assert (alike.argmax(axis=1) == np.arange(EXAMPLES)).all()
+    assert np.diag(alike).min() > 0.5
+    poses.shift_angstrom = poses.shift_angstrom + 40.0
+    elsewhere = particle_part(images, volume, poses)
+    assert np.diag(correlations(elsewhere.examples, elsewhere.example_projections)).max() < 0.5
+
+
+def test_the_local_resolution_is_given_inside_the_mask_alone() -> None:
+    mask = torch.zeros(4, 4, 4)
+    mask[1:3, 1:3, 1:3] = 1.0
+    part = local_resolution_part(torch.full((4, 4, 4), 7.0), mask, (6.0, 7.0, 8.0))
+    np.testing.assert_array_equal(np.isfinite(part.angstrom), mask.numpy() == 1)
+    assert part.quartiles_angstrom == (6.0, 7.0, 8.0)
+
+
+def test_the_corrected_curve_is_the_one_that_counts() -> None:
+    curves = MaskedFsc(*(torch.full((5,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
+    part = map_part(torch.zeros(8, 8, 8), 2.5, curves, {0.143: None}, 20.0, None)
+    assert next(iter(part.fsc_curves)) == "corrected"
+    for name, curve in (("corrected", curves.corrected), ("masked", curves.masked), ("unmasked", curves.unmasked)):
+        np.testing.assert_array_equal(part.fsc_curves[name], curve.numpy())
+    np.testing.assert_array_equal(part.fsc_curves["random phases"], curves.randomised.numpy())
+    assert (part.box_angstrom, part.nyquist_angstrom) == (20.0, 5.0)
