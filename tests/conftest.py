@@ -17,18 +17,51 @@ DATA_FOLDER = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect, in one plain line each, what this machine cannot run: never a silent skip."""
-    absent = {}
-    if not DATA_FOLDER.is_dir():
-        absent["data"] = f"data folder {DATA_FOLDER} is absent (set CRYOFIFA_DATA)"
-    if not torch.cuda.is_available():
-        absent["gpu"] = "no CUDA device"
-    for marker, reason in absent.items():
+    """Deselect what this machine cannot run."""
+    for marker in _reasons():
         left_out = [item for item in items if item.get_closest_marker(marker)]
         if left_out:
             items[:] = [item for item in items if not item.get_closest_marker(marker)]
             config.hook.pytest_deselected(items=left_out)
-            print(f"\n{len(left_out)} tests marked '{marker}' deselected: {reason}")
+
+
+def _reasons() -> dict[str, str]:
+    """Why this machine cannot run the tests with a marker, by marker."""
+    reasons = {}
+    if not DATA_FOLDER.is_dir():
+        reasons["data"] = f"data folder {DATA_FOLDER} is absent (set CRYOFIFA_DATA)"
+    if not torch.cuda.is_available():
+        reasons["gpu"] = "no CUDA device"
+    if platform.libc_ver()[0] != "glibc":
+        reasons["glibc"] = "the allocator is not glibc's"
+    return reasons
+
+
+LEFT_OUT = pytest.StashKey[Counter[tuple[str, str]]]()  # tests by marker and file, whoever has deselected them
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    counts = items[0].config.stash.setdefault(LEFT_OUT, Counter()) if items else Counter()
+    for item in items:
+        for marker in ("slow", "data", "gpu", "glibc"):
+            if item.get_closest_marker(marker):
+                counts[marker, str(item.path.relative_to(REPOSITORY))] += 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every process of a run by several has left out the same: the last one's word is kept."""
+    node.config.stash[LEFT_OUT] = Counter({tuple(key): count for key, count in node.workeroutput[KEY]})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """In one plain line for each marker, what was not run and why: never a silent skip."""
+    left_out = config.stash.get(LEFT_OUT, Counter())
+    for marker in dict.fromkeys(marker for marker, _ in left_out):
+        files = {file: count for (of, file), count in sorted(left_out.items()) if of == marker}
+        reason = _reasons().get(marker, f"-m {config.option.markexpr!r}")
+        where = ", ".join(f"{file} ({count})" for file, count in files.items())
+        terminalreporter.write_line(f"{sum(files.values())} tests marked '{marker}' left out: {reason}: {where}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
