@@ -10,6 +10,7 @@ import torch
 
 from cryofifa.errors import InputError
 from cryofifa.main_path import reconstruct
+from cryofifa.names import AB_INITIO, JUDGE_STARTS, READ_PARTICLES
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.results.summary import Reconstruction
@@ -18,9 +19,8 @@ from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
 from cryofifa.settings.config import config_from_dict
 from cryofifa.system.processes import ALONE, Processes
-from cryofifa.train.ab_initio import AbInitio
 
-BEFORE_REFINEMENT = ("read particles", AbInitio.phase, "judge starts")  # phases whose time counts for both
+BEFORE_REFINEMENT = (READ_PARTICLES, AB_INITIO, JUDGE_STARTS)  # phases whose time counts for both
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
 
 
@@ -69,7 +69,7 @@ def refine_encoder(
     if processes.is_first and not target.checkpoint.exists():
         tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
         plan = replace(progress.plan, encoder_refinement=plan_refinement(config, progress.plan.full_size_frame))
-        history = [record for record in progress.history if record.phase == AbInitio.phase]
+        history = [record for record in progress.history if record.phase == AB_INITIO]
         kept = {
             name: tensor
             for name, tensor in tensors.items()
