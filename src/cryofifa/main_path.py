@@ -25,7 +25,7 @@ from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
-from cryofifa.run.prepare import Prepared, _prepare_together
+from cryofifa.run.prepare import Prepared, prepare_together
 from cryofifa.run.progress import RunProgress
 from cryofifa.run.session import Session
 from cryofifa.settings.config import Config
@@ -60,7 +60,7 @@ def reconstruct(
         InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
     """
     config, folder = config or Config(), RunFolder(Path(output))
-    prepared = _prepare_together(particles, data_folder, rows_file, config, folder, processes)
+    prepared = prepare_together(particles, data_folder, rows_file, config, folder, processes)
     if prepared is None:
         return read_summary(folder)
     allowed_gib = config.memory_gib or allowed_bytes_on(prepared.device, None) / GIB

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -141,6 +142,29 @@ def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(
         reconstruct(particles, tmp_path / "run", config=config)
     reconstruct(particles, tmp_path / "run", config=config)
     assert next(steps) - 1 == STEPS + repeated
+    assert_as_undisturbed(tmp_path / "run", undisturbed)
+
+
+def test_a_start_that_was_killed_before_it_was_compared_counts_as_much(
+    particles: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a start explains decides between starts: it is in the checkpoint that its last epoch leaves."""
+    compare, times = starts.Starts._compare, count(1)
+
+    def killed_at_first(*arguments: Any) -> None:
+        if next(times) % 2:
+            raise KeyboardInterrupt
+        compare(*arguments)
+
+    monkeypatch.setattr(starts.Starts, "_compare", killed_at_first)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            reconstruct(particles, tmp_path / "run", config=SMALL)
+    reconstruct(particles, tmp_path / "run", config=SMALL)
+    runs = [RunFolder(path).checkpoint for path in (tmp_path / "run", undisturbed)]
+    found, expected = (read_run_state(checkpoint, torch.device("cpu"))[1].starts for checkpoint in runs)
+    assert found == expected
+    assert 0 not in expected
     assert_as_undisturbed(tmp_path / "run", undisturbed)
 
 

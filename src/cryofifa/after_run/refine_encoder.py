@@ -10,6 +10,14 @@ import torch
 
 from cryofifa.errors import InputError
 from cryofifa.main_path import reconstruct
+from cryofifa.names import (
+    AB_INITIO,
+    ENCODER_REFINEMENT_PART,
+    HALF_MAP_ITERATION_PART,
+    HALF_MAP_POSES_PART,
+    JUDGE_STARTS,
+    READ_PARTICLES,
+)
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.results.summary import Reconstruction
@@ -18,9 +26,10 @@ from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
 from cryofifa.settings.config import config_from_dict
 from cryofifa.system.processes import ALONE, Processes
-from cryofifa.train.ab_initio import AbInitio
 
-BEFORE_REFINEMENT = ("read particles", AbInitio.phase, "judge starts")  # phases whose time counts for both
+# parts of a checkpoint that the refinement makes anew
+AFTER_AB_INITIO = tuple(f"{part}." for part in (HALF_MAP_POSES_PART, HALF_MAP_ITERATION_PART, ENCODER_REFINEMENT_PART))
+BEFORE_REFINEMENT = (READ_PARTICLES, AB_INITIO, JUDGE_STARTS)  # phases whose time counts for both
 FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
 
 
@@ -69,12 +78,8 @@ def refine_encoder(
     if processes.is_first and not target.checkpoint.exists():
         tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
         plan = replace(progress.plan, encoder_refinement=plan_refinement(config, progress.plan.full_size_frame))
-        history = [record for record in progress.history if record.phase == AbInitio.phase]
-        kept = {
-            name: tensor
-            for name, tensor in tensors.items()
-            if not name.startswith(("half_map_refinement.", "encoder_refinement."))
-        }
+        history = [record for record in progress.history if record.phase == AB_INITIO]
+        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(AFTER_AB_INITIO)}
         timings = {name: seconds for name, seconds in progress.timings.items() if name in BEFORE_REFINEMENT}
         write_run_state(
             target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history, timings=timings)

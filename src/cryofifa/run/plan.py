@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from cryofifa.names import ENCODER_REFINEMENT, HALF_MAP_REFINEMENT
 from cryofifa.particles.kept_images import image_bytes
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
 from cryofifa.particles.particle_size import ParticleSize
@@ -139,9 +140,9 @@ class RunPlan:
                 f"{self.resolution_at(1):.1f} A",
             ),
             ("starts", self._describe_starts()),
-            ("encoder refinement", self._describe_refinement()),
+            (ENCODER_REFINEMENT, self._describe_refinement()),
             (
-                "half-map refinement",
+                HALF_MAP_REFINEMENT,
                 f"{self.half_map_iterations} iterations at {self.full_size_frame.box_size} px, or until poses settle",
             ),
             ("memory", f"about {self.least_bytes / GIB:.1f} GiB, and {self.images_bytes / GIB:.1f} GiB for images"),

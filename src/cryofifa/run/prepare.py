@@ -85,7 +85,7 @@ def _read_images(
     )
 
 
-def _prepare_together(
+def prepare_together(
     particles: Path | str,
     data_folder: Path | str | None,
     rows_file: Path | str | None,

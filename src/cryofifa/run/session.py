@@ -170,11 +170,15 @@ class Session:
         self._show(f"start{len(progress.starts)}", len(progress.start_history) - 1, snapshots)
 
     def _show(self, name: str, epoch: int, snapshots: Sequence[Snapshot]) -> None:
-        """Write what a viewer reads; a run never depends on it."""
-        if self.processes.is_first:
+        """Write what a viewer reads; a run never depends on it, and goes on where it cannot be written."""
+        if not self.processes.is_first:
+            return
+        try:
             write_history(self.folder.live, self.progress)
             for index, snapshot in enumerate(snapshots):
                 write_snapshot(self.folder.live, f"{name}-epoch{epoch:03d}-class{index}", snapshot)
+        except (OSError, InputError) as error:
+            self.log.warning(f"what viewers read is not written: {error}")
 
     @property
     def _is_asked_to_stop(self) -> bool:

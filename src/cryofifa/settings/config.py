@@ -9,8 +9,8 @@ A settings file is TOML with one table per class, named as its field in `Config`
     learning_rate = 0.3
 
 Where a default comes from: "the paper" is CryoFIFA's, "Extended Data Table 2" is its table of recipes, "prototype" is
-the program that came before this one, cryoAI and RELION are programs of others. What is measured says on which set:
-gpcr, ribosome and others of the same name as in the paper, and how far poses are off in the median, in degrees.
+the program that came before this one, cryoAI and RELION are programs of others. A measurement of ours names the set as
+README.md does; degrees are how far poses are off in the median.
 """
 
 from __future__ import annotations

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.particles.poses import Poses
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.system.processes import Processes
+from cryofifa.train.random_draws import RandomDraws
 
 StepNumber = int | Int[Tensor, ""]  # of a minibatch in its epoch
 
@@ -40,6 +43,19 @@ class Minibatch:
     shift_angstrom: Float[Tensor, "n 2"]
     shift_sd_angstrom: float
     particle_radius_angstrom: float
+
+
+def random_minibatches(
+    particles: Int[Tensor, " n"], size: int, draws: RandomDraws, processes: Processes
+) -> list[Int[Tensor, " some"]]:
+    """All particles in random order, in minibatches of this size, of each of which every process has a share.
+
+    A last one that is too small for batch statistics, or for every process to have a particle, joins the one before.
+    """
+    minibatches = list(processes.balanced(draws.order(particles)).split(size))
+    if len(minibatches) > 1 and len(minibatches[-1]) < max(2, processes.count):
+        minibatches[-2:] = [torch.cat(minibatches[-2:])]
+    return minibatches
 
 
 @dataclass(frozen=True)

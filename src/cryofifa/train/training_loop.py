@@ -36,7 +36,7 @@ from cryofifa.train.decoder_choice import decoder_learning_rate, decoder_of
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
 from cryofifa.train.first_poses import random_poses
 from cryofifa.train.loss_ranking import gradient_weight
-from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
+from cryofifa.train.minibatch import Inference, Minibatch, StepNumber, random_minibatches
 from cryofifa.train.networks import Encoder, Networks
 from cryofifa.train.particle_pass import ParticlePass, tensors_under
 from cryofifa.train.pose_change import median_pose_change
@@ -100,7 +100,9 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
         on_step: called after every step with the number of its particles; `state` may be taken there.
         """
-        started, minibatches = time.monotonic(), self.minibatches(epoch)
+        started, draws = time.monotonic(), RandomDraws(self.config.seed, "order", epoch)
+        everyone = torch.arange(len(self.particles), device=self.device)
+        minibatches = random_minibatches(everyone, self.config.curriculum.minibatch, draws, self.processes)
         stages = stages_of_epoch(self.curriculum, epoch, len(minibatches))
         sums = torch.zeros(3 + len(WINNER_ORIGINS), device=self.device)
         so_far = self.so_far = self.so_far or ParticlePass(self.poses.copy(), sums)
@@ -118,16 +120,6 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.so_far = None
         self.poses.all_gather(self.processes)
         return self._end_of_epoch(epoch, stages[-1], so_far, time.monotonic() - started)
-
-    def minibatches(self, epoch: int) -> list[Int[Tensor, " n"]]:
-        """All particles in random order, a share of every minibatch for each process."""
-        everyone = torch.arange(len(self.particles), device=self.device)
-        order = self.processes.balanced(RandomDraws(self.config.seed, "order", epoch).order(everyone))
-        minibatches = list(order.split(self.config.curriculum.minibatch))
-        # batch statistics need more than one particle, and every process one
-        if len(minibatches) > 1 and len(minibatches[-1]) < max(2, self.processes.count):
-            minibatches[-2:] = [torch.cat(minibatches[-2:])]
-        return minibatches
 
     def _step(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from cryofifa.names import HALF_MAP_REFINEMENT
 from cryofifa.results.report.plots.winning_poses import OTHER
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord
 
@@ -19,7 +20,7 @@ def epoch_column(history: Sequence[EpochRecord], name: str) -> Float[np.ndarray,
 
 def refinement_epochs(history: Sequence[EpochRecord]) -> list[int]:
     """The epochs that were iterations of half-map refinement."""
-    return [record.epoch for record in history if record.phase == "half-map refinement"]
+    return [record.epoch for record in history if record.phase == HALF_MAP_REFINEMENT]
 
 
 def winner_share_columns(history: Sequence[EpochRecord]) -> dict[str, Float[np.ndarray, " epochs"]]:

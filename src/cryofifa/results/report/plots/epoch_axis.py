@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from cryofifa.names import HALF_MAP_REFINEMENT
 from cryofifa.results.report.plots.ink import Ink
 
 
@@ -22,6 +23,6 @@ def shade_refinement(axes: Axes, refinement_epochs: Sequence[int], ink: Ink) -> 
     start, end = min(refinement_epochs) - 0.5, max(refinement_epochs) + 0.5
     axes.axvspan(start, end, color=ink.text, alpha=0.08, linewidth=0)
     axes.annotate(
-        "half-map refinement", (start, 1), (4, -11), xycoords=("data", "axes fraction"),
+        HALF_MAP_REFINEMENT, (start, 1), (4, -11), xycoords=("data", "axes fraction"),
         textcoords="offset points", color=ink.text, fontsize=8,
     )  # fmt: skip
