@@ -231,7 +231,7 @@ def as_lines(options: argparse.Namespace, learning: list[list[str]], finished: l
         times = [f"after {seconds:g} s" for seconds in sorted(options.seconds)]
         lines += table(["set", "design", "parameters", "images/s", *times], learning)
     if finished:
-        lines += ["", "Finished runs: the encoder alone (`infer --encoder-only`), and the poses the run ended with.", ""]
+        lines += ["", "Finished runs: the encoder alone (`infer --encoder-only`), and the poses at its end.", ""]
         lines += table(["run", "set", "mode", "encoder alone", "run", "encoder's winners by epoch (%)"], finished)
     return lines
 
