@@ -181,11 +181,11 @@ def test_a_run_that_never_has_enough_memory_says_so_in_one_line(
 def test_local_resolution_is_given_where_a_resolution_counts_and_the_halves_say_something(
     finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, halves_agree: bool
 ):
-    from cryofifa.results import outputs
+    from cryofifa.results import map_result
 
-    original = outputs.verdict_of
-    monkeypatch.setattr(outputs, "verdict_of", lambda evidence: replace(original(evidence), word=word))
-    monkeypatch.setattr(outputs.Evidence, "confirmed_by_halves", property(lambda _: halves_agree))
+    original = map_result.verdict_of
+    monkeypatch.setattr(map_result, "verdict_of", lambda evidence: replace(original(evidence), word=word))
+    monkeypatch.setattr(map_result.Evidence, "confirmed_by_halves", property(lambda _: halves_agree))
     given = word == "doubtful" and halves_agree
     run = shutil.copytree(finished, tmp_path / "run")
     (run / "run.json").unlink()  # so that the end is done again

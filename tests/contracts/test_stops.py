@@ -20,7 +20,7 @@ from cryofifa import Config, reconstruct
 from cryofifa.cli import main
 from cryofifa.errors import Stopped
 from cryofifa.half_map_refinement import particle_frame
-from cryofifa.results import outputs
+from cryofifa.results import map_result, outputs
 from cryofifa.results.report import report
 from cryofifa.run import starts
 from cryofifa.run.folder import RunFolder
@@ -222,15 +222,19 @@ def test_a_full_disk_leaves_no_half_of_an_output(
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run, ignore=shutil.ignore_patterns("run.json"))
     (run / name).write_text("old")
-    writer = {"map.mrc": "write_map", "particles.star": "write_particles_star", "report.html": "write_report"}[name]
-    original = getattr(outputs, writer)
+    module, writer = {
+        "map.mrc": (map_result, "write_map"),
+        "particles.star": (outputs, "write_particles_star"),
+        "report.html": (outputs, "write_report"),
+    }[name]
+    original = getattr(module, writer)
 
     def full(*arguments):
         with no_file_longer_than(5_000):
             original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(outputs, writer, full)
+        patch.setattr(module, writer, full)
         assert main(command(particles, run)) == 2
     assert_one_line(capsys, f"{name}: cannot be written")
     assert (run / name).read_text() == "old"

@@ -5,13 +5,16 @@ from typing import Any, get_args
 import pytest
 import torch
 
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.settings.config import Config, PoseMode
 from cryofifa.settings.decoders import DecoderKind
+from cryofifa.settings.images import ImageSettings
 from cryofifa.train.decoder_choice import DECODERS, decoder_learning_rate, decoder_of, last_decoder_rate
 from cryofifa_testkit.known_volumes import random_rotations
 
 BOX, PIXEL_ANGSTROM, RADIUS_ANGSTROM = 16, 6.0, 40.0
+SIZE = ParticleSize(RADIUS_ANGSTROM, is_given=False, settings=ImageSettings())
 RATES: dict[DecoderKind, dict[str, Any]] = {
     "voxels": {"decoder": {"voxels": {"learning_rate": 0.3, "last_rate": 0.5}}},
     "hash grid": {"decoder": {"hash_grid": {"learning_rate": 0.3}}},
@@ -26,7 +29,7 @@ def test_the_table_has_all_kinds_of_the_settings() -> None:
 @pytest.mark.parametrize("kind", DECODERS)
 def test_a_decoder_of_each_kind_learns(kind: DecoderKind) -> None:
     config = Config().changed(decoder={"kind": kind})
-    decoder = decoder_of(config, BOX, PIXEL_ANGSTROM, RADIUS_ANGSTROM)
+    decoder = decoder_of(config, BOX, PIXEL_ANGSTROM, SIZE)
     slices = decoder.slices(random_rotations(2), HalfPlane.of_box(BOX, PIXEL_ANGSTROM).within(5.0))
     (slices - 1).abs().square().sum().backward()
     assert any(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in decoder.parameters())
@@ -52,10 +55,10 @@ def test_fourier_net_has_a_rate_of_its_own_in_amortized_mode(mode: PoseMode, rat
 
 def test_the_settings_of_fourier_net_and_hash_grid_reach_them() -> None:
     wide = Config().changed(decoder={"kind": "FourierNet", "fourier_net": {"width": 24}})
-    decoder = decoder_of(wide, BOX, PIXEL_ANGSTROM, RADIUS_ANGSTROM)
+    decoder = decoder_of(wide, BOX, PIXEL_ANGSTROM, SIZE)
     assert max(parameter.shape[-1] for parameter in decoder.parameters()) == 24
     few = Config().changed(decoder={"kind": "hash grid", "hash_grid": {"levels": 2, "spacing": 0.5}})
-    grid = decoder_of(few, BOX, PIXEL_ANGSTROM, RADIUS_ANGSTROM)
+    grid = decoder_of(few, BOX, PIXEL_ANGSTROM, SIZE)
     # frequency times radius is 0.5: in Fourier pixels of the box
     finest = 0.5 / RADIUS_ANGSTROM * BOX * PIXEL_ANGSTROM
     assert torch.tensor(grid.spacing).tolist() == pytest.approx([finest, 2 * finest])
