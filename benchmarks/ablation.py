@@ -1,7 +1,7 @@
 """What each part of the method does: every part on and off, on several sets and seeds, in one table.
 
     python benchmarks/ablation.py                                   # all parts, small runs; run again to continue
-    python benchmarks/ablation.py --parts starts polish --sets gpcr --seeds 1
+    python benchmarks/ablation.py --parts starts "half-map refinement" --sets gpcr --seeds 1
     python benchmarks/ablation.py --full                            # default settings, the parts that matter most
     python benchmarks/ablation.py --gpu
 
@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from ablation_parts import DATA_SETS, FULL, GPU, PARTS, SMALL, WHAT_MATTERS_MOST, Overlay, Part, Size
 from ablation_sets import AblationSet, made_set
-from main_path import CORES, DATA, REPOSITORY, SETS, Cost, next_free, processor, run_on_two_cores
+from particle_sets import DATA, REPOSITORY, SETS
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import junk_rows
+from timed_process import CORES, Cost, next_free, processor, run_on_two_cores
 
 from cryofifa.after_run.evaluate import evaluate
 from cryofifa.run.folder import write_json

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from main_path import DATA, REPOSITORY, SETS, processor, run_on_two_cores
+from particle_sets import DATA, REPOSITORY, SETS
 from peer_particles import copied_particles
 from result_page import made_by, table, title, versions, write_page
+from timed_process import processor, run_on_two_cores
 
 from cryofifa.mrc_map import read_map
 from cryofifa.physics.fourier import fourier_2d, inverse_fourier_2d

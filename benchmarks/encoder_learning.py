@@ -21,9 +21,10 @@ from typing import Any
 import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
 import torch
 from jaxtyping import Float
-from main_path import DATA, processor
+from particle_sets import DATA
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
+from timed_process import processor
 from torch import Tensor
 from working_set import working_set
 
@@ -230,7 +231,7 @@ def as_lines(options: argparse.Namespace, learning: list[list[str]], finished: l
         times = [f"after {seconds:g} s" for seconds in sorted(options.seconds)]
         lines += table(["set", "design", "parameters", "images/s", *times], learning)
     if finished:
-        lines += ["", "Finished runs: the encoder alone (`infer --no-polish`), and the poses the run ended with.", ""]
+        lines += ["", "Finished runs: the encoder alone (`infer --encoder-only`), and the poses at its end.", ""]
         lines += table(["run", "set", "mode", "encoder alone", "run", "encoder's winners by epoch (%)"], finished)
     return lines
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from main_path import DATA, REPOSITORY
+from particle_sets import DATA, REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 
 from cryofifa_testkit.damaged_files.case import KINDS, Outcome, Seed, Verdict, run_case

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
 import torch
-from main_path import REPOSITORY
+from particle_sets import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from roofline import NUMBER, Machine, Part, measured_machine, name_of, now
 

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from main_path import CORES, DATA, REPOSITORY, SETS, ParticleSet, processor, run_on_two_cores
+from particle_sets import DATA, REPOSITORY, SETS, ParticleSet
 from result_page import table, title, write_page
+from timed_process import CORES, processor, run_on_two_cores
 
 from cryofifa.after_run.evaluate import evaluate
 from cryofifa.particles.files.star import read_poses_star

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from main_path import REPOSITORY
+from particle_sets import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet, junk_rows, reconstructed
 

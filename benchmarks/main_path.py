@@ -12,60 +12,19 @@ import argparse
 import csv
 import json
 import os
-import platform
 import shlex
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from particle_sets import DATA, REPOSITORY, SETS, ParticleSet
+from pose_watch import CURVE_HEAD, PoseWatch
 from result_page import made_by, table, title, versions, write_page
-from safetensors import safe_open
+from timed_process import CORES, Cost, next_free, processor, run_on_two_cores
 
 from cryofifa.after_run.evaluate import Evaluation, evaluate
-from cryofifa.particles.compare_poses import compare_poses
-from cryofifa.particles.files.star import read_poses_star
-from cryofifa.particles.poses import Poses
-from cryofifa.physics.point_groups import symmetry_rotations
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("CRYOFIFA_DATA", REPOSITORY.parent / "shared" / "data"))  # folder of the particle sets
-CORES = 2
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class ParticleSet:
-    """How one set is measured; the program is told its point group and no more."""
-
-    name: str
-    mask_radius_share: float
-    symmetry: str
-    seeds: tuple[int, ...]
-
-
-SETS = {
-    "gpcr": ParticleSet("gpcr", 0.35, "C1", (1, 2, 3)),
-    "ribosome": ParticleSet("ribosome", 0.45, "C1", (1, 2, 3)),
-    # particles of 61 A; the model has no water, which the spherical mean shows beyond a mask of 66 A
-    "apoferritin": ParticleSet("apoferritin", 0.275, "O", (1, 2, 3)),
-}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a process took, its own children included."""
-
-    wall_seconds: float
-    cpu_seconds: float
-    peak_memory_gib: float
 
 
 @dataclass(frozen=True)
@@ -164,84 +123,6 @@ def with_prototype(result: Result, prototype: Path, data: Path, runs: Path) -> R
     return changed
 
 
-# what a checkpoint calls the poses: the latest phase it has; a start's own until the first one has ended
-CHECKPOINT_POSES = (
-    ("half-map refinement", "half_map_refinement."),
-    ("ab initio", "ab_initio.poses."),
-    ("first start", "start.poses."),
-)
-
-
-class PoseWatch:
-    """Poses of a run while it goes on, from its checkpoints; for runs whose search sees all particles."""
-
-    def __init__(self, output: Path) -> None:
-        self._checkpoint = output / "checkpoint" / "state.safetensors"
-        self._seen = 0
-        self.poses: list[tuple[float, str, Poses]] = []
-
-    def look(self, seconds: float, _: int) -> None:
-        """Take up the checkpoint if it is new."""
-        if not self._checkpoint.exists() or (changed := self._checkpoint.stat().st_mtime_ns) == self._seen:
-            return
-        self._seen = changed
-        with safe_open(self._checkpoint, framework="np") as file:
-            names = set(file.keys())
-            phase, prefix = next(one for one in CHECKPOINT_POSES if f"{one[1]}rotation" in names)
-            rotation = file.get_tensor(f"{prefix}rotation").astype(np.float64)
-            shift = file.get_tensor(f"{prefix}shift_angstrom").astype(np.float64)
-        if phase == "first start":  # those of each process, of which there is one
-            rotation, shift = rotation[0], shift[0]
-        self.poses.append((seconds, phase, Poses.found(torch.from_numpy(rotation), torch.from_numpy(shift))))
-
-    def write(self, path: Path, truth: Path, symmetry: str) -> None:
-        """One line per checkpoint; afterwards, so that the comparing takes no time from the run."""
-        true, group = read_poses_star(truth), symmetry_rotations(symmetry)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(CURVE_HEAD)
-            for seconds, phase, poses in self.poses:
-                if len(poses) == len(true):
-                    found = compare_poses(poses, true, group)
-                    error, share = found.median_rotation_error_degree, found.share_within_10_degree
-                    writer.writerow([f"{seconds:.0f}", phase, f"{error:.2f}", f"{share:.3f}"])
-
-
-CURVE_HEAD = ("seconds", "phase", "median rotation error (deg)", "share within 10 deg")
-
-
-def run_on_two_cores(command: list[str], messages: Path, look: Callable[[float, int], None] | None = None) -> Cost:
-    """Run to the end, on the first cores of this process; the program's own words go to a file.
-
-    look: called every second with the time since the start and the process's number.
-
-    Raises:
-        SystemExit: if the program fails.
-    """
-    cores = sorted(os.sched_getaffinity(0))[:CORES]
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(len(cores)))
-    started = time.monotonic()
-    with messages.open("wb") as file:
-        process = subprocess.Popen(
-            ["taskset", "-c", ",".join(map(str, cores)), *command],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-        # wait4 tells of this one process, not of all children so far
-        while not (found := os.wait4(process.pid, os.WNOHANG))[0]:
-            if look is not None:
-                look(time.monotonic() - started, process.pid)
-            time.sleep(1.0 if look is not None else 0.1)
-        _, status, usage = found
-        process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.monotonic() - started
-    if process.returncode != 0:
-        tail = messages.read_text(encoding="utf-8", errors="replace")[-2000:]
-        sys.exit(f"{shlex.join(command)}\nended with {process.returncode}:\n{tail}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20)
-
-
 def error_against_time(one: ParticleSet, seed: int, mode: str, runs: Path) -> list[list[str]]:
     """What was written while the run went on, one row per epoch, without the head."""
     with (runs / f"{_run_name(one, seed, mode)}-poses.csv").open(newline="", encoding="utf-8") as file:
@@ -330,22 +211,9 @@ def _run_name(one: ParticleSet, seed: int, mode: str) -> str:
     return f"{one.name}-seed{seed}" + ("" if mode == "guided" else f"-{mode}")
 
 
-def next_free(output: Path) -> Path:
-    tries = (output.with_name(f"{output.name}.again{number}") for number in count(1))
-    return next(path for path in tries if not path.exists())
-
-
 def _public_command(arguments: list[str], data: Path, runs: Path) -> str:
     text = shlex.join(["python", "-m", "cryofifa", *arguments])
     return text.replace(str(data), "DATA").replace(str(runs), "RUNS")
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _write(path: Path, result: Result) -> None:

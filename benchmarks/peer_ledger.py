@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from main_path import Cost, run_on_two_cores
+from timed_process import Cost, run_on_two_cores
 
 NOTHING = Cost(0.0, 0.0, 0.0)
 SETTLED_SECONDS = 2.0  # a file not touched for so long is complete

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import starfile
 import torch
-from main_path import SETS
+from particle_sets import SETS
 
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.star_blocks import read_star_blocks

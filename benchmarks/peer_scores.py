@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from main_path import Cost, processor
 from peer_ledger import Ledger
 from peer_particles import COMPARED_SETS, ComparedSet
 from peer_programs import Job, Program
 from result_page import made_by, table, title
+from timed_process import Cost, processor
 
 from cryofifa.after_run.evaluate import evaluate
 from cryofifa.particles.files.row_list import evenly_spread

@@ -18,12 +18,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from main_path import CORES, DATA, REPOSITORY, next_free
+from particle_sets import DATA, REPOSITORY
 from peer_ledger import Ledger
 from peer_particles import COMPARED_SETS, copied_particles
 from peer_programs import Job, Program, RelionRefinement, programs
 from peer_scores import Score, as_lines, read_score, row, scored
 from result_page import write_page
+from timed_process import CORES, next_free
 
 CHECK_PARTICLES = 300
 

@@ -21,9 +21,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from main_path import REPOSITORY, THREAD_VARIABLES, processor
+from particle_sets import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
+from timed_process import THREAD_VARIABLES, processor
 
 from cryofifa.settings.config import Config, config_as_toml
 

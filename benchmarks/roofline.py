@@ -23,8 +23,9 @@ from unittest.mock import patch
 
 import cryofifa.system.threads  # isort: skip  # before torch  # noqa: F401
 import torch
-from main_path import DATA, REPOSITORY, processor
+from particle_sets import DATA, REPOSITORY
 from result_page import made_by, table, title, versions, write_page
+from timed_process import processor
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from working_set import working_set

@@ -25,10 +25,11 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from main_path import REPOSITORY, Cost, processor, run_on_two_cores
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from particle_sets import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
+from timed_process import Cost, processor, run_on_two_cores
 
 from cryofifa.after_run.evaluate import evaluate
 from cryofifa.run.folder import write_json
