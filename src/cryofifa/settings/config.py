@@ -62,7 +62,7 @@ class Config:
     # How much of the machine's memory, and how much of a GPU's, one process may take: images beyond it are not kept
     # there. None is most of what is free.
     memory_gib: Annotated[float | None, Range(1e-3, 1e9)] = None
-    # Folder for scratch files of images that memory has no room for; without it they are read from the stacks each time.
+    # Folder for scratch files of images that do not fit in memory; without it they are read from the stacks each time.
     cache_folder: str | None = None
     cache_gib: Annotated[float, Range(0, 1e9)] = 100.0  # beyond it the files used longest ago are removed; our choice
     image: ImageSettings = field(default_factory=ImageSettings)
