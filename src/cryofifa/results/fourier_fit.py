@@ -14,7 +14,7 @@ from cryofifa.physics.shift import shift_phase
 
 _MOST_POINTS = 40_000  # a random subset of a large ball places a map as well as all of it
 _MOST_STEPS = 8
-_LEAST_GAIN = 1e-6  # relative gain of a step worth another one; about a thousandth of a voxel
+_LEAST_GAIN = 1e-6  # relative gain of a step that is worth another step; about a thousandth of a voxel
 _DIFFERENCE_VOXEL = 0.1  # step of the numerical derivative by the rotation
 _LEAST_SHELL_WEIGHT = 0.02  # shells that do not correlate yet keep this weight, as they may begin to
 
@@ -181,7 +181,7 @@ class FourierFit:
             if gain < _LEAST_GAIN * abs(value):
                 break
         score = float((self.count * curve).sum() / self.count.sum())
-        rotation = roma.special_gramschmidt(rotation)  # products of many float32 turns drift
+        rotation = roma.special_gramschmidt(rotation)  # products of many float32 rotations drift
         return Placement(start.mirrored, rotation, shift, score)
 
     def _normal_equations(self, rotation: Tensor, shift_voxel: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,8 +35,8 @@ from cryofifa.physics.shells import shell_counts, shell_numbers
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.fsc import in_mask
 
-RANDOMISED_FROM_FSC = 0.8  # Chen et al. 2013; RELION's default
-CHANCE_SD = 3.0  # van Heel & Schatz 2005
+RANDOMISED_FROM_FSC = 0.8  # phases are randomised from where the FSC falls under this; Chen et al. 2013, as RELION
+CHANCE_SD = 3.0  # standard deviations that chance may reach; after van Heel & Schatz 2005
 # How often random phases are drawn; the curves are averaged. Measured on halves of 48 voxels that are alike up to
 # shell 8 and noise of their own beyond, in spheres of 4, 8 and 14: with one draw, 11 of 120 pairs agree beyond shell 8;
 # with four or more draws, 2 of 120 do (LOG.md).

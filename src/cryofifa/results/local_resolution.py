@@ -29,7 +29,7 @@ from cryofifa.physics.frequency_bands import (
 )
 from cryofifa.physics.shells import shell_means, shell_numbers
 
-LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
+LIMIT = 0.5  # the local FSC that counts as resolved; as in Cardone et al. 2013, blocres and SPHIRE
 # Standard deviation of the Gaussian window in periods of the band; it is as wide as a box of 3.5 periods. It then holds
 # about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's manual asks
 # for boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
@@ -94,7 +94,7 @@ def _white(pair: Complex[Tensor, "kz ky kx"]) -> Complex[Tensor, "kz ky kx"]:
     size = pair.shape[-1]
     shell = shell_numbers(size, 3, pair.device).clamp(max=size // 2)
     mean = shell_means(pair.abs().square(), shell, size // 2 + 1)
-    # a shell that a low-pass has emptied holds nothing but rounding errors, which are not to be raised
+    # a shell that a low-pass has emptied holds nothing but rounding errors, which must not be amplified
     return pair * mean.clamp_min(1e-12 * float(mean.max())).rsqrt()[shell]
 
 

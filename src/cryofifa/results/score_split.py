@@ -62,7 +62,7 @@ def split_scores(score: Float64[np.ndarray, " n"]) -> JunkSplit:
     one = norm.logpdf(known, known.mean(), known.std()).sum()
     two = np.logaddexp(*_log_densities(known, share, mean, spread)).sum()
     apart = (mean[1] - mean[0]) / np.sqrt((spread**2).mean())
-    likelier = 2 * (two - one) - 3 * np.log(len(known)) > LEAST_EVIDENCE  # three parameters more
+    likelier = 2 * (two - one) - 3 * np.log(len(known)) > LEAST_EVIDENCE  # 3 more parameters
     if not (likelier and apart >= LEAST_SEPARATION and share[1] >= LEAST_SHARE and mean[0] <= HIGHEST_JUNK * mean[1]):
         return ONE_POPULATION
 
@@ -83,7 +83,7 @@ def _two_gaussians(sorted_values: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     between = (sums[-1] * n / len(sorted_values) - sums[:-1]) ** 2 / (n * n[::-1])
     upper = (np.arange(len(sorted_values)) > between.argmax()).astype(float)
     weight = np.stack([1 - upper, upper])
-    least = 0.02 * sorted_values.std()  # so that a spike of equal scores is no population
+    least = 0.02 * sorted_values.std()  # least width, so that a spike of equal scores is no population
     before = -np.inf
     share = mean = spread = np.empty(2)
     for _ in range(_ITERATIONS):

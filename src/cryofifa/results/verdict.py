@@ -16,7 +16,7 @@ from typing import Literal
 from cryofifa.results.report.contents import HealthSign
 
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch up to which poses count as settled; our choice
-EVEN_SAMPLING = 0.5  # Fourier sampling under which views are too uneven; side views alone give 0.81
+EVEN_SAMPLING = 0.5  # Fourier sampling below which views are too uneven; side views alone give 0.81
 # The halves must agree to this share of the shared resolution, and to a whole shell beyond it: halves with nothing but
 # noise beyond what they shared do not reach the first such shell.
 FINER_SHARE = 0.9

@@ -18,7 +18,7 @@ from cryofifa.particles.files.row_list import evenly_spread
 VIEW_BINS = 192  # bins about 15 degrees wide
 SLICE_BINS = 3072  # bins about 4 degrees wide, finer than the band below
 MOST_VIEWS = 500_000  # a plot with more views looks the same
-SLICE_BAND = math.sin(math.radians(7.5))  # a slice samples a direction this near to its plane
+SLICE_BAND = math.sin(math.radians(7.5))  # a slice samples directions whose sine with its plane is less than this
 
 
 def view_directions(
@@ -64,7 +64,7 @@ class SphereBins:
 
     @property
     def count(self) -> int:
-        """How many bins there are."""
+        """How many bins the sphere is cut into."""
         return int(self.sectors.sum())
 
     @property

@@ -60,7 +60,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The report, a single HTML page."""
+        """The report for the user, a single HTML page."""
         return self.path / "report.html"
 
     @property
@@ -135,7 +135,7 @@ class RunFolder:
             if name.split(".")[-1] in FREE_SETTINGS:
                 continue
             if name.startswith("stacks."):
-                # runs of older versions have none
+                # runs of older versions name no stacks
                 if name in old and name in new and old[name] != new[name]:
                     raise InputError(
                         f"{self.path}: image stack {name.removeprefix('stacks.')} is not the one that the run began "

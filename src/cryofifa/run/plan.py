@@ -126,7 +126,7 @@ class RunPlan:
             )
         half_map_points = math.pi / 8 * self.full_size_frame.box_size**2
         visits = self.particles * self.half_map_iterations
-        if self.judges_by_matching:  # every start and the end
+        if self.judges_by_matching:  # every start is matched once, and so is the end of ab initio
             visits += self.ab_initio_particles * (self.starts + 1)
         half_maps = visits * half_map_points * SECONDS_PER_HALF_MAP_POINT
         return (20 + learning + half_maps) / 60

@@ -52,12 +52,12 @@ class Session:
 
     @property
     def config(self) -> Config:
-        """The settings of the run."""
+        """The settings of the run, as its progress keeps them."""
         return self.progress.config
 
     @property
     def plan(self) -> RunPlan:
-        """The plan of the run."""
+        """The plan of the run, as its progress keeps it."""
         return self.progress.plan
 
     def resume(self) -> None:
@@ -68,7 +68,7 @@ class Session:
         """
         if not self.processes.any(self.processes.is_first and self.folder.checkpoint.exists()):
             return
-        config = self.config  # may allow less memory than the checkpoint's, which is why it is kept
+        config = self.config  # it stays, as it may allow less memory than the checkpoint's settings do
         self.tensors, self.progress = read_run_state(self.folder.checkpoint, self.device)
         self.progress.config = config
         mark = repr(self.progress.timings)  # no two checkpoints have the same

@@ -21,7 +21,7 @@ from cryofifa.system.processes import ALONE
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.epoch_record import epoch_record_from_json, epoch_record_to_json
 
-START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+START_SEED_STEP = 1_000_003  # between the seeds of independent starts; it only matters that they differ
 
 
 class Starts:

@@ -162,7 +162,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         everyone, members = members, self.processes.shard(members, members)
         batch = self.minibatch_of(members, image, stage)
         found = self.infer(batch, sampled, stage, epoch, step)
-        # the network learns every particle in one of its equivalent poses at a time, and so becomes symmetric
+        # each time the decoder learns a particle in another of its equivalent poses, and so becomes symmetric
         which = RandomDraws(self.config.seed, "symmetry", epoch).integers(members, 1, len(self.symmetry))[:, 0]
         equivalent = found.poses.rotation @ self.symmetry[which]
         slices = self.networks.slices(equivalent, found.poses.class_index, batch.plane)
@@ -175,7 +175,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         every_loss, every_power = ranked.unbind(dim=1)
         weight = self.processes.shard(gradient_weight(every_loss, stage.keep_fraction), everyone)
         influence = self.processes.shard(bounded_influence(every_power), everyone)
-        # both are means over this process's particles: its share of the minibatch's
+        # both losses are means over this process's particles, which are this share of the minibatch
         share = len(members) / len(everyone)
         self.networks.learn(share * ((weight * loss).mean() + found.training_loss), stage, self.processes)
         self.poses.put(members, found.poses)
