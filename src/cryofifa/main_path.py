@@ -1,7 +1,12 @@
-"""The main path.
+"""The main path: `reconstruct` takes particle images to a map, poses, a verdict and a report.
 
-particles -> preprocess -> ab initio (encode, search, slice, loss, curriculum) -> second encoder
-    -> half-map refinement -> junk -> map -> report
+In the order of the data: the particle table is read, its images are surveyed and the run is planned (`run/prepare.py`).
+Independent starts of ab initio train a decoder and an encoder while poses are found, and the best start goes on until
+the curriculum ends; where asked for, a second encoder corrects the poses on full-size images. Half-map refinement then
+matches each half of the particles to its own half map, and scores every particle against the other half's map. Scores
+tell particles from junk, and the full-size images of the particles are back-projected into two half maps and the final
+map. The half maps' FSC inside a mask gives the resolution and, with the other signs of the run, the verdict. In the end
+all files and the report are written. Checkpoints are written on the way, from which the same call resumes.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from cryofifa.settings.config import Config
 from cryofifa.system.memory import GIB, allowed_bytes_on, is_out_of_memory
 from cryofifa.system.processes import ALONE, Processes
 
-LEAST_MEMORY_GIB = 0.25  # under which a run does not try to do with less; our choice
+LEAST_MEMORY_GIB = 0.25  # after running out of memory, a run does not try again with less than this; our choice
 TOO_LITTLE_MEMORY = (
     "the memory is not enough; with a larger one the same command goes on where the run was, "
     "or begin another with a smaller [curriculum] minibatch"
@@ -51,9 +56,14 @@ def reconstruct(
 ) -> Reconstruction:
     """Reconstruct a map and every particle's pose from a .star or .cs file; the same call again resumes.
 
-    data_folder: where image paths are looked up first; rows_file: text or .npy list of 0-based rows to use.
-    stop: asked after every step; when it says yes, a checkpoint is written and the run ends.
-    processes: this one and those beside it that work on the same run, each of which makes this call.
+    Args:
+        particles: the RELION or cryoSPARC particle file.
+        output: the run's folder; it is made if absent.
+        data_folder: where image paths are looked up first.
+        rows_file: text or .npy list of 0-based rows to use; all particles by default.
+        config: settings of the run; those of `Config()` by default.
+        stop: asked after every step; when it says yes, a checkpoint is written and the run ends.
+        processes: this process and the others that work on the same run, each of which makes this call.
 
     Raises:
         Stopped: when asked to stop.
@@ -68,13 +78,13 @@ def reconstruct(
         try:
             return _reconstructed(prepared, config, folder, stop, processes)
         except Exception as error:
-            # others would wait for this process
+            # of several processes the others would wait for this one
             if not is_out_of_memory(error) or not processes.alone:
                 raise
             allowed_gib /= 2
             if allowed_gib < LEAST_MEMORY_GIB:
                 raise InputError(f"{folder.path}: {TOO_LITTLE_MEMORY}") from None
-        # only now is the error gone, and all that it refers to
+        # only here the error is gone, and with it all memory that it refers to
         if prepared.device.type == "cuda":
             torch.cuda.empty_cache()
         config = config.changed(memory_gib=allowed_gib)
@@ -85,7 +95,7 @@ def reconstruct(
 def _reconstructed(
     prepared: Prepared, config: Config, folder: RunFolder, stop: Callable[[], bool] | None, processes: Processes
 ) -> Reconstruction:
-    """The run, from its last checkpoint on."""
+    """Go through the run from its last checkpoint on; returns its result once all files are written."""
     path, stream = (folder.log, None) if processes.is_first else (None, io.StringIO())
     with RunLog(path, stream=stream) as log:
         for warning in prepared.warnings:
@@ -103,7 +113,7 @@ def _reconstructed(
         kept = split.kept(score)
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
-        first_size = progress.plan.particle_size(config)
+        first_size = progress.plan.particle_size(config)  # the wider one: see particle_size.py
         found = phases.final_map(poses, taken, first_size)
         if found is None:
             processes.barrier()

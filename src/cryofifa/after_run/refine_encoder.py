@@ -1,4 +1,4 @@
-"""Local refinement of a finished run: another folder that begins where the run's ab initio ended."""
+"""Refine a finished run with the second encoder: another run folder, which begins where the run's ab initio ended."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cryofifa.system.processes import ALONE, Processes
 # parts of a checkpoint that the refinement makes anew
 AFTER_AB_INITIO = tuple(f"{part}." for part in (HALF_MAP_POSES_PART, HALF_MAP_ITERATION_PART, ENCODER_REFINEMENT_PART))
 BEFORE_REFINEMENT = (READ_PARTICLES, AB_INITIO, JUDGE_STARTS)  # phases whose time counts for both
-FEWEST_EPOCHS = 4  # where neither the call nor the run's own settings say how many; our choice for a CPU
+FEWEST_EPOCHS = 4  # epochs where neither the call nor the run's own settings give a number; our choice for a CPU
 
 
 def refine_encoder(
@@ -44,11 +44,18 @@ def refine_encoder(
     stop: Callable[[], bool] | None = None,
     processes: Processes = ALONE,
 ) -> Reconstruction:
-    """Refine a finished run with the second encoder; by default into RUN/refined. The same call again resumes.
+    """Refine a finished run with the second encoder; the same call again resumes.
 
-    device: where to compute, if not where the run did.
-    data_folder, rows_file: as the run was given them.
-    stop, processes: as of `reconstruct`.
+    The new run takes over networks and poses of the finished one's ab initio, trains the second encoder, and then goes
+    through half-map refinement and all that follows.
+
+    Args:
+        run: folder of the finished run.
+        output: folder of the new run; RUN/refined by default.
+        epochs: passes of the second encoder over the particles; by default as in the run's settings, or 4.
+        device: where to compute; by default where the run did.
+        data_folder, rows_file: as the run was given them.
+        stop, processes: as in `reconstruct`.
 
     Raises:
         Stopped: when asked to stop.
@@ -95,4 +102,4 @@ def refine_encoder(
     )
 
 
-refine = refine_encoder  # its former name
+refine = refine_encoder  # the function's former name, under which older scripts call it

@@ -20,8 +20,8 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.rotations import perturb_rotation
 
-DAMPING = 1e-3  # of the diagonal, so that a direction without signal (the axis of a round particle) is left alone
-LONGEST_TURN_CYCLES = 0.5  # radians times the highest frequency times particle radius: the edge moves half a period
+DAMPING = 1e-3  # share of the diagonal added to it, so that a direction without signal (a round particle) is left alone
+LONGEST_TURN_CYCLES = 0.5  # longest turn: radians times highest frequency times particle radius (half a period)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def pose_derivatives(
     ahead, behind = grid.at(on_slice[:, None, None] + either_way * direction).unbind(1)
     by_view, by_circle = ((ahead - behind) / (2 * half_point)).unbind(1)
     turns = torch.stack([-y * by_view, x * by_view, radius * by_circle], dim=1)
-    # CTF and phase stay with the image
+    # CTF and phase belong to the image and do not turn with the slice
     turns = turns * form_image(torch.ones_like(fit.model), ctf, fit.poses.shift_angstrom, plane)[:, None]
     shifts = fit.model[:, None] * (2j * torch.pi * plane.frequency_per_angstrom.mT)
     return torch.cat([turns, shifts], dim=1)

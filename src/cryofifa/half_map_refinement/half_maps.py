@@ -23,7 +23,7 @@ from cryofifa.physics.shift import displacement_phase
 from cryofifa.physics.symmetry_average import symmetrised_sums
 from cryofifa.system.processes import ALONE, Processes
 
-BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
+BLOCK = 256  # particles back-projected at once; this bounds the memory and changes nothing else
 PIXELS_ON_GPU = 2**24  # image pixels at once on a GPU: few large steps cost it less than many small ones; our choice
 MOST_FOR_MEDIAN = 250  # particles of a half from which the usual brightness is estimated; our choice
 

@@ -30,7 +30,7 @@ from cryofifa.physics.image_formation import form_image
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.system.processes import ALONE, Processes
 
-BLOCK = 128  # particles matched at once; bounds the memory, changes nothing else
+BLOCK = 128  # particles matched at once; this bounds the memory and changes nothing else
 MOST_FOR_NOISE = 1000  # particles that the noise's power is estimated from
 
 
@@ -58,7 +58,7 @@ class ParticleFrame:
 
     @property
     def at_once(self) -> int:
-        """How many particles each process matches at once; it bounds the memory and changes nothing else."""
+        """How many particles each process matches at once; this bounds the memory and changes nothing else."""
         return block_on(self.plane.index_xy.device, self.plane.box_size, BLOCK)
 
     @cached_property

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-LEAST_POWER = 1e-12  # keeps an empty ring from dividing by zero
+LEAST_POWER = 1e-12  # so that an empty ring is not divided by zero
 
 
 def ring_score(

@@ -29,11 +29,11 @@ from cryofifa.names import HALF_MAP_REFINEMENT
 from cryofifa.particles.poses import Poses, known
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.image_formation import form_image
-from cryofifa.physics.map_filter import map_filter_of
 from cryofifa.physics.snapshot import Snapshot
 from cryofifa.settings.config import Config
 from cryofifa.settings.refinements import HalfMapRefinementSettings
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
+from cryofifa.train.map_filter_choice import map_filter_of
 from cryofifa.train.orientation_set import OrientationSet
 from cryofifa.train.particle_pass import ParticlePass
 from cryofifa.train.pose_change import median_pose_change
@@ -58,7 +58,7 @@ class ProjectionMatching:
     def __init__(self, config: Config, frame: ParticleFrame, shift_range_angstrom: float) -> None:
         self.config, self.frame = config, frame
         self.shift_range_angstrom = shift_range_angstrom
-        self.map_filter = map_filter_of(config.symmetry)
+        self.map_filter = map_filter_of(config)
         self.so_far: ParticlePass | None = None
         self.snapshots: list[Snapshot] = []
 
@@ -79,9 +79,9 @@ class ProjectionMatching:
         so_far = self.so_far = self.so_far or ParticlePass(poses.copy(), origins)
         before = so_far.before
         maps, earlier = self.half_maps(before), 0
-        limit = self._trusted_radius(maps.fsc)
-        self.snapshots = [Snapshot.of_map((maps.half_1 + maps.half_2) / 2, frame.plane.pixel_size_angstrom)]
-        references = self.map_filter.references(maps.half_1, maps.half_2, frame.sphere)
+        limit, pixel_size = self._trusted_radius(maps.fsc), frame.plane.pixel_size_angstrom
+        self.snapshots = [Snapshot.of_map((maps.half_1 + maps.half_2) / 2, pixel_size)]
+        references = self.map_filter.references(maps.half_1, maps.half_2, frame.sphere, pixel_size)
         for which, volume in enumerate(references, start=1):
             mine = known(before.half) == which
             order = frame.processes.balanced(mine.nonzero()[:, 0])

@@ -30,7 +30,7 @@ from cryofifa.train.candidates import clamp_length, fine_shifts, wide_shifts
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.orientation_set import OrientationSet
 
-# Fourier points of all particles and candidates; it bounds the memory, and on a GPU it changes the time
+# Fourier points of all particles and candidates at once; this bounds the memory, and on a GPU it changes the time
 POINTS_AT_ONCE, POINTS_ON_GPU = 2**22, 2**23
 SAME_POSE_CYCLES = 0.5  # two poses count as one if they move the particle's edge by less, in periods of low frequencies
 

@@ -1,7 +1,8 @@
 """How large the particle is, as far as a run knows: the one owner of its radius, and the masks that follow from it.
 
 A run begins with the user's diameter, or with what a first look at the images tells (`particle_radius.py`). While poses
-settle, the decoder's map tightens it; half maps are matched inside what came of it, and the final map is made there.
+settle, the decoder's map tightens it, for the search too, and half maps are matched inside what came of it. The final
+maps are compared inside the size that the run began with (measured: the same or better), and say how large they are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What stands between a map and the reference that particles are matched to: a filter, or later a prior.
 
-A new one is a class with the methods of `MapFilter`, and a line in `map_filter_of`.
+A new one is a class with the methods of `MapFilter`, and a line in `train/map_filter_choice.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.local_wiener import local_wiener
-from cryofifa.physics.point_groups import symmetry_rotations
 
 Volume = Float[Tensor, "z y x"]
 
@@ -29,12 +28,18 @@ class MapFilter(Protocol):
 
     shared_resolution_angstrom: float | None
 
-    def references(self, half_1: Volume, half_2: Volume, mask: Volume) -> tuple[Volume, Volume]:
-        """The references of both halves, on the maps' grid; mask: soft, 1 in the particle."""
+    def references(
+        self, half_1: Volume, half_2: Volume, mask: Volume, pixel_size_angstrom: float
+    ) -> tuple[Volume, Volume]:
+        """Make the references of both halves, on the maps' grid; mask: soft, 1 in the particle."""
         ...
 
-    def sampled(self, grid: FourierGrid) -> FourierGrid:
-        """A decoder's sampled volume, as candidates of ab initio are scored with it."""
+    def sampled(self, grid: FourierGrid, extent_angstrom: float) -> FourierGrid:
+        """Filter a decoder's sampled volume before candidates are scored with it; its radius stays.
+
+        The volume is symmetric already, and must be so afterwards. Its grid points are OVERSAMPLING to a Fourier pixel of
+        1 / extent_angstrom.
+        """
         ...
 
 
@@ -43,11 +48,17 @@ class NoFilter:
 
     shared_resolution_angstrom: float | None = None
 
-    def references(self, half_1: Volume, half_2: Volume, mask: Volume) -> tuple[Volume, Volume]:  # noqa: ARG002
+    def references(
+        self,
+        half_1: Volume,
+        half_2: Volume,
+        mask: Volume,
+        pixel_size_angstrom: float,  # noqa: ARG002
+    ) -> tuple[Volume, Volume]:
         """The maps given."""
         return half_1, half_2
 
-    def sampled(self, grid: FourierGrid) -> FourierGrid:
+    def sampled(self, grid: FourierGrid, extent_angstrom: float) -> FourierGrid:  # noqa: ARG002
         """The volume given."""
         return grid
 
@@ -55,15 +66,12 @@ class NoFilter:
 class LocalWiener(NoFilter):
     """Each half filtered by place, by its own power over the noise's (physics/local_wiener.py)."""
 
-    def references(self, half_1: Volume, half_2: Volume, mask: Volume) -> tuple[Volume, Volume]:
+    def references(
+        self,
+        half_1: Volume,
+        half_2: Volume,
+        mask: Volume,
+        pixel_size_angstrom: float,  # noqa: ARG002
+    ) -> tuple[Volume, Volume]:
         """Both halves filtered."""
         return local_wiener(half_1, half_2, mask)
-
-
-def map_filter_of(symmetry: str) -> MapFilter:
-    """By place, but not where symmetry is imposed: symmetrised noise piles up at the axes.
-
-    Measured on apoferritin, two iterations from poses turned by 8 degrees at random: FSC to the model at 9 A, without
-    spherical means, 0.33, and 0.19 with the filter.
-    """
-    return LocalWiener() if len(symmetry_rotations(symmetry)) == 1 else NoFilter()

@@ -1,1 +1,1 @@
-"""How a run is judged, and what it writes: FSC, resolution, verdict, sharpening, symmetry, alignment, output files."""
+"""How maps are judged, and what a run writes: FSC, resolution, verdict, sharpening, symmetry, alignment, files."""

@@ -1,4 +1,4 @@
-"""Align one map to another: rotate, shift and, where the hand is wrong, mirror it.
+"""Align one map to another: rotate it, shift it and, where the hand is wrong, mirror it.
 
     aligned(x) = V'(Q x + e),      V'(x, y, z) = V(x, y, -z) if mirrored else V
     F_aligned(k) = F_V'(Q k) exp(+2 pi i Q k . e)
@@ -25,11 +25,11 @@ from cryofifa.results.fourier_fit import FourierFit
 from cryofifa.results.fsc import in_soft_sphere
 
 _COARSE_RADIUS = 8  # Fourier pixels; neighbouring rotations differ by two thirds of a period at this radius
-_COARSE_ROTATIONS = 4096  # about 15 degrees apart
-_KEPT_PER_HAND = (12, 3)  # after the coarse search, after the first refinement
+_COARSE_ROTATIONS = 4096  # rotations about 15 degrees apart
+_KEPT_PER_HAND = (12, 3)  # placements kept after the coarse search, and after the first refinement
 _SEARCH_MASK_SHARE = 0.48  # radius of the soft sphere around both maps, as a share of the box
 
-_FINALIST_SHARE = 0.7  # of the best score; placements below are not refined on all shells
+_FINALIST_SHARE = 0.7  # placements with less than this share of the best score are not refined on all shells
 _FINER_POINTS = 2500  # a random subset ranks rotations well enough
 _CENTRE_VOTERS = 50  # best placements of the coarse search, whose median says where the centre is
 
@@ -39,11 +39,11 @@ class AlignedVolume:
     """The aligned volume, on the reference's grid and in its frame, and how it was placed.
 
     Attributes:
-        volume: (z, y, x).
-        mirrored: the volume was mirrored in z first.
-        rotation_reference_to_volume: Q, acting on (x, y, z) columns.
+        volume: the aligned volume.
+        mirrored: whether the volume was mirrored in z first.
+        rotation_reference_to_volume: Q of the formula above, acting on (x, y, z) columns.
         shift_angstrom: e (x, y, z), where the reference's origin lies in the (mirrored) volume.
-        correlation: Pearson's, of both maps under a soft sphere of radius 0.48 box.
+        correlation: Pearson's correlation of both maps under a soft sphere of radius 0.48 box.
     """
 
     volume: Float[Tensor, "z y x"]
@@ -61,10 +61,15 @@ def align_volumes(
     *,
     initial: Sequence[tuple[bool, Float[Tensor, "3 3"]]] | None = None,
 ) -> AlignedVolume:
-    """Align `volume` to `reference`, over rotation, shift and hand.
+    """Align `volume` to `reference` over all rotations, shifts and both hands.
 
-    initial: (mirrored, rotation_reference_to_volume) to start from instead of the search over all rotations
-        and both hands; they may be off by some 10 degrees.  Shifts are always searched.
+    Args:
+        volume: the map to align.
+        pixel_size_angstrom: of that map.
+        reference: the map to align it to; boxes and pixel sizes may differ.
+        reference_pixel_size_angstrom: of the reference.
+        initial: pairs (mirrored, rotation_reference_to_volume) to start from instead of the search over all rotations
+            and both hands; they may be off by some 10 degrees. Shifts are always searched.
 
     Raises:
         InputError: if the fields of view differ by more than a factor of two, or a map is constant.
@@ -81,7 +86,7 @@ def align_volumes(
     if not (float(volume.std()) > 0 and float(masked.std()) > 0):
         raise InputError("a map to align is constant: there is nothing to align")
     target = FourierGrid.from_volume(masked, size // 2)
-    # A voxel of the wrong hand is the mirror image: index N//2 + z -> N//2 - z.
+    # The other hand is the mirror image: voxel N//2 + z goes to N//2 - z.
     moving = {hand: _grid(mirror_z(volume) if hand else volume) for hand in (False, True)}
 
     if initial is None:
@@ -103,7 +108,7 @@ def align_volumes(
         refined = sorted((coarse.refined(p) for p in ranked[: _KEPT_PER_HAND[0]]), key=lambda p: -p.score)
         placements = refined[: _KEPT_PER_HAND[1]]
         if initial is None and radii:
-            # The orientation of a round particle shows only in finer detail; its centre is known by now.
+            # The orientation of a round particle shows in finer detail only; its centre is known by now.
             finer = FourierFit(moving[hand], target, size, radii[-1], _FINER_POINTS)
             centres = torch.stack([p.rotation @ p.shift_voxel for p in ranked[:_CENTRE_VOTERS]])
             centre = centres.median(dim=0).values
@@ -139,7 +144,7 @@ def align_volumes(
 
 
 def mirror_z(volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
-    """V'(x, y, z) = V(x, y, -z) about the origin N//2; with an even box the first plane maps onto itself."""
+    """The mirror image V'(x, y, z) = V(x, y, -z) about the origin N//2; in an even box the first plane stays."""
     flipped = volume.flip(0)
     return flipped.roll(1, 0) if volume.shape[0] % 2 == 0 else flipped
 
@@ -147,7 +152,7 @@ def mirror_z(volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
 def turned_volume(
     volume: Float[Tensor, "z y x"], rotation: Float[Tensor, "3 3"], shift_voxel: Float[Tensor, " 3"]
 ) -> Float[Tensor, "z y x"]:
-    """V(Q x + e) of a volume V, up to the Nyquist shell; x and e are (x, y, z) in voxels from N//2."""
+    """The volume V(Q x + e), up to the Nyquist shell; x and the shift e are (x, y, z) in voxels, from N//2."""
     return mean_of_turned(volume, rotation[None], shift_voxel)
 
 

@@ -1,4 +1,4 @@
-"""Run DeepEMhancer (Sanchez-Garcia et al. 2021), a program of its own, on our maps where it is installed."""
+"""Run DeepEMhancer (Sanchez-Garcia et al. 2021), a program of other authors, on our maps where it is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ MODEL = "tightTarget"  # the program's own default
 
 
 def run_deepemhancer(maps: UnfilteredMaps, output: Path) -> None:
-    """Give DeepEMhancer the unfiltered half maps, or the map where there are none, and wait for its result at `output`.
+    """Give DeepEMhancer the unfiltered half maps, or the map where there are none, and wait for its result.
+
+    Args:
+        maps: the maps.
+        output: where the result is written (MRC).
 
     Raises:
         InputError: if the program is not installed, or fails.

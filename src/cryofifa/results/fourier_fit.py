@@ -14,19 +14,20 @@ from cryofifa.physics.shift import shift_phase
 
 _MOST_POINTS = 40_000  # a random subset of a large ball places a map as well as all of it
 _MOST_STEPS = 8
-_LEAST_GAIN = 1e-6  # relative gain of a step worth another one; about a thousandth of a voxel
-_DIFFERENCE_VOXEL = 0.1  # step of the numerical derivative with respect to the rotation
-_LEAST_SHELL_WEIGHT = 0.02  # shells that do not correlate yet may begin to
+_LEAST_GAIN = 1e-6  # relative gain of a step that is worth another step; about a thousandth of a voxel
+_DIFFERENCE_VOXEL = 0.1  # step of the numerical derivative by the rotation
+_LEAST_SHELL_WEIGHT = 0.02  # shells that do not correlate yet keep this weight, as they may begin to
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How a map is placed: aligned(x) = V'(Q (x + d)), with e = Q d in the words of `align_volumes`.
+    """How a map is placed: aligned(x) = V'(Q (x + d)); `align_volumes` writes e = Q d.
 
-    mirrored: V' is the map mirrored in z.
-    rotation: Q.
-    shift_voxel: d (x, y, z), in the reference's frame.
-    score: how well the maps agree; higher is better.
+    Attributes:
+        mirrored: whether V' is the map mirrored in z, or the map itself.
+        rotation: Q.
+        shift_voxel: d (x, y, z), in the reference's frame.
+        score: how well the maps agree; higher is better.
     """
 
     mirrored: bool
@@ -40,8 +41,11 @@ def moved_values(
 ) -> Complex[Tensor, " points"]:
     """The transform of V(Q (x + d)) at these points: F_V(Q k) exp(2 pi i k.d).
 
-    grid: F_V.
-    phase: exp(2 pi i k.d), from `shift_phase`.
+    Args:
+        grid: F_V, the transform of V.
+        points: the points k (x, y, z) in Fourier pixels.
+        rotation: Q.
+        phase: exp(2 pi i k.d) at each point, from `shift_phase`.
     """
     return grid.at(points @ rotation.mT) * phase
 
@@ -49,11 +53,12 @@ def moved_values(
 class FourierFit:
     """Two maps compared over one ball of Fourier points, of which half is enough because the maps are real.
 
-    moving: transform of the map that is placed.
-    target: transform of the reference.
-    size: voxels along a side of both maps.
-    radius: of the ball, in Fourier pixels.
-    most_points: a random subset stands for a ball with more points.
+    Args:
+        moving: transform of the map that is placed.
+        target: transform of the reference.
+        size: voxels along a side of both maps.
+        radius: of the ball, in Fourier pixels.
+        most_points: a random subset of this size stands for a ball with more points.
     """
 
     def __init__(
@@ -91,7 +96,12 @@ class FourierFit:
         return values / self._shell_mean(values.abs().square()).clamp_min(1e-30).sqrt()[self.shell]
 
     def search(self, mirrored: bool, rotations: Float[Tensor, "n 3 3"]) -> list[Placement]:
-        """The best shift of every rotation, by FFT; returns all placements, the best first."""
+        """The placement of every rotation at its best shift, found by FFT; the best placement comes first.
+
+        Args:
+            mirrored: whether the moving map is the mirror image; it is noted in the placements.
+            rotations: the rotations Q to try.
+        """
         reach = int(self.points.abs().max())
         cube = 2 * reach + 4
         weight = self._weight_per_radius()
@@ -112,9 +122,12 @@ class FourierFit:
     def ranked(
         self, mirrored: bool, rotations: Float[Tensor, "n 3 3"], centre_voxel: Float[Tensor, " 3"]
     ) -> list[Placement]:
-        """Placements of all rotations about one known centre of the moving map, the best first.
+        """The placement of every rotation about one known centre of the moving map; the best placement comes first.
 
-        centre_voxel: (x, y, z) from the box centre.
+        Args:
+            mirrored: whether the moving map is the mirror image; it is noted in the placements.
+            rotations: the rotations Q to try.
+            centre_voxel: the centre (x, y, z), from the middle of the box.
         """
         # The grid is moved once, which spares every rotation its own phases.
         grid_size = self.moving.real_imaginary.shape[-1]
@@ -132,21 +145,21 @@ class FourierFit:
         return sorted(placements, key=lambda p: -p.score)
 
     def _weight_per_radius(self) -> Float[Tensor, " points"]:
-        """Equal weight per radius: the many points of outer shells do not tolerate how coarse the rotations are."""
+        """Weights that count every radius alike, as the many points of outer shells suffer from coarse rotations."""
         per_shell = 1 / self.moving_power.sqrt() / self.shell.max() / self.count.clamp_min(1).sqrt()
         return per_shell[self.shell]
 
     def curve(self, rotation: Tensor, shift_voxel: Tensor) -> Tensor:
-        """The FSC of both maps over shells 0, 1, ... with the moving one placed by Q and d."""
+        """The FSC of both maps over shells 0, 1, ... of the ball, with the moving one placed by Q and d."""
         phase = shift_phase(self.points, shift_voxel, self.size)
         values = moved_values(self.moving, self.points, rotation, phase)
         cross = (values * self.whitened_target.conj()).real
         return self._shell_mean(cross) / self.moving_power.sqrt()
 
     def refined(self, start: Placement) -> Placement:
-        """Refine a placement by Gauss-Newton steps with Levenberg's damping; its score is the mean FSC over points.
+        """Refine a placement by Gauss-Newton steps with Levenberg's damping; its score is the mean FSC over all points.
 
-        Least squares of the whitened difference, each shell weighted by the FSC it has at the start.
+        The steps lower the squared whitened difference, each shell weighted by the FSC that it has at the start.
         """
         curve = self.curve(start.rotation, start.shift_voxel)
         shell_weight = self.count * curve.clamp_min(_LEAST_SHELL_WEIGHT)
@@ -168,11 +181,14 @@ class FourierFit:
             if gain < _LEAST_GAIN * abs(value):
                 break
         score = float((self.count * curve).sum() / self.count.sum())
-        rotation = roma.special_gramschmidt(rotation)  # products of many float32 turns drift
+        rotation = roma.special_gramschmidt(rotation)  # products of many float32 rotations drift
         return Placement(start.mirrored, rotation, shift, score)
 
     def _normal_equations(self, rotation: Tensor, shift_voxel: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """J^H W J and J^H W (target - values) for turns and shifts; turns are in voxels at a quarter of the box."""
+        """J^H W J and J^H W (target - values) for turns and shifts.
+
+        A turn is given by how far it moves a point at a quarter of the box from the centre, in voxels.
+        """
         lever, phase = self.size / 4, shift_phase(self.points, shift_voxel, self.size)
         scale = (1 / self.moving_power.sqrt())[self.shell]
 

@@ -1,4 +1,4 @@
-"""Fourier shell correlation: to and from CSV files, and between a map and the truth.
+"""Fourier shell correlation curves: writing and reading them as CSV files, and the FSC of a map with the truth.
 
 FSC(s) = Re sum_s A B* / sqrt(sum_s |A|^2 sum_s |B|^2)
 """
@@ -29,10 +29,11 @@ def write_fsc_csv(
 ) -> None:
     """Write the columns shell, resolution_angstrom, frequency_per_angstrom, fsc, and fsc_NAME of other curves.
 
-    An older file stays whole until the new one is complete.
-
-    curve: over shells 0, 1, ... of a box `box_angstrom` wide.
-    others: further curves over the same shells, by NAME.
+    Args:
+        path: the file; an older one stays until the new one is complete.
+        curve: FSC over shells 0, 1, ...
+        box_angstrom: width of the box that the shells belong to.
+        others: further curves over the same shells, by NAME.
     """
     columns = {"fsc": curve, **{f"fsc_{name}": other for name, other in (others or {}).items()}}
     with atomic_path(Path(path)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -45,7 +46,7 @@ def write_fsc_csv(
 
 
 def read_fsc_csv(path: Path, column: str = "fsc") -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Read a curve and its frequencies per angstrom, from this column and the column frequency_per_angstrom.
+    """Read a curve, from this column, and its frequencies per angstrom, from the column frequency_per_angstrom.
 
     Raises:
         InputError: if the file cannot be read, a column is absent, or the frequencies do not rise.
@@ -66,7 +67,7 @@ def read_fsc_csv(path: Path, column: str = "fsc") -> tuple[Float[Tensor, " n"], 
 def resample_fsc(
     fsc: Float[Tensor, " n"], frequency_per_angstrom: Float[Tensor, " n"], shells: int, box_angstrom: float
 ) -> Float[Tensor, " shells"]:
-    """The curve at shells 0 .. shells - 1 of another box, linear in frequency; 0 beyond the end of the curve."""
+    """The curve at shells 0 .. shells - 1 of another box, interpolated linearly in frequency; 0 beyond its end."""
     wanted = np.arange(shells) / box_angstrom
     # frequencies in a file are rounded, which must not put the last shell beyond the end
     end = float(frequency_per_angstrom[-1]) * (1 + 1e-4)
@@ -76,7 +77,13 @@ def resample_fsc(
 
 @dataclass(frozen=True)
 class FscToTruth:
-    """The FSC between an aligned map and the truth, and where it falls under the two usual thresholds."""
+    """The FSC between an aligned map and the truth, and where it falls under the two usual thresholds.
+
+    Attributes:
+        curve: FSC over shells 0, 1, ...
+        box_angstrom: width of the box that the shells belong to.
+        resolution_fsc05_angstrom, resolution_fsc0143_angstrom: first crossing of 0.5 and of 0.143.
+    """
 
     curve: Float[Tensor, " shells"]
     box_angstrom: float
@@ -92,10 +99,14 @@ def fsc_to_truth(
 ) -> FscToTruth:
     """FSC of an aligned map and the truth, on one grid, inside a soft sphere.
 
-    radius_share: radius of the sphere as a share of the box; it has a linear edge of 3 px.
-
     The mean outside the sphere is subtracted first, because a constant background cut off by the sphere would
     correlate.
+
+    Args:
+        aligned: the map, aligned to the truth.
+        truth: the true map.
+        pixel_size_angstrom: of both.
+        radius_share: radius of the sphere as a share of the box; it has a linear edge of 3 px.
     """
     curve = fourier_shell_correlation(in_soft_sphere(aligned, radius_share), in_soft_sphere(truth, radius_share))
     box_angstrom = truth.shape[-1] * pixel_size_angstrom
@@ -108,13 +119,13 @@ def fsc_to_truth(
 
 
 def in_soft_sphere(volume: Float[Tensor, "z y x"], radius_share: float) -> Float[Tensor, "z y x"]:
-    """The volume less its mean outside a soft sphere, times the sphere; its radius is a share of the box."""
+    """The volume less its mean outside a soft sphere, times that sphere; the radius is given as a share of the box."""
     size = volume.shape[-1]
     return in_mask(volume, spherical_mask(size, radius_share * size, MASK_EDGE_PIXEL, volume.device))
 
 
 def in_mask(volume: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
-    """The volume less its mean outside the mask, times the mask."""
+    """The volume less its mean outside the mask, times the mask; a mask that is nowhere 0 has no outside."""
     outside = mask == 0
     background = volume[outside].mean() if bool(outside.any()) else volume.new_zeros(())
     return (volume - background) * mask

@@ -1,19 +1,19 @@
 """FSC of two half maps inside a mask, corrected for the mask's own correlation (Chen et al. 2013).
 
 Beyond the shell where the unmasked curve falls under 0.8, the phases of both halves are replaced by random ones. What
-still correlates there inside the mask is the mask's doing:
+still correlates there inside the mask comes from the mask:
 
     FSC_corrected = (FSC_masked - FSC_randomised) / (1 - FSC_randomised)
 
 used from two shells beyond that point on (RELION's post-processing); before it, the masked curve stands.
 
-Before the mask, each half's spherical mean is taken out. It does not depend on the poses, both halves of a nearly round
+Before masking, each half's spherical mean is taken out. It does not depend on the poses, both halves of a nearly round
 particle share it, and a mask spreads its low frequencies over all shells, where the correction then takes away too much
-or too little: measured on apoferritin, whose map agrees with its model to 8.9 A, 12.2 A with the mean and 8.6 A without
-(LOG.md). gpcr 6.6 and 6.6, ribosome 14.4 and 14.5.
+or too little. Measured on apoferritin, whose map agrees with its model to 8.9 A: 12.2 A with the mean and 8.6 A without
+(LOG.md); gpcr 6.6 and 6.6, ribosome 14.4 and 14.5.
 
 Halves that shared one model down to a shell agree up to there whatever they show, and through the mask also some shells
-beyond. Phases are randomised beyond that shell at the earliest, and then the correction holds from the next one on.
+beyond. So phases are randomised beyond that shell at the earliest, and the correction then holds from the next one on.
 
 Few points correlate by chance. Unrelated maps stay under three over the square root of a shell's independent points
 (after van Heel and Schatz 2005): the resolution ends where the curve falls under 0.143 or under that. Imposed symmetry
@@ -35,24 +35,25 @@ from cryofifa.physics.shells import shell_counts, shell_numbers
 from cryofifa.physics.spherical_mean import without_spherical_mean
 from cryofifa.results.fsc import in_mask
 
-RANDOMISED_FROM_FSC = 0.8  # Chen et al. 2013; RELION's default
-CHANCE_SD = 3.0  # van Heel & Schatz 2005
-# how often random phases are drawn; the curves are averaged. Measured on halves alike to shell 8, noise of their own
-# beyond, 48 voxels, spheres of 4, 8 and 14: with one draw, 11 of 120 pairs agree beyond shell 8; with four or more
-# draws, 2 of 120 do (LOG.md)
+RANDOMISED_FROM_FSC = 0.8  # phases are randomised from where the FSC falls under this; Chen et al. 2013, as RELION
+CHANCE_SD = 3.0  # standard deviations that chance may reach; after van Heel & Schatz 2005
+# How often random phases are drawn; the curves are averaged. Measured on halves of 48 voxels that are alike up to
+# shell 8 and noise of their own beyond, in spheres of 4, 8 and 14: with one draw, 11 of 120 pairs agree beyond shell 8;
+# with four or more draws, 2 of 120 do (LOG.md).
 RANDOMISATIONS = 4
-SHELLS_AFTER = 2  # the first randomised shells still share their neighbours' phases through the mask; RELION
+SHELLS_AFTER = 2  # the first randomised shells still share their neighbours' phases through the mask; as RELION
 
 
 @dataclass(frozen=True)
 class MaskedFsc:
     """The FSC curves of two half maps, over shells 0 .. N//2 of the box.
 
-    unmasked: of the halves as they are; the other curves are of the halves without their spherical means.
-    masked: inside the mask.
-    randomised: inside the mask, with random phases in the outer shells.
-    corrected: the masked curve corrected for the mask's own correlation.
-    chance: what unrelated maps stay under; 0 in the shells that the halves shared.
+    Attributes:
+        unmasked: FSC of the halves as they are; the other curves are of the halves without their spherical means.
+        masked: FSC inside the mask.
+        randomised: FSC inside the mask, with random phases in the outer shells.
+        corrected: the masked curve corrected for the mask's own correlation.
+        chance: the level that unrelated maps stay under; 0 in the shells that the halves shared.
     """
 
     unmasked: Float[Tensor, " shells"]
@@ -62,7 +63,7 @@ class MaskedFsc:
     chance: Float[Tensor, " shells"]
 
     def resolution_angstrom(self, threshold: float, box_angstrom: float) -> float:
-        """The resolution where the corrected curve falls under the threshold, or under what chance can reach."""
+        """The resolution in angstrom where the corrected curve falls under the threshold or under the chance level."""
         return first_crossing_angstrom(self.corrected - self.chance.clamp_min(threshold), 0.0, box_angstrom)
 
 
@@ -76,8 +77,12 @@ def masked_fsc(
 ) -> MaskedFsc:
     """The FSC curves of two half maps inside a mask; a mask that is 1 everywhere leaves nothing to correct.
 
-    shared_shell: the last shell in which the halves shared one model.
-    members: number of members of the point group that was imposed on both.
+    Args:
+        half_1, half_2: the half maps, without any filter.
+        mask: from 0 to 1.
+        shared_shell: the last shell in which the halves shared one model.
+        seed: of the random phases.
+        members: number of members of the point group that was imposed on both.
     """
     unmasked = fourier_shell_correlation(half_1, half_2)
     half_1, half_2 = without_spherical_mean(half_1), without_spherical_mean(half_2)
@@ -101,7 +106,7 @@ def masked_fsc(
 
 
 def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int, members: int = 1) -> Float[Tensor, " shells"]:
-    """CHANCE_SD / sqrt(independent points) in every shell beyond the shared ones, 0 in these.
+    """The FSC that unrelated maps stay under: CHANCE_SD / sqrt(independent points); 0 up to the shared shell.
 
     White noise under a mask m keeps the share mean(m^2)^2 / mean(m^4) of the box's independent points; a shell, which
     is one point thick, keeps the part of it that belongs to two dimensions (power 2/3). With imposed symmetry, one of
@@ -117,9 +122,9 @@ def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int, members: int =
 def with_random_phases(
     volume: Float[Tensor, "z y x"], from_shell: int, generator: torch.Generator
 ) -> Float[Tensor, "z y x"]:
-    """The map with random phases in this Fourier shell and all beyond, its amplitudes kept.
+    """The map with random phases in Fourier shell `from_shell` and all beyond, and its own amplitudes.
 
-    The phases are those of white noise, which have the Hermitian symmetry of a real map.
+    The phases are those of white noise, so they have the Hermitian symmetry of a real map.
     """
     noise = torch.randn(volume.shape, generator=generator).to(volume)
     transform, drawn = fourier_3d(volume), fourier_3d(noise)

@@ -1,6 +1,6 @@
 """Local resolution: how far the half maps agree around every voxel (local FSC; Cardone, Heymann & Steven 2013).
 
-Both halves are cut into bands of spatial frequency. In each, the products of the halves are summed under a window
+Both halves are cut into bands of spatial frequency. In each band, the products of the halves are summed under a window
 around the voxel, inside the mask:
 
     FSC(r, k) = sum_s w(s - r) m(s) a_k(s) b_k(s) / sqrt(sum_s w m a_k^2  sum_s w m b_k^2)
@@ -29,10 +29,10 @@ from cryofifa.physics.frequency_bands import (
 )
 from cryofifa.physics.shells import shell_means, shell_numbers
 
-LIMIT = 0.5  # of the local FSC; Cardone et al. 2013, blocres, SPHIRE
-# The window is a Gaussian, whose standard deviation is so many periods of the band: as wide as a box of 3.5 periods.
-# It then holds about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's
-# manual wants boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
+LIMIT = 0.5  # the local FSC that counts as resolved; as in Cardone et al. 2013, blocres and SPHIRE
+# Standard deviation of the Gaussian window in periods of the band; it is as wide as a box of 3.5 periods. It then holds
+# about 50 independent Fourier coefficients of every band, and noise correlates by 0.1 at random. Bsoft's manual asks
+# for boxes of 5 to 7 times the resolution, but for blocres, which cuts windows out before the transform.
 WINDOW_PERIODS = 1.0
 INSIDE = 0.5  # value of the mask above which a voxel belongs to the particle
 
@@ -47,17 +47,20 @@ def local_resolution(
 ) -> Float[Tensor, "z y x"]:
     """Resolution in angstrom at every voxel, between the Nyquist resolution and that of the lowest band.
 
-    half_1, half_2: half maps without any filter.
-    limit: value of the local FSC that decides.
-    window_periods: standard deviation of the window, in periods of the band.
+    It is interpolated linearly in frequency between the last band above the limit and the first one below. Where the
+    mask is 0, and where nothing agrees, it is the lowest band's resolution.
 
-    Interpolated linearly in frequency between the last band above the limit and the first one below. Where the mask is
-    0, and where nothing agrees, it is the lowest band's resolution.
+    Args:
+        half_1, half_2: half maps without any filter.
+        mask: from 0 to 1.
+        pixel_size_angstrom: of the maps.
+        limit: value of the local FSC that decides.
+        window_periods: standard deviation of the window, in periods of the band.
     """
     size, device = mask.shape[-1], mask.device
     # both real halves in one complex transform; brought to one scale, or the weaker one would be lost in rounding
     pair = torch.complex(*(half / half.std().clamp_min(1e-30) for half in (half_1, half_2)))
-    pair = _white(torch.fft.fftshift(torch.fft.fftn(pair)))  # origin at voxel 0: any one will do
+    pair = _white(torch.fft.fftshift(torch.fft.fftn(pair)))  # origin at voxel 0: any origin gives the same products
     radii = band_radii(size)
     place = torch.arange(0, size, WINDOW_STEP, device=device)
     reached = torch.full([len(place)] * 3, radii[0], device=device)
@@ -78,7 +81,7 @@ def local_resolution(
 def quartiles_inside(
     resolution: Float[Tensor, "z y x"], mask: Float[Tensor, "z y x"]
 ) -> tuple[float, float, float] | None:
-    """The three quartiles of the local resolution over the particle's voxels; None if there are none."""
+    """The quartiles (25, 50 and 75 %) of the local resolution over the particle's voxels; None if there are none."""
     inside = resolution[mask > INSIDE].cpu().numpy()
     if len(inside) == 0:
         return None
@@ -91,7 +94,7 @@ def _white(pair: Complex[Tensor, "kz ky kx"]) -> Complex[Tensor, "kz ky kx"]:
     size = pair.shape[-1]
     shell = shell_numbers(size, 3, pair.device).clamp(max=size // 2)
     mean = shell_means(pair.abs().square(), shell, size // 2 + 1)
-    # a shell that a low-pass has emptied holds nothing but rounding errors, which are not to be raised
+    # a shell that a low-pass has emptied holds nothing but rounding errors, which must not be amplified
     return pair * mean.clamp_min(1e-12 * float(mean.max())).rsqrt()[shell]
 
 

@@ -1,4 +1,4 @@
-"""One map that a run has found, judged. A run's results hold one for each class: of one class, a list of one."""
+"""One map of a run with its verdict and resolution; a run's results hold one for each class."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class MapResult:
 
     Attributes:
         maps: the map, its halves and their FSC inside a soft sphere.
-        mask: where the halves were compared, 0 to 1.
-        curves: FSC of the halves inside the mask, corrected for it.
-        decoder_map: what the network itself believes, on the same grid.
+        mask: from 0 to 1, inside which the halves were compared.
+        curves: FSC curves of the halves inside the mask, corrected for the mask.
+        decoder_map: the decoder's own volume, on the same grid.
         pixel_size_angstrom: of that grid.
-        particle_radius_angstrom: as the map shows it.
-        verdict: in a word, with its reasons.
+        particle_radius_angstrom: the particle's radius as the map shows it.
+        verdict: one word on how far the map can be trusted, with the reasons.
         resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected FSC falls under 0.143 and 0.5; None
             where the verdict lets no resolution count.
         local_resolution_angstrom: at every voxel; None where the halves do not agree beyond what they shared.
@@ -55,7 +55,14 @@ class MapResult:
         particle_radius_angstrom: float,
         evidence: Evidence,
     ) -> MapResult:
-        """The map with its verdict; evidence: of the run that found it, before its halves are looked at."""
+        """Judge a map: resolution, verdict and, where the verdict and the halves allow it, local resolution.
+
+        The arguments are as the attributes above, and:
+
+        Args:
+            evidence: what the run says for and against its poses; the resolution in it is replaced by that of the
+                halves.
+        """
         box_angstrom = maps.combined.shape[-1] * pixel_size_angstrom
         at_0143, at_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
         evidence = replace(evidence, resolution_angstrom=at_0143)
@@ -78,12 +85,12 @@ class MapResult:
 
     @property
     def local_resolution_quartiles_angstrom(self) -> tuple[float, float, float] | None:
-        """Over the voxels inside the mask."""
+        """Quartiles (25, 50 and 75 %) of the local resolution inside the mask; None where there is none."""
         local = self.local_resolution_angstrom
         return None if local is None else quartiles_inside(local, self.mask)
 
     def write(self, files: MapFiles) -> None:
-        """Write all its files, each whole or not at all; the folder is made where it is absent."""
+        """Write all files of the map, in a folder that is made if absent; each is written whole or not at all."""
         files.folder.mkdir(parents=True, exist_ok=True)
         volumes = {files.combined: self.maps.combined, files.decoder: self.decoder_map, files.mask: self.mask}
         volumes |= dict(zip(files.halves, self.maps.unfiltered, strict=True))

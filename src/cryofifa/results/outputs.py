@@ -1,4 +1,4 @@
-"""Everything a finished run leaves behind: maps, poses, FSC curves, summary and report."""
+"""The output files of a finished run: maps, poses, FSC curves, summary and report."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
 @dataclass(frozen=True)
 class RunResults:
-    """What a run has found, and how it went: what `write_outputs` writes.
+    """What a run has found and how it went, ready for `write_outputs`.
 
     Attributes:
-        maps: one for each class.
-        poses: of all particles.
+        plan: the run's plan.
+        maps: one judged map for each class.
+        poses: poses and scores of all particles.
         kept: which particles are not taken for junk.
-        agreeing_starts: how many starts of ab initio came to these poses, the one that went on included.
-        history: one record per epoch.
+        agreeing_starts: how many starts of ab initio came to these poses, the best one included.
+        history: one record per epoch or iteration.
         timings: seconds by phase.
+        warnings: what the user was warned of.
     """
 
     plan: RunPlan
@@ -53,14 +55,17 @@ class RunResults:
 
     @property
     def last_pose_change_degree(self) -> float | None:
-        """Median, in the last epoch; None if there was none."""
+        """Median pose change in the last epoch, in degrees; None if there was no epoch or it has none."""
         return self.history[-1].pose_change_median_degree if self.history else None
 
 
 def evidence_of_run(
     config: Config, plan: RunPlan, history: Sequence[EpochRecord], poses: Poses, agreeing_starts: int
 ) -> Evidence:
-    """What the run itself says for or against its maps; the resolution of their halves is not known yet."""
+    """The evidence that a run has for or against its maps before their half maps are compared.
+
+    Its resolution stands at the width of the box until `MapResult.judged` puts in that of the halves.
+    """
     box_angstrom = plan.box_size * plan.pixel_size_angstrom
     return Evidence(
         pose_change_median_degree=history[-1].pose_change_median_degree if history else None,
@@ -74,7 +79,17 @@ def evidence_of_run(
 
 
 def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, results: RunResults) -> Reconstruction:
-    """Write all files of a run; run.json comes last, because its presence says that the run is finished."""
+    """Write all files of a run; run.json comes last, because its presence says that the run is finished.
+
+    Args:
+        folder: the run's folder.
+        config: settings of the run.
+        images: all of its particles, in the order of the poses.
+        results: what the run has found.
+
+    Returns:
+        The result that `reconstruct` returns.
+    """
     poses, first = results.poses, results.maps[0]
     for index, result in enumerate(results.maps):
         result.write(folder.map(index))

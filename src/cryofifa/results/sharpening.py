@@ -19,16 +19,18 @@ from cryofifa.physics.mask import distance_from_centre, soft_edge
 from cryofifa.physics.shells import scale_shells
 
 GUINIER_COARSEST_ANGSTROM = 10.0  # Rosenthal & Henderson: at coarser resolution the shape and the solvent dominate
-# a fit that ends before this resolution takes a protein's own fall for decay: gpcr's true map gives -257 to 6.8 A
+# A fit that ends at a coarser resolution than this takes the fall of a protein's own amplitudes for decay: gpcr's true
+# map gives B = -257 when fitted to 6.8 A.
 GUINIER_TRUSTED_ANGSTROM = 5.0
 LEAST_GUINIER_SHELLS = 4  # fewer points do not define a line; our choice
 LOW_PASS_EDGE = 2.0  # Fourier pixels over which the low-pass falls to 0, beyond the resolution; RELION's width
 
 
 def fsc_weight(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
-    """C_ref of the map of both halves: its expected correlation with the true map.
+    """C_ref per shell: the expected correlation with the true map of the map of all particles.
 
-    fsc: of the two half maps.
+    Args:
+        fsc: FSC of its two half maps.
     """
     positive = fsc.clamp(0.0, 1.0)
     return (2 * positive / (1 + positive)).sqrt()
@@ -39,12 +41,15 @@ def guinier_b_factor(
 ) -> float | None:
     """B in square angstrom that flattens the amplitudes between 10 A and the resolution; None if shells are too few.
 
-    amplitude: per shell 0, 1, ... of a box `box_angstrom` wide.
+    Args:
+        amplitude: mean amplitude in shells 0, 1, ...
+        box_angstrom: width of the box that the shells belong to.
+        resolution_angstrom: where the fit ends.
     """
     frequency = np.arange(len(amplitude)) / box_angstrom
     fitted = (frequency >= 1 / GUINIER_COARSEST_ANGSTROM) & (frequency <= 1 / resolution_angstrom)
     fitted &= amplitude.cpu().numpy() > 0
-    fitted[-1] = False  # the shell at Nyquist is filled in part only, and its FSC falls off (measured on gpcr)
+    fitted[-1] = False  # the shell at Nyquist is filled in part only, and its FSC falls (measured on gpcr)
     if fitted.sum() < LEAST_GUINIER_SHELLS:
         return None
     log_amplitude = np.log(amplitude.cpu().double().numpy()[fitted])
@@ -61,7 +66,12 @@ def sharpen_volume(
 ) -> Float[Tensor, "z y x"]:
     """The volume weighted per shell, times exp(-B s^2 / 4), with a soft low-pass that begins at the resolution.
 
-    weight: of every shell, such as `fsc_weight`; none leaves the shells as they are.
+    Args:
+        volume: the map, without any filter.
+        pixel_size_angstrom: of the map.
+        b_factor_square_angstrom: B, negative where it sharpens.
+        resolution_angstrom: where the low-pass begins.
+        weight: weight of every shell, such as `fsc_weight`; None leaves the shells as they are.
     """
     if weight is not None:
         volume = scale_shells(volume, weight)

@@ -1,4 +1,4 @@
-"""What a run says of itself in run.json, for other programs: written last, and read again."""
+"""The result of a run as `reconstruct` returns it, and as it is read again from the run's run.json."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ from cryofifa.settings.reading import checked_value
 class Reconstruction:
     """The result that `reconstruct` returns; everything else lies in the files of `folder`.
 
-    resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected half-map FSC falls under 0.143 and 0.5;
-        None where the verdict is "not converged".
-    local_resolution_quartiles_angstrom: over the voxels inside the mask; None where there is no local resolution.
-    shared_resolution_angstrom: down to this resolution both halves shared one network.
-    starts, agreeing_starts: of ab initio; how many there were, and how many came to the same poses.
-    pose_change_median_degree: in the last epoch; None if there was none.
+    Attributes:
+        folder: the run's folder.
+        particles, kept_particles: how many there are, and how many are not taken for junk.
+        pixel_size_angstrom: of the maps.
+        particle_radius_angstrom: as the map shows it.
+        verdict, verdict_reasons: how far the result can be trusted, in one word and in sentences.
+        resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected half-map FSC falls under 0.143 and
+            0.5; None where the verdict is "not converged".
+        local_resolution_quartiles_angstrom: 25, 50 and 75 % of the local resolution inside the mask; None where there
+            is none.
+        shared_resolution_angstrom: down to this resolution both halves shared one network.
+        starts, agreeing_starts: how many starts of ab initio there were, and how many came to the same poses.
+        pose_change_median_degree: in the last epoch; None where it is not known.
+        seconds: time of all phases.
     """
 
     folder: RunFolder
@@ -43,11 +51,11 @@ class Reconstruction:
 
     @property
     def report(self) -> Path:
-        """Path of the report."""
+        """The path of the report, a single HTML page."""
         return self.folder.report
 
     def as_text(self) -> str:
-        """Where map, poses and report lie, and how far the result can be trusted."""
+        """A few lines that say where map, poses and report lie, and how far the result can be trusted."""
         resolution = self.resolution_fsc0143_angstrom
         reached = "" if resolution is None else f", half maps agree to {resolution:.1f} A"
         return (
@@ -83,7 +91,7 @@ def read_summary(folder: RunFolder) -> Reconstruction:
 
 
 def _checked_quartiles(value: Any, where: str) -> tuple[float, float, float] | None:
-    """Three rising, positive numbers, or None."""
+    """The value, if it is None or three positive numbers that do not fall."""
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 3:

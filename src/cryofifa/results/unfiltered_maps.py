@@ -1,8 +1,8 @@
-"""Read maps to be sharpened as they were before any filter, from a run or from another program.
+"""Maps as they were before any filter, read from a run or from another program, so that they can be sharpened.
 
-A run's map.mrc is Wiener filtered by one gain per shell (`half_map_refinement.half_maps`), as the last step. The gain
-follows from the curve in fsc.csv and is nowhere under 0.15, so it can be divided out: what is left is the plain
-back-projection, and no weighting is applied twice. half1.mrc and half2.mrc are unfiltered.
+The last step in making a run's map.mrc is a Wiener filter with one gain per shell (`half_map_refinement/half_maps.py`).
+The gain follows from the curve in fsc.csv and is nowhere under 0.15, so it can be divided out: what is left is the
+plain back-projection, and no weighting is applied twice. half1.mrc and half2.mrc are unfiltered.
 """
 
 from __future__ import annotations
@@ -30,9 +30,15 @@ SPHERE_SHARE = 0.45  # radius of the soft sphere for maps without a mask, as a s
 
 @dataclass(frozen=True)
 class UnfilteredMaps:
-    """A map without filter, its half maps and their FSC where they are known, and a mask around the particle.
+    """A map without any filter, its half maps and their FSC where they are known, and a mask around the particle.
 
-    fsc: for a run the corrected curve, from which its resolution is read; else that of the halves inside the mask.
+    Attributes:
+        combined: the map of all particles.
+        halves: its half maps; None where there are none.
+        pixel_size_angstrom: of the maps.
+        mask: from 0 to 1, a soft sphere around the particle.
+        fsc: for a run the corrected curve, from which its resolution is read; else the FSC of the halves inside the
+            mask; None without half maps.
     """
 
     combined: Float[Tensor, "z y x"]
@@ -43,18 +49,18 @@ class UnfilteredMaps:
 
     @property
     def box_angstrom(self) -> float:
-        """Width of the box in angstrom."""
+        """The width of the maps' box in angstrom."""
         return self.combined.shape[-1] * self.pixel_size_angstrom
 
     def fsc_within(self, mask: Float[Tensor, "z y x"]) -> Float[Tensor, " shells"] | None:
-        """FSC of the half maps inside another mask; None without half maps."""
+        """The FSC of the half maps inside any mask on their grid; None without half maps."""
         if self.halves is None:
             return None
         return fourier_shell_correlation(*(in_mask(half, mask) for half in self.halves))
 
 
 def run_of(path: Path) -> RunFolder | None:
-    """The run that is meant by its folder or by its map.mrc; None for any other map.
+    """The run that a path stands for, by its folder or by its map.mrc; None for any other map.
 
     Raises:
         InputError: if it is a half map of a run, which is made of half of the data.

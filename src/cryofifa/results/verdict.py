@@ -1,4 +1,4 @@
-"""Whether a run can be trusted: the signs for and against, and one verdict from all of them.
+"""The verdict on a run: how far it can be trusted, in one word that follows from several signs.
 
     not converged   poses still move, or nothing supports the map beyond what the search itself put in
     doubtful        one sign supports it, another is against it
@@ -16,9 +16,9 @@ from typing import Literal
 from cryofifa.results.report.contents import HealthSign
 
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch up to which poses count as settled; our choice
-EVEN_SAMPLING = 0.5  # Fourier sampling under which views are too uneven; side views alone give 0.81
-# the halves must agree to this share of the shared resolution, and to a whole shell beyond it: halves with nothing but
-# noise beyond what they shared do not reach the first one
+EVEN_SAMPLING = 0.5  # Fourier sampling below which views are too uneven; side views alone give 0.81
+# The halves must agree to this share of the shared resolution, and to a whole shell beyond it: halves with nothing but
+# noise beyond what they shared do not reach the first such shell.
 FINER_SHARE = 0.9
 
 Word = Literal["converged", "doubtful", "not converged"]
@@ -28,12 +28,14 @@ Word = Literal["converged", "doubtful", "not converged"]
 class Evidence:
     """What the verdict is based on.
 
-    pose_change_median_degree: in the last epoch; None if there was none.
-    agreeing_starts: how many of all starts came to the same poses, the one that went on included.
-    resolution_angstrom: where the corrected half-map FSC falls under 0.143.
-    shared_resolution_angstrom: down to this resolution both halves shared one model.
-    unshared_resolution_angstrom: that of the first shell in which they shared none.
-    fourier_sampling: 1 if all directions are sampled evenly (`view_coverage.fourier_sampling`).
+    Attributes:
+        pose_change_median_degree: in the last epoch; None where it is not known.
+        starts: how many independent starts there were.
+        agreeing_starts: how many of them came to the same poses, the best one included.
+        resolution_angstrom: where the corrected half-map FSC falls under 0.143.
+        shared_resolution_angstrom: down to this resolution both halves shared one model.
+        unshared_resolution_angstrom: resolution of the first shell in which they shared none.
+        fourier_sampling: 1 if all directions are sampled evenly (`view_coverage.fourier_sampling`).
     """
 
     pose_change_median_degree: float | None
@@ -64,7 +66,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict in one word, the reasons for it, and the signs shown in the report."""
+    """The verdict on a map.
+
+    Attributes:
+        word: how far the map can be trusted.
+        reasons: what speaks against it, or that nothing does.
+        signs: the single signs, as the report shows them.
+    """
 
     word: Word
     reasons: tuple[str, ...]
@@ -72,12 +80,12 @@ class Verdict:
 
     @property
     def resolution_counts(self) -> bool:
-        """Whether a resolution is given at all: a reader would believe one even for a map that is not real."""
+        """Whether a resolution is stated at all: a reader would believe it even for a map that is not real."""
         return self.word != "not converged"
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
-    """The verdict by the rule in the module's docstring."""
+    """The verdict that follows from the evidence, by the rule at the top of this file."""
     against = [
         reason
         for holds, reason in (

@@ -15,10 +15,10 @@ from jaxtyping import Float, Int
 
 from cryofifa.particles.files.row_list import evenly_spread
 
-VIEW_BINS = 192  # about 15 degrees wide
-SLICE_BINS = 3072  # about 4 degrees wide, finer than the band below
-MOST_VIEWS = 500_000  # more cannot be told apart in a plot
-SLICE_BAND = math.sin(math.radians(7.5))  # a slice samples a direction this near to its plane
+VIEW_BINS = 192  # bins about 15 degrees wide
+SLICE_BINS = 3072  # bins about 4 degrees wide, finer than the band below
+MOST_VIEWS = 500_000  # a plot with more views looks the same
+SLICE_BAND = math.sin(math.radians(7.5))  # a slice samples directions whose sine with its plane is less than this
 
 
 def view_directions(
@@ -32,9 +32,9 @@ def view_directions(
 def with_equal_poses(
     rotations: Float[np.ndarray, "particles 3 3"], group: Float[np.ndarray, "members 3 3"]
 ) -> Float[np.ndarray, "views 3 3"]:
-    """Every pose A with its equivalents A g under a point group: a symmetric particle is seen from all of them.
+    """Every rotation A with its equivalents A g under a point group: a symmetric particle is seen from all of them.
 
-    Of more than 500,000 views in all, as many are taken, from particles chosen evenly.
+    Where these would be more than 500,000, evenly chosen particles stand for all.
     """
     most = max(1, MOST_VIEWS // len(group))
     some = evenly_spread(len(rotations), most)
@@ -48,7 +48,8 @@ class SphereBins:
     Latitude bands, each cut into equal sectors; a band's height in z is proportional to its number of sectors
     (Archimedes: area = 2 pi times height), as in Leopardi 2006, Electron. Trans. Numer. Anal. 25, 309.
 
-    sectors: number of sectors of every band, from z = -1 on.
+    Attributes:
+        sectors: number of sectors of every band, from z = -1 on.
     """
 
     sectors: Int[np.ndarray, " bands"]
@@ -63,7 +64,7 @@ class SphereBins:
 
     @property
     def count(self) -> int:
-        """Number of bins."""
+        """How many bins the sphere is cut into."""
         return int(self.sectors.sum())
 
     @property

@@ -1,1 +1,1 @@
-"""One run: its plan, its starts and phases in order, its checkpoints, and its folder."""
+"""One run: its plan, its independent starts and its phases in order, its checkpoints, and its folder."""

@@ -1,4 +1,4 @@
-"""The decoder's volume as a density on any grid."""
+"""The decoder's volume as a density on any grid, in the scale of the run's maps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from cryofifa.run.plan import RunPlan
 def decoder_density(
     decoder: VolumeDecoder, plan: RunPlan, radius: float, box_size: int, pixel_size_angstrom: float
 ) -> Float[Tensor, "z y x"]:
-    """The network's density on a grid, in the scale of the run's maps.
+    """The decoder's density on a grid, in the scale of the run's maps.
 
-    radius: in Fourier pixels of the ab-initio frame. A density does not depend on the grid: the inverse transform of
-    N^3 samples is divided by the voxel's volume. At the input's pixel size p the factor is the window in pixels, since
-    the network's values are FT / box of images sampled to `box` from the window with the noise kept at sd 1.
+    A density does not depend on the grid: the inverse transform of N^3 samples is divided by the voxel's volume. At the
+    input's pixel size the factor is the window in pixels, since the decoder's values are FT / box of images that were
+    sampled from the window to `box` pixels with the noise kept at standard deviation 1.
+
+    Args:
+        decoder: the network that holds the volume.
+        plan: the run's plan.
+        radius: Fourier radius up to which the decoder counts, in Fourier pixels of the ab-initio frame.
+        box_size: voxels along a side of the grid.
+        pixel_size_angstrom: of the grid.
     """
     frame = plan.ab_initio_frame
-    # frequencies farther apart than one Fourier pixel of the frame would fold its far sides into a smaller box
+    # samples farther apart than one Fourier pixel of the frame would fold the frame's far sides into a smaller box
     sampled_box = max(box_size, even_at_least(frame.extent_angstrom / pixel_size_angstrom))
     spacing = frame.extent_angstrom / (sampled_box * pixel_size_angstrom)
     # at Nyquist itself a frequency and its mate are one sample

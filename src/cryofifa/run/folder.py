@@ -1,4 +1,4 @@
-"""The folder of one run: what it holds, whose settings it belongs to, and where a stopped run goes on."""
+"""The folder of one run: where its files lie, to which settings it belongs, and the checkpoint it is resumed from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.run.map_files import MapFiles
-from cryofifa.settings.config import Config, config_as_dict
+from cryofifa.settings.config import Config, config_as_dict, config_from_dict
 from cryofifa.settings.old_names import with_present_names
 from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
 
@@ -26,57 +26,70 @@ FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of one run. The names are fixed: other programs read them."""
+    """The paths of one run's files. Their names are fixed, because other programs read them.
+
+    Attributes:
+        path: the folder itself.
+    """
 
     path: Path
 
     def map(self, class_index: int = 0) -> MapFiles:
-        """The files of a class's map, from 0; the first one's lie in the folder itself."""
+        """The files of one class's map; classes count from 0, and the files of class 0 lie in the folder itself."""
         return MapFiles(self.path if class_index == 0 else self.path / f"class{class_index + 1}")
 
     @property
     def particles(self) -> Path:
+        """The STAR file of all particles with the poses that the run has found."""
         return self.path / "particles.star"
 
     @property
     def particles_cs(self) -> Path:
+        """The same as a cryoSPARC file; it is written where the input was one."""
         return self.path / "particles.cs"
 
     @property
     def kept(self) -> Path:
+        """The STAR file of the particles that are not taken for junk."""
         return self.path / "kept.star"
 
     @property
     def kept_cs(self) -> Path:
+        """The same as a cryoSPARC file; it is written where the input was one."""
         return self.path / "kept.cs"
 
     @property
     def report(self) -> Path:
+        """The report for the user, a single HTML page."""
         return self.path / "report.html"
 
     @property
     def summary(self) -> Path:
+        """The results as JSON for other programs; written last, so its presence says that the run is finished."""
         return self.path / "run.json"
 
     @property
     def log(self) -> Path:
+        """The log, to which a resumed run appends."""
         return self.path / "log.txt"
 
     @property
     def settings(self) -> Path:
+        """What identifies the run (`run_settings`) as JSON, written when the run begins."""
         return self.path / "checkpoint" / "settings.json"
 
     @property
     def live(self) -> Path:
-        """Folder of what a viewer reads while the run goes on (`watching.py`)."""
+        """The folder of what a viewer reads while the run goes on (`watching.py`)."""
         return self.path / "live"
 
     @property
     def checkpoint(self) -> Path:
+        """The last checkpoint: networks, poses and progress, from which the run is resumed."""
         return self.path / "checkpoint" / "state.safetensors"
 
     def read_settings(self) -> dict[str, Any]:
-        """What `run_settings` gave when the run began.
+        """What `run_settings` gave when the run began, with settings under the names that they have now.
 
         Raises:
             InputError: if the file is damaged.
@@ -88,7 +101,10 @@ class RunFolder:
         return values | {"config": with_present_names(values["config"], str(self.settings))}
 
     def claim(self, settings: dict[str, Any]) -> None:
-        """Make the folder this run's, or check that it already is; what a killed process left half-written goes.
+        """Make the folder this run's, or check that it already is, and remove files that were left half-written.
+
+        Args:
+            settings: what `run_settings` gives now.
 
         Raises:
             InputError: if the folder belongs to a run with other settings or images, or cannot be written.
@@ -109,7 +125,10 @@ class RunFolder:
             ) from None
 
     def _compare(self, settings: dict[str, Any]) -> None:
-        old, new = _flat(self.read_settings()), _flat(settings)
+        before = self.read_settings()
+        # settings that came later had no other value than today's default
+        before["config"] = config_as_dict(config_from_dict(before["config"], str(self.settings)))
+        old, new = _flat(before), _flat(settings)
         if old["particle_file_sha256"] != new["particle_file_sha256"]:
             raise InputError(
                 f"{self.path}: belongs to a run of other particles ({old['particles']} as it was then, now "
@@ -119,7 +138,7 @@ class RunFolder:
             if name.split(".")[-1] in FREE_SETTINGS:
                 continue
             if name.startswith("stacks."):
-                # runs of older versions have none
+                # runs of older versions name no stacks
                 if name in old and name in new and old[name] != new[name]:
                     raise InputError(
                         f"{self.path}: image stack {name.removeprefix('stacks.')} is not the one that the run began "
@@ -133,9 +152,11 @@ class RunFolder:
 
 
 def map_to_write(path: Path, source: Path) -> Path:
-    """The path, checked before long work: what ends there must not fail for its name, or take another map's place.
+    """The path of a map that will be written, checked before long work so that writing it will not fail in the end.
 
-    source: what it is made from.
+    Args:
+        path: where the map is to lie.
+        source: the file or folder that it is made from.
 
     Raises:
         InputError: if the name does not end in .mrc or .map, its folder does not exist, or it is the source or a map
@@ -152,7 +173,7 @@ def map_to_write(path: Path, source: Path) -> Path:
 
 
 def run_settings(stacks: ImageStacks, config: Config) -> dict[str, Any]:
-    """What identifies a run: the particle file and its stacks as they are now, the rows used, the settings."""
+    """What identifies a run, ready for JSON: the particle file and its stacks as they are now, rows, and settings."""
     table = stacks.table
     return {
         "particles": str(table.source_path.resolve()),
@@ -174,16 +195,16 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """JSON, whole or not at all."""
+    """Write values as JSON; an older file stays until the new one is complete."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
-    """JSON written by this program.
+    """Read the values of a JSON file that this program has written.
 
     Raises:
-        InputError: if the file is damaged.
+        InputError: if the file is absent or damaged.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -192,22 +213,27 @@ def read_json(path: Path) -> Any:
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-    """All tensors of a run and where it stands, in one file, whole or not at all.
+    """Write all tensors of a run and its progress to one file, with a checksum.
+
+    Args:
+        path: the file (safetensors); an older one stays until the new one is complete.
+        tensors: tensors by name.
+        progress: what JSON can hold.
 
     Raises:
-        InputError: if the disk is full or the folder cannot be written; the checkpoint before stays.
+        InputError: if the disk is full or the folder cannot be written; the older checkpoint stays.
     """
     with atomic_path(path) as temporary:
         plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
         text = json.dumps(progress)
         try:
             save_file(plain, temporary, metadata={"progress": text, "sha256": _sha256(plain, text)})
-        except SafetensorError as error:  # its way of saying that the disk is full
+        except SafetensorError as error:  # what safetensors raises when the disk is full
             raise unwritable(path, error) from error
 
 
 def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `write_checkpoint` wrote.
+    """The tensors, on a device, and the progress that `write_checkpoint` wrote.
 
     Raises:
         InputError: if the file is damaged.
@@ -224,7 +250,7 @@ def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor]
 
 
 def _sha256(tensors: dict[str, Tensor], progress: str) -> str:
-    """Of everything a checkpoint says: a single wrong bit would go on as a wrong result."""
+    """Checksum of all that a checkpoint holds; without it a single wrong bit would become a wrong result."""
     digest = hashlib.sha256(progress.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -1,4 +1,4 @@
-"""What a run says: a record per epoch, a log file, warnings and a progress bar."""
+"""What a run tells its user: a log file with a line per epoch, warnings, and a progress bar."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ from cryofifa.train.epoch_record import EpochRecord
 
 
 class RunLog:
-    """Lines to a file, and to the stream if it is a terminal or the run is verbose; warnings always to both.
+    """Writes lines to a file, and to a stream if that is a terminal or the run is verbose; warnings go to both always.
 
-    path: the log file, appended to (a resumed run goes on in the same file), its folder made if absent;
-        None writes no file, as the workers beside the first one do.
-    stream: where a person reads; by default stderr.
+    Args:
+        path: the log file, to which a resumed run appends; its folder is made if absent. None writes no file, as in
+            all processes but the first.
+        verbose: show lines on a stream that is no terminal, too.
+        stream: where a person reads; by default stderr.
+
+    Raises:
+        InputError: from the methods below, if the file cannot be written any more.
     """
 
     def __init__(self, path: Path | None, *, verbose: bool = False, stream: io.TextIOBase | None = None) -> None:
@@ -40,13 +45,13 @@ class RunLog:
         return list(self._warnings)
 
     def line(self, text: str) -> None:
-        """One thing that happened."""
+        """Write one line about something that happened."""
         self._to_file(text)
         if self._shows_lines:
             self._to_stream(text)
 
     def warning(self, text: str) -> None:
-        """Something the user should know; said once, however often it comes."""
+        """Warn the user of something; the same warning is written only once."""
         if text in self._warnings:
             return
         self._warnings.append(text)
@@ -54,12 +59,13 @@ class RunLog:
         self._to_stream(f"warning: {text}")
 
     def epoch(self, record: EpochRecord) -> None:
-        """The epoch in one line."""
+        """Write the record of an epoch as one line."""
         self.line(epoch_line(record))
 
     def close(self) -> None:
+        """Close the log file; nothing is written to it afterwards."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # what a full disk has not taken is tried once more
+            with contextlib.suppress(OSError):  # closing tries once more to write what a full disk has not taken
                 self._file.close()
             self._file = None
 
@@ -87,7 +93,7 @@ class RunLog:
 
 
 def epoch_line(record: EpochRecord) -> str:
-    """What a person wants to read of an epoch."""
+    """The record of an epoch as one line for a person to read."""
     parts = [
         f"epoch {record.epoch} ({record.phase})",
         f"{record.particles} particles",
@@ -108,9 +114,12 @@ def _or_dash(value: float | None) -> str:
 
 
 class Progress:
-    """A progress bar with stage, resolution, pose change and time left; no output at all without a terminal.
+    """A progress bar with phase, resolution, pose change and time left; it shows nothing where there is no terminal.
 
-    total: particle visits of the whole run; done: those a resumed run has behind it.
+    Args:
+        total: particle visits of the whole run: every particle counts in each epoch that it takes part in.
+        done: visits that a resumed run has made before.
+        stream: where the bar is shown; by default stderr.
     """
 
     def __init__(self, total: int, *, done: int = 0, stream: io.TextIOBase | None = None) -> None:
@@ -132,7 +141,10 @@ class Progress:
         resolution_angstrom: float | None = None,
         pose_change_median_degree: float | None = None,
     ) -> None:
-        """What is being done now, and how far the poses still moved in the epoch before."""
+        """Show what is being done now, at which resolution, and how far the poses moved in the epoch before.
+
+        Numbers that are None or not finite are left out.
+        """
         parts = [name]
         if resolution_angstrom is not None and math.isfinite(resolution_angstrom):
             parts.append(f"{resolution_angstrom:.1f} Å")
@@ -141,13 +153,15 @@ class Progress:
         self._bar.set_description_str(", ".join(parts))
 
     def expect(self, total: int) -> None:
-        """The run turned out to be longer."""
+        """Change the number of particle visits of the whole run, where it turns out to be longer or shorter."""
         self._bar.total = total
 
     def advance(self, particles: int) -> None:
+        """Count this many more particle visits as done."""
         self._bar.update(particles)
 
     def close(self) -> None:
+        """End the bar; it stays on the screen as it is."""
         self._bar.close()
 
     def __enter__(self) -> Progress:

@@ -1,4 +1,4 @@
-"""The files of one map of a run. The names are fixed: other programs read them."""
+"""The files of one map of a run. Their names are fixed, because other programs read them."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class MapFiles:
-    """Where one map lies, with what it was made from and judged by.
+    """Where the files of one map lie: the map, what it was made from, and what it was judged by.
 
     Attributes:
-        folder: of the run for its first map; further classes have folders of their own within it.
+        folder: the run's folder for its first map; further classes have folders of their own within it.
     """
 
     folder: Path
 
     @property
     def combined(self) -> Path:
-        """The map of both halves, Wiener filtered by their FSC, unsharpened."""
+        """The map of all particles, Wiener filtered by the FSC of its halves, not sharpened."""
         return self.folder / "map.mrc"
 
     @property
     def halves(self) -> tuple[Path, Path]:
-        """The two half maps, unfiltered."""
+        """The two half maps, without any filter."""
         return self.folder / "half1.mrc", self.folder / "half2.mrc"
 
     @property
     def mask(self) -> Path:
-        """Where the halves were compared."""
+        """The mask, from 0 to 1, inside which the half maps were compared."""
         return self.folder / "mask.mrc"
 
     @property
     def local_resolution(self) -> Path:
-        """Resolution at every voxel, in angstrom."""
+        """The local resolution in angstrom at every voxel."""
         return self.folder / "local_resolution.mrc"
 
     @property
     def decoder(self) -> Path:
-        """What the decoder itself believes."""
+        """The decoder's own volume, on the map's grid."""
         return self.folder / "decoder.mrc"
 
     @property
     def fsc(self) -> Path:
-        """The curves."""
+        """The FSC curves of the half maps (CSV)."""
         return self.folder / "fsc.csv"
 
     @property
     def volumes(self) -> tuple[Path, ...]:
-        """Every volume among them."""
+        """The files above that are volumes (MRC)."""
         return self.combined, *self.halves, self.mask, self.local_resolution, self.decoder

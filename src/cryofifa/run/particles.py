@@ -1,4 +1,4 @@
-"""The particles of a run as its phases want them: cut to a frame, this process's own, all or a random subset."""
+"""The particles of a run as its phases need them: a random subset for ab initio, then all of them at full size."""
 
 from __future__ import annotations
 
@@ -24,19 +24,27 @@ from cryofifa.train.working_set import WorkingSet
 
 
 class RunParticles:
-    """Particles of one run, read as its plan says."""
+    """The particles of one run: images are read when a phase first needs them, and kept as long as phases share them.
+
+    Args:
+        run: the run.
+        images: all of its particles.
+    """
 
     def __init__(self, run: Session, images: ParticleImages) -> None:
         self._run, self.images = run, images
-        # of all particles, from the first judged start or the half-map refinement on
+        # images of all particles, kept from the first judged start or the half-map refinement on
         self._full_size_images: KeptImages | None = None
         self._working_set: tuple[tuple[Frame, Processes], WorkingSet] | None = None
 
     def working_set(self, frame: Frame, processes: Processes) -> WorkingSet:
-        """Those that take part in ab initio, shared among these processes; the last one that was asked for is kept."""
+        """The particles that take part in ab initio, cut to a frame, with those images that are this process's own.
+
+        Asked for again with the same arguments, the same working set is returned without reading images anew.
+        """
         if self._working_set is None or self._working_set[0] != (frame, processes):
             run, chosen = self._run, self.of_ab_initio()
-            self._working_set = None  # before others are read
+            self._working_set = None  # its memory is free before other images are read
             with run.timed(READ_PARTICLES):
                 ctf = self.images.ctf_parameters()[_own(chosen, processes)].to(run.device)
                 images = self._kept_images(frame, chosen, processes)
@@ -45,13 +53,16 @@ class RunParticles:
         return self._working_set[1]
 
     def of_ab_initio(self) -> Int[Tensor, " chosen"]:
-        """Rows of the random subset that takes part in ab initio."""
+        """0-based rows of the random subset that takes part in ab initio, rising."""
         everyone, plan = torch.arange(len(self.images.table)), self._run.plan
         order = RandomDraws(self._run.config.seed, "subset").order(everyone)
         return order[: plan.ab_initio_particles].sort().values
 
     def matching(self, trained: AbInitio | EncoderRefinement) -> ProjectionMatching:
-        """Of all particles; their images are kept until `forget_full_size_images`."""
+        """Projection matching of all particles at full size, masked by the particle's size as a training knows it.
+
+        The images are kept until `forget_full_size_images` is called.
+        """
         run, frame = self._run, self._run.plan.full_size_frame
         if self._full_size_images is None:
             with run.timed(READ_PARTICLES):
@@ -69,11 +80,11 @@ class RunParticles:
         return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom)
 
     def forget_full_size_images(self) -> None:
-        """The final map reads the untouched ones, and wants the memory."""
+        """Drop the images of all particles: the final map reads untouched images from the stacks, and needs memory."""
         self._full_size_images = None
 
     def before_half_map_refinement(self, trained: AbInitio | EncoderRefinement) -> Poses:
-        """The poses that a training has found, among all particles."""
+        """A table of all particles with their half sets, in which those of a training have the poses it has found."""
         half = half_sets(self.images.table, self._run.config.seed, self._run.log.warning)
         poses, chosen = Poses.unknown(half.to(self._run.device)), trained.particles.particle
         poses.put(chosen, trained.poses)
@@ -81,7 +92,7 @@ class RunParticles:
         return poses
 
     def _kept_images(self, frame: Frame, rows: Int[Tensor, " n"], processes: Processes) -> KeptImages:
-        """Of these rows, those that are this process's own among these."""
+        """The images of those of these rows that are this process's own, cut to a frame."""
         run, own = self._run, _own(rows, processes).numpy()
         room = Room.of_settings(run.config.memory_gib, run.config.cache_folder, run.config.cache_gib)
         return keep_images(self.images, frame, own, run.device, room, run.plan.least_bytes, run.log.line)

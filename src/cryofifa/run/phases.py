@@ -1,5 +1,7 @@
-"""The phases of one run, each of which leaves a checkpoint behind: ab initio, encoder refinement,
-half-map refinement, final map."""
+"""The phases of one run in order: ab initio, encoder refinement, half-map refinement, final map.
+
+A checkpoint is written after every epoch and iteration, and within them as often as the settings say.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,12 @@ from cryofifa.train.particle_pass import ParticlePass
 
 
 class Phases:
-    """One run as it goes through its phases, from where it stands."""
+    """The phases of one run; each goes on from the last checkpoint, and takes what the one before it found.
+
+    Args:
+        run: the run.
+        images: all of its particles.
+    """
 
     def __init__(self, run: Session, images: ParticleImages) -> None:
         self._run, self._images = run, images
@@ -46,7 +53,7 @@ class Phases:
         self.starts = Starts(run, self._particles)
 
     def find_poses(self, bar: Progress) -> AbInitio:
-        """Ab initio: train encoder and decoder together until the curriculum ends."""
+        """Ab initio: make the independent starts, go on with the best until the curriculum ends, and return it."""
         run = self._run
         ab_initio = self.starts.best_of_all(bar)
 
@@ -57,13 +64,13 @@ class Phases:
             record = run.train_epoch(ab_initio, epoch, "ab initio", bar, state)
             run.finished(record, snapshots_of(ab_initio, record))
             run.keep(state())
-        if not run.processes.alone:  # on a GPU, whose sums are in no fixed order, each has come to its own
+        if not run.processes.alone:  # on GPUs, whose sums have no fixed order, the processes' results differ a little
             ab_initio.load_state({name: run.processes.broadcast(values) for name, values in ab_initio.state().items()})
         self.starts.hold_against_best(ab_initio, bar)
         return ab_initio
 
     def refine_poses(self, ab_initio: AbInitio, bar: Progress) -> AbInitio | EncoderRefinement:
-        """Local refinement by the second encoder at full size; without it, what ab initio found."""
+        """Local refinement by the second encoder at full size; where the plan has none, ab initio is returned as is."""
         run, plan, curriculum = self._run, self._run.plan, self._run.plan.encoder_refinement
         if curriculum is None:
             return ab_initio
@@ -90,7 +97,10 @@ class Phases:
         return refinement
 
     def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> Poses:
-        """Projection matching of all particles, each half against its own map, and their scores against the other's."""
+        """Half-map refinement of all particles, then a score of each against the other half's map; returns the poses.
+
+        With a point group, all poses are moved into one asymmetric unit.
+        """
         run, progress = self._run, self._run.progress
         poses = self._particles.before_half_map_refinement(trained)
         matching = self._particles.matching(trained)
@@ -126,12 +136,15 @@ class Phases:
     def final_map(
         self, poses: Poses, taken: Bool[Tensor, " n"], size: ParticleSize
     ) -> tuple[HalfMaps, ParticleSize] | None:
-        """Back-projection of the untouched full-size images; also the particle's size as the map shows it.
+        """Back-project the untouched full-size images: the maps, and the particle's size as the map shows it.
 
-        None in all processes but the first, which alone writes it: its grids are large.
+        All processes back-project their particles, but only the first makes the maps, as the grids are large; in the
+        others this is None.
 
-        taken: the particles to use.
-        size: of the particle, as far as is known.
+        Args:
+            poses: poses and half sets of all particles.
+            taken: which particles are used.
+            size: the particle's size, as far as it is known.
         """
         run, images = self._run, self._images
         plane = HalfPlane.of_box(images.table.box_size, images.pixel_size_angstrom, with_origin=True, device=run.device)
@@ -156,14 +169,14 @@ class Phases:
         return maps, size
 
     def mask_of(self, maps: HalfMaps, size: ParticleSize) -> Float[Tensor, "z y x"]:
-        """A soft mask that follows the map, on its grid."""
+        """A soft mask, from 0 to 1, that follows the map; it is on the map's grid."""
         pixel_size = self._images.pixel_size_angstrom
         resolution = first_crossing_angstrom(maps.fsc, 0.143, maps.combined.shape[-1] * pixel_size)
         sphere = size.image_mask(pixel_size)
         return mask_of_map(maps.combined, pixel_size, resolution, sphere.radius_pixel, sphere.edge_pixel)
 
     def decoder_map(self, trained: AbInitio | EncoderRefinement) -> Tensor:
-        """What the network itself believes, on the input's grid and in the final map's scale."""
+        """The decoder's own volume (z, y, x), on the input's grid and in the final map's scale."""
         plan = self._run.plan
         radius = trained.curriculum.end_radius
         return decoder_density(trained.networks.decoder(), plan, radius, plan.box_size, plan.pixel_size_angstrom)

@@ -1,4 +1,4 @@
-"""What a run will do, resolved from the settings and a first look at the images: sizes, stages, memory, time."""
+"""The plan of a run: sizes, stages, starts, and roughly the memory and time that they take."""
 
 from __future__ import annotations
 
@@ -17,29 +17,43 @@ from cryofifa.settings.config import Config, PoseMode
 from cryofifa.system.memory import GIB
 from cryofifa.train.curriculum import Curriculum, stage_at
 
-# seconds per particle visit, and more per Fourier point of the mask, on two cores of a 2023 server, order of magnitude:
-# 100,000 guided visits take 47 s (gpcr) and 45 s (ribosome), for the search hardly knows the mask; 30,000 amortized
-# ones of gpcr 150 s of CPU time, 20,000 of the refinement at 64 px 240 to 300 s
+# Seconds that a particle takes in each epoch, and in addition per Fourier point of the mask, on two cores of a 2023
+# server, in order of magnitude. Measured: 100,000 guided visits take 47 s (gpcr) and 45 s (ribosome), as the search
+# hardly depends on the mask; 30,000 amortized visits of gpcr take 150 s of CPU time, 20,000 of the refinement at 64 px
+# 240 to 300 s.
 SECONDS_PER_VISIT = 4e-4
 SECONDS_PER_POINT: dict[PoseMode, float] = {"guided": 1e-6, "amortized": 2.5e-5}
 REFINEMENT_SECONDS_PER_POINT = 1e-5
 SECONDS_PER_HALF_MAP_POINT = 2.5e-6
 
 
-# what speaks for a start: the power of the particles that it explains, or what the half maps that one iteration of the
-# half-map refinement makes of it agree on beyond what they shared
+# What starts are compared by: the power of the particles that a start explains, or how well its half maps agree beyond
+# what they shared, after one iteration of half-map refinement.
 StartJudge = Literal["explained power", "half maps"]
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The resolved plan of one run; stored with the run and used again when it is resumed.
+    """The plan of one run; it is stored with the run and used again when that is resumed.
 
     Attributes:
-        particle_radius_angstrom: as the run begins with it; `ParticleSize` is what becomes of it.
-        shared_by_filter_angstrom: down to it a map filter gives both halves the same; None where it does not.
-        encoder_refinement: of the second encoder, in Fourier pixels, which are of one size in both frames; None where
-            there is none.
+        pose_mode: guided or amortized.
+        particles: how many there are.
+        box_size, pixel_size_angstrom: of the input's images.
+        particle_radius_angstrom: as the run begins with it; `ParticleSize` follows how it changes.
+        shift_range_angstrom: the largest shift that a particle may be given.
+        noise: power spectrum of the images' noise.
+        ab_initio_particles: how many of the particles take part in ab initio.
+        ab_initio_frame, full_size_frame: window, box and pixel size of the images in ab initio, and after it.
+        half_map_iterations: iterations of half-map refinement, not counting repeated searches.
+        curriculum: of ab initio.
+        starts: number of independent starts.
+        start_epochs: epochs after which they are compared; 0 for a single start.
+        start_judge: what they are compared by.
+        shared_by_filter_angstrom: resolution down to which a map filter gives both halves the same; None where it does
+            not.
+        encoder_refinement: curriculum of the second encoder; None where there is none. A Fourier pixel is the same in
+            both frames.
     """
 
     pose_mode: PoseMode
@@ -65,33 +79,34 @@ class RunPlan:
         return ParticleSize(self.particle_radius_angstrom, config.diameter_angstrom is not None, config.image)
 
     def resolution_at(self, progress: float) -> float:
+        """Resolution in angstrom of ab initio's Fourier mask at a progress from 0 to 1."""
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
 
     @property
     def shared_resolution_angstrom(self) -> float:
-        """Down to it both halves of the particles have one decoder, or what a map filter knows, in common."""
+        """Resolution in angstrom down to which both halves have something in common: the decoder, or a map filter."""
         curriculum = self.encoder_refinement or self.curriculum
         by_decoder = self.ab_initio_frame.extent_angstrom / curriculum.end_radius
         return min(by_decoder, self.shared_by_filter_angstrom or by_decoder)
 
     @property
     def shared_shell(self) -> int:
-        """The same as a shell of the final map's FSC."""
+        """The shell of the final map's FSC at the shared resolution."""
         return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
 
     @property
     def judges_by_matching(self) -> bool:
-        """Every start, and the end of ab initio, is judged after its particles were matched to its half maps."""
+        """Whether every start, and the end of ab initio, is judged by half maps, which takes projection matching."""
         return self.start_judge == "half maps"
 
     @property
     def least_bytes(self) -> int:
-        """Rough memory without any images: the program, and grids of the final map (sums, transforms, two halves)."""
+        """Rough memory in bytes without any images: the program, and the final map's sums, transforms and halves."""
         return GIB // 2 + 12 * 4 * (2 * self.box_size) ** 3
 
     @property
     def images_bytes(self) -> int:
-        """Of the images of both frames, where all are kept in memory."""
+        """Memory in bytes that the images of both frames take where all are kept."""
         refined = 0 if self.encoder_refinement is None else self.ab_initio_particles
         refined_later = self.particles if self.half_map_iterations else 0
         return image_bytes(self.ab_initio_frame, self.ab_initio_particles) + image_bytes(
@@ -100,7 +115,7 @@ class RunPlan:
 
     @property
     def cpu_minutes(self) -> float:
-        """Rough time on two CPU cores; a GPU takes half of it for small images, and a small fraction for large ones."""
+        """Rough minutes on two CPU cores; a GPU takes half of it for small images, a small fraction for large ones."""
         learning = self._learning_seconds(
             self.curriculum,
             self.curriculum.epochs + (self.starts - 1) * self.start_epochs,
@@ -112,7 +127,7 @@ class RunPlan:
             )
         half_map_points = math.pi / 8 * self.full_size_frame.box_size**2
         visits = self.particles * self.half_map_iterations
-        if self.judges_by_matching:  # every start and the end
+        if self.judges_by_matching:  # every start is matched once, and so is the end of ab initio
             visits += self.ab_initio_particles * (self.starts + 1)
         half_maps = visits * half_map_points * SECONDS_PER_HALF_MAP_POINT
         return (20 + learning + half_maps) / 60
@@ -171,7 +186,7 @@ class RunPlan:
 
 
 def plan_from_json(values: dict) -> RunPlan:
-    """A stored plan."""
+    """The plan of which `dataclasses.asdict` gave these values, as JSON has kept them."""
     nested = {
         "noise": NoiseSpectrum(values["noise"]["extent_angstrom"], tuple(values["noise"]["power"])),
         "ab_initio_frame": Frame(**values["ab_initio_frame"]),

@@ -1,4 +1,4 @@
-"""How a run's plan is made: sizes, stages and starts, from the settings and a first look at the images."""
+"""Planning: sizes, stages and starts of a run, from its settings and a first look at the images."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.physics.map_filter import map_filter_of
 from cryofifa.physics.point_group_names import is_cubic
 from cryofifa.run.plan import RunPlan, StartJudge
 from cryofifa.settings.config import Config
 from cryofifa.train.curriculum import Curriculum
 from cryofifa.train.decoder_choice import last_decoder_rate
+from cryofifa.train.map_filter_choice import map_filter_of
 
 SMALLEST_BOX = 16
-LEAST_GROWTH = 1.5  # of the Fourier mask, for particles so large that the usual start is near the end; our choice
+# The Fourier mask grows at least by this factor, where particles are so large that the usual start is near the end; our
+# choice.
+LEAST_GROWTH = 1.5
 
 
 @dataclass(frozen=True)
 class StartChoice:
-    """How many starts, from which frequency times the particle radius on, and when and by what they are compared."""
+    """How many starts of ab initio there are, where they begin, and when and by what they are compared.
+
+    Attributes:
+        starts: number of independent starts.
+        cycles: the first Fourier mask reaches at least this frequency times the particle radius.
+        share: share of ab initio after which the starts are compared.
+        judge: what they are compared by.
+    """
 
     starts: int
     cycles: float
@@ -32,14 +41,20 @@ class StartChoice:
 
 
 USUAL_STARTS = StartChoice(starts=4, cycles=0.8, share=0.5, judge="explained power")
-# T, O and I: all but spheres, which show their views late. Measured on apoferritin, single starts right at 26 A: from
-# 45 A 1 of 12, from 36 A (1.5 cycles) 4 of 14, from 30 A 0 of 8; what they explain hardly tells them apart (0.175
-# and 0.176 of right ones, the best of 14 wrong ones 0.179), what their half maps agree on does (LOG.md)
+# Particles of T, O and I are nearly spheres, whose views differ in fine detail only. Measured on apoferritin, single
+# starts right at 26 A: from 45 A 1 of 12, from 36 A (1.5 cycles) 4 of 14, from 30 A 0 of 8. The power that they explain
+# hardly tells them apart (0.175 and 0.176 of right ones, 0.179 of the best of 14 wrong ones); the agreement of their
+# half maps does (LOG.md).
 CUBIC_STARTS = StartChoice(starts=16, cycles=1.5, share=0.85, judge="half maps")
 
 
 def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPlan:
-    """Resolve sizes and stages.
+    """The plan of a run: every size, stage and number of epochs that the settings leave to the data is chosen here.
+
+    Args:
+        config: settings of the run.
+        table: the particles.
+        survey: what a first look at the images tells.
 
     Raises:
         InputError: if a setting does not fit the particles.
@@ -71,7 +86,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     if end is None:
         end = radius / config.curriculum.end_cycles
         if config.pose_mode == "guided":
-            # but a small particle needs more than one octave
+            # a small particle needs a mask that grows by at least an octave
             end = max(end, min(config.half_map_refinement.split_resolution_angstrom, start / 2))
     end = max(end, 2 * pixel_size)
     if config.start_resolution_angstrom is None:
@@ -88,7 +103,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         raise InputError(f"--box {box}: give an even number of pixels from {SMALLEST_BOX} to {window}")
     guided = config.pose_mode == "guided"
     half_map_iterations = config.half_map_refinement.iterations if guided else 0
-    # without a half-map refinement, which poses them all, every particle takes part from the start
+    # half-map refinement poses all particles; without it every particle takes part from the start
     subset = min(len(table), config.curriculum.most_particles) if half_map_iterations else len(table)
     visits = config.curriculum.visits if guided else config.amortized.visits
     epochs = config.curriculum.epochs
@@ -101,7 +116,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         end_radius=min(extent / end, box / 2 - 1),
         growth_share=config.curriculum.growth_share,
         global_search_share=config.search.global_search_share,
-        # what the losers' encoders learned would be lost
+        # what an encoder learns before the starts are compared is lost unless its start wins
         encoder_share=max(config.search.encoder_share, starts.share) if guided else 0.0,
         keep_fraction_start=1.0,
         keep_fraction_end=config.curriculum.keep_fraction,
@@ -127,10 +142,10 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         half_map_iterations=half_map_iterations,
         curriculum=curriculum,
         starts=starts.starts,
-        # a single start has nobody to be compared with
+        # a single start has no other to be compared with
         start_epochs=max(1, round(starts.share * epochs)) if starts.starts > 1 else 0,
         start_judge=starts.judge,
-        shared_by_filter_angstrom=map_filter_of(config.symmetry).shared_resolution_angstrom,
+        shared_by_filter_angstrom=map_filter_of(config).shared_resolution_angstrom,
         encoder_refinement=plan_refinement(config, Frame(window, window, pixel_size)),
     )
     first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
@@ -141,7 +156,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
 
 
 def start_choice(config: Config) -> StartChoice:
-    """What the settings ask for; where they do not, what the point group calls for."""
+    """The starts as the settings say, and where they leave it open, as the point group calls for."""
     asked, usual = config.curriculum, CUBIC_STARTS if is_cubic(config.symmetry) else USUAL_STARTS
     starts = usual.starts if asked.starts is None else asked.starts
     cycles = usual.cycles if asked.start_cycles is None else asked.start_cycles
@@ -152,7 +167,11 @@ def start_choice(config: Config) -> StartChoice:
 
 
 def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:
-    """The second encoder's curriculum at full size, or None if it has no epochs.
+    """The curriculum of local refinement by the second encoder, or None if the settings give it no epochs.
+
+    Args:
+        config: settings of the run.
+        frame: of the full-size images.
 
     Raises:
         InputError: if its resolutions do not fit the particles.

@@ -1,4 +1,4 @@
-"""What is known before a run begins: readable images, a resolved plan, and what the user should be told."""
+"""Preparing a run: the particle table is read, the stacks are checked, images are surveyed, and the run is planned."""
 
 from __future__ import annotations
 
@@ -24,12 +24,20 @@ from cryofifa.system.device import device_of
 from cryofifa.system.memory import GIB, allowed_bytes
 from cryofifa.system.processes import Processes
 
-DARK_Z_SCORE = -5.0  # centre against ring, in standard errors, under which particles count as dark
+DARK_Z_SCORE = -5.0  # particles count as dark if their centre lies below the ring by more, in standard errors
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known before a run: images that can be read, a resolved plan, and what the user should be told."""
+    """What is known before a run begins.
+
+    Attributes:
+        images: the particles, whose stacks can be read.
+        plan: what the run will do.
+        device: where it computes.
+        mask: the user's mask for comparing half maps; None where it is to be made from the map.
+        warnings: what the user should be told.
+    """
 
     images: ParticleImages
     plan: RunPlan
@@ -41,7 +49,13 @@ class Prepared:
 def prepare(
     particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
 ) -> Prepared:
-    """Read the table, check every stack, look at the images, and plan; writes nothing (this is --dry-run).
+    """Read the table, check every stack, look at the images, and plan the run; nothing is written (--dry-run).
+
+    Args:
+        particles: the .star or .cs file.
+        data_folder: where image paths are looked up first.
+        rows_file: text or .npy list of 0-based rows to use.
+        config: settings of the run.
 
     Raises:
         InputError: if a file or a setting is wrong.
@@ -53,7 +67,7 @@ def prepare(
     table = images.table
     survey = survey_images(images)
     warnings = [str(one.message) for one in caught if one.category is UserWarning]
-    # a hollow particle is darker in its centre than its shell, so the deconvolved mean must say the same
+    # a hollow particle is darker in its centre than in its shell, so the deconvolved mean must look dark, too
     if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:
         warnings.append(
             "the particles look darker than their background (centre against ring: "
@@ -93,9 +107,17 @@ def prepare_together(
     folder: RunFolder,
     processes: Processes,
 ) -> Prepared | None:
-    """The first process prepares the run and claims its folder, then tells the others its plan.
+    """Prepare a run of several processes: the first one does and claims the folder, then tells the others its plan.
 
-    None where the folder holds the end of this very run.
+    Returns None where the folder holds this very run, finished. See `prepare` for the other arguments.
+
+    Args:
+        folder: the run's folder, which becomes this run's.
+        processes: this one and the others; all must call at the same time.
+
+    Raises:
+        InputError: if a file or a setting is wrong, the folder belongs to another run, or there are more processes than
+            a minibatch has particles.
     """
 
     def images_without_a_look() -> ParticleImages:

@@ -1,4 +1,4 @@
-"""Where a run stands: what its checkpoint says beside the tensors."""
+"""The progress of a run: what its checkpoint keeps beside the tensors, and what follows from it for the phases."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ from cryofifa.train.epoch_record import EpochRecord, epoch_record_from_json, epo
 
 @dataclass
 class RunProgress:
-    """Settings, plan and what has been done; timings are seconds by phase.
+    """Settings, plan, and what a run has done so far.
 
-    starts: what speaks for each finished one, by the plan's judge.
-    records_of_finished_starts: what happened in every epoch of each.
-    start_history: of every epoch of the starts that are being made side by side, what happened in each of them.
-    end_score: of the end of ab initio, once it was held against the starts.
+    Attributes:
+        config: settings of the run.
+        plan: what the run does.
+        history: a record of every epoch, of the best start and then of the phases after it.
+        timings: seconds by phase.
+        starts: score of each finished start, by the plan's judge; the highest is the best.
+        records_of_finished_starts: records of every epoch of each finished start.
+        start_history: for every epoch of the starts that are being made side by side, the record of each.
+        end_score: score of the poses at the end of ab initio; None until they are compared with the best start's.
     """
 
     config: Config
@@ -38,37 +43,43 @@ class RunProgress:
     end_score: float | None = None
 
     def epochs_done(self, phase: str) -> int:
+        """How many epochs of a phase the history has, by the phase's name in `names.py`."""
         return sum(record.phase == phase for record in self.history)
 
     @property
     def best_start(self) -> int:
-        """The start for which most speaks, from 0."""
+        """The number, from 0, of the finished start with the highest score."""
         return max(range(len(self.starts)), key=lambda which: self.starts[which])
 
     @property
     def records_of_starts(self) -> list[list[EpochRecord]]:
-        """What happened in every epoch of each start, finished or under way."""
+        """The records of every epoch of each start, finished or under way."""
         return self.records_of_finished_starts + [list(records) for records in zip(*self.start_history, strict=True)]
 
     @property
     def epochs_of_best_start(self) -> int:
-        """How many of the history's first records are the best start's."""
+        """How many records at the beginning of the history are the best start's."""
         return len(self.records_of_finished_starts[self.best_start]) if self.starts else 0
 
     @property
     def last_pose_change_degree(self) -> float | None:
+        """Median pose change in the last epoch, in degrees; None where it is not known."""
         return self.history[-1].pose_change_median_degree if self.history else None
 
     @property
     def half_map_searches(self) -> int:
-        """The half-map refinement's iterations that look for poses anew, as far as is known."""
+        """How many iterations of half-map refinement look for poses anew, as far as is known."""
         return searches_due(
             [record.winner_shares["orientation set"] for record in self._refined], self.config.half_map_refinement
         )
 
     @property
     def half_map_iterations(self) -> int:
-        """The plan's, and one more for every search after the first; fewer where poses have settled after the last."""
+        """How many iterations half-map refinement has, as far as is known.
+
+        There are as many as planned, and one more for every search after the first; fewer once poses have settled after
+        the last search.
+        """
         planned, refined = self.plan.half_map_iterations, self._refined
         most = planned and planned + self.half_map_searches - 1
         settled = (
@@ -83,7 +94,7 @@ class RunProgress:
 
     @property
     def visits_in_all(self) -> int:
-        """Particle visits of the whole run, as far as is known."""
+        """Particle visits of the whole run, as far as is known: each particle counts once per epoch or iteration."""
         plan = self.plan
         epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
         epochs += plan.encoder_refinement.epochs if plan.encoder_refinement else 0
@@ -92,6 +103,7 @@ class RunProgress:
 
     @property
     def visits_done(self) -> int:
+        """Particle visits made so far, those of all starts included."""
         plan = self.plan
         losers = max(0, len(self.starts) - 1) * plan.start_epochs
         judged = len(self.starts) + (self.end_score is not None) if plan.judges_by_matching else 0
@@ -100,7 +112,11 @@ class RunProgress:
 
 
 def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgress) -> None:
-    """A checkpoint; the run can go on from here."""
+    """Write a checkpoint, from which the run can go on.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written; the older checkpoint stays.
+    """
     values = {
         "config": config_as_dict(progress.config),
         "plan": asdict(progress.plan),
@@ -117,7 +133,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
 
 
 def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor], RunProgress]:
-    """What `write_run_state` wrote.
+    """The tensors, on a device, and the progress that `write_run_state` wrote.
 
     Raises:
         InputError: if the file is damaged, or of another version of the program.

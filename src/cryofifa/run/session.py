@@ -1,4 +1,4 @@
-"""A run as far as it has come: what it goes on from, when that is written, and when it is asked to stop."""
+"""The session of a run: it takes up the last checkpoint, writes the next ones, keeps time, and stops when asked to."""
 
 from __future__ import annotations
 
@@ -28,10 +28,16 @@ from cryofifa.train.particle_pass import tensors_under
 
 @dataclass
 class Session:
-    """One run between its checkpoints; call `resume` first.
+    """One run while it goes on in these processes; call `resume` first.
 
-    stop: asked after every step; yes ends the run with a checkpoint.
-    tensors: those of the last checkpoint, and what was kept since.
+    Attributes:
+        progress: settings, plan, and what has been done.
+        device: where the run computes.
+        folder: where its files lie.
+        log: what the user is told by.
+        processes: this one and the others.
+        stop: asked after every step; when it says yes, the run ends with a checkpoint.
+        tensors: the tensors of the last checkpoint, by name.
     """
 
     progress: RunProgress
@@ -46,24 +52,26 @@ class Session:
 
     @property
     def config(self) -> Config:
+        """The settings of the run, as its progress keeps them."""
         return self.progress.config
 
     @property
     def plan(self) -> RunPlan:
+        """The plan of the run, as its progress keeps it."""
         return self.progress.plan
 
     def resume(self) -> None:
-        """Take up the checkpoint, if there is one; its plan counts.
+        """Go on from the checkpoint, if there is one: its plan replaces the one that was made now.
 
         Raises:
             InputError: if the checkpoint is damaged, or the processes do not see the same one.
         """
         if not self.processes.any(self.processes.is_first and self.folder.checkpoint.exists()):
             return
-        config = self.config  # may ask for less memory than it did
+        config = self.config  # it stays, as it may allow less memory than the checkpoint's settings do
         self.tensors, self.progress = read_run_state(self.folder.checkpoint, self.device)
         self.progress.config = config
-        mark = repr(self.progress.timings)  # other in every checkpoint
+        mark = repr(self.progress.timings)  # no two checkpoints have the same
         if self.processes.broadcast_text(mark) != mark:
             raise InputError(
                 f"{self.folder.checkpoint}: is another file here than the first process sees; "
@@ -72,13 +80,13 @@ class Session:
         self.log.line(f"resumed after {len(self.progress.history)} epochs")
 
     def kept(self, part: str) -> dict[str, Tensor]:
-        """What was kept of one part, by name."""
+        """The tensors, by name, that the last checkpoint has of one part; none if it has none (see `names.py`)."""
         return tensors_under(self.tensors, f"{part}.")
 
     def keep(self, parts: dict[str, dict[str, Tensor]]) -> None:
-        """Write a checkpoint; the run can go on from here. What was kept of the same parts before is dropped.
+        """Write a checkpoint in which these parts replace those of the same name; the other parts stay.
 
-        The first process writes it, and the others wait: none of them ends before it is there.
+        The first process writes it and the others wait, so that none of them ends before it is there.
         """
         prefixes = tuple(f"{part}." for part in parts)
         self.tensors = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(prefixes)}
@@ -91,10 +99,15 @@ class Session:
         self._kept_at = time.monotonic()
 
     def after_step(self, state: Callable[[], dict[str, dict[str, Tensor]]]) -> None:
-        """Within an epoch: write a checkpoint if it is time to, or if the run is to stop; any process can say so.
+        """Call after every step within an epoch: writes a checkpoint if one is due, or if the run is to stop.
+
+        All processes must call it at the same time; any of them can ask for either.
+
+        Args:
+            state: gives the parts that a checkpoint keeps.
 
         Raises:
-            Stopped: if it is.
+            Stopped: if any process was asked to stop.
         """
         stops, every = self._is_asked_to_stop, self.config.checkpoint_seconds
         due = every > 0 and time.monotonic() - self._kept_at >= every
@@ -104,7 +117,7 @@ class Session:
                 raise Stopped
 
     def end_if_asked(self) -> None:
-        """Where there is nothing to keep: the checkpoint is that of the step before.
+        """Stop without another checkpoint if asked to, where the last one holds all that there is to keep.
 
         Raises:
             Stopped: if any process was asked to stop.
@@ -114,7 +127,11 @@ class Session:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """A phase, or a part of one, whose seconds count under this name."""
+        """Within this context, time counts towards this phase.
+
+        Raises:
+            Stopped: at its beginning, if any process was asked to stop.
+        """
         self.end_if_asked()
         self._clock = name, time.monotonic()
         yield
@@ -130,11 +147,18 @@ class Session:
         state: Callable[[], dict[str, dict[str, Tensor]]],
         side_by_side: int = 1,
     ) -> EpochRecord:
-        """One epoch of training, which `finished` is to be told of.
+        """Train for one epoch and return its record, which the caller hands to `finished`.
 
-        name: of the training, as the progress bar shows it.
-        state: of this training, as a checkpoint keeps it.
-        side_by_side: how many like this one the processes make at the same time.
+        Args:
+            training: what is trained.
+            epoch: number of the epoch, from 0.
+            name: of the training, as the progress bar shows it.
+            bar: the progress bar.
+            state: gives the parts of this training that a checkpoint keeps.
+            side_by_side: how many trainings the processes make at the same time, each one of its own.
+
+        Raises:
+            Stopped: if any process was asked to stop.
         """
 
         def after_step(particles: int) -> None:
@@ -148,9 +172,11 @@ class Session:
             return training.train_epoch(epoch, after_step)
 
     def finished(self, record: EpochRecord, snapshots: Sequence[Snapshot] = ()) -> None:
-        """Take note of an epoch that has ended: the only way into the run's history, its log, and what a viewer reads.
+        """Add an epoch that has ended to the run's history, to the log, and to what a viewer reads.
 
-        snapshots: maps as they are now, one per class.
+        Args:
+            record: of the epoch.
+            snapshots: small maps as they are now, one per class.
         """
         record = replace(record, epoch=len(self.progress.history))
         self.progress.history.append(record)
@@ -158,10 +184,11 @@ class Session:
         self._show(record.phase.replace(" ", "-"), record.epoch, snapshots)
 
     def finished_of_starts(self, records: list[EpochRecord], snapshots: Sequence[Snapshot] = ()) -> None:
-        """The same for one epoch of starts that the processes make side by side.
+        """Do as `finished` does, for one epoch of starts that the processes make side by side.
 
-        records: of each of these starts.
-        snapshots: of the first one.
+        Args:
+            records: of each of these starts.
+            snapshots: small maps of the first of them, one per class.
         """
         progress = self.progress
         progress.start_history.append(records)
@@ -178,14 +205,14 @@ class Session:
             for index, snapshot in enumerate(snapshots):
                 write_snapshot(self.folder.live, f"{name}-epoch{epoch:03d}-class{index}", snapshot)
         except (OSError, InputError) as error:
-            self.log.warning(f"what viewers read is not written: {error}")
+            self.log.line(f"what viewers read is not written: {error}")
 
     @property
     def _is_asked_to_stop(self) -> bool:
         return self.stop is not None and self.stop()
 
     def _book_time(self) -> None:
-        """Count the time of the running phase so far."""
+        """Add the time since the last booking to the phase that is being timed."""
         if self._clock is not None:
             (name, since), now = self._clock, time.monotonic()
             timings = self.progress.timings

@@ -1,4 +1,4 @@
-"""Did two independent searches come to the same poses?"""
+"""Whether two independent starts of ab initio came to the same poses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from cryofifa.particles.compare_poses import compare_poses
 from cryofifa.particles.poses import Poses
 
-# Two searches agree if this share of the particles is within this angle, once they lie in one frame. Measured against
-# the end of runs: starts of right ones 0.97 and more (gpcr), but 0.43 to 0.57 where each particle was seen three times
-# only (20,000 and 100,000 particles); starts of wrong runs 0.12 at most
+# Two starts agree if at least this share of the particles has poses within this angle, once both lie in one frame.
+# Measured against the end of runs: for starts of right runs the share is 0.97 and more (gpcr), but 0.43 to 0.57 where
+# each particle was seen only three times (20,000 and 100,000 particles); for starts of wrong runs it is 0.12 at most.
 AGREEING_DEGREE = 20.0
 AGREEING_SHARE = 0.4
 
@@ -20,13 +20,18 @@ AGREEING_SHARE = 0.4
 def starts_agree(
     rotation: Float[Tensor, "n 3 3"], other: Float[Tensor, "n 3 3"], group: Float64[np.ndarray, "members 3 3"]
 ) -> bool:
-    """Whether two searches gave the same particles about the same poses; turns by members of the group do not count.
+    """Whether two starts gave the same particles about the same poses, after the best rotation and hand between them.
 
-    With n members the angle is that which holds as large a share of all different poses, a cube root of n smaller.
-    Measured with the 24 of O: of a search in images whose detail had been destroyed 0.41 of the particles were within
-    20 degrees of another one, and 0.25 within 7.
+    Poses that differ by a member of the group are the same. With n members the angle is smaller by the cube root of n,
+    so that it holds as large a share of all different poses as without symmetry. Measured with the 24 members of O, in
+    images whose detail had been destroyed: 0.41 of the particles had poses within 20 degrees of those of another
+    search, and 0.25 within 7.
+
+    Args:
+        rotation, other: rotation_volume_to_image of the same particles, by each start.
+        group: rotations of the point group's members.
     """
-    shifts = torch.zeros(len(rotation), 2)  # they do not count
+    shifts = torch.zeros(len(rotation), 2)  # only rotations are compared
     found, expected = (Poses.found(one.cpu(), shifts) for one in (rotation, other))
     error_degree = compare_poses(found, expected, group).rotation_error_degree
     near = error_degree < AGREEING_DEGREE * len(group) ** (-1 / 3)

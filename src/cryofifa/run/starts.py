@@ -1,4 +1,4 @@
-"""Independent starts of ab initio: each is made, judged, and held against the others and against the end."""
+"""Independent starts of ab initio: each is made and judged, the best goes on, and is compared with its own end."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ from cryofifa.system.processes import ALONE
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.epoch_record import epoch_record_from_json, epoch_record_to_json
 
-START_SEED_STEP = 1_000_003  # between the seeds of independent starts; only that they differ matters
+START_SEED_STEP = 1_000_003  # between the seeds of independent starts; it only matters that they differ
 
 
 class Starts:
-    """Those of one run."""
+    """The independent starts of one run, from random poses with different seeds.
+
+    Args:
+        run: the run.
+        particles: its particles.
+    """
 
     def __init__(self, run: Session, particles: RunParticles) -> None:
         self._run, self._particles = run, particles
 
     def best_of_all(self, bar: Progress) -> AbInitio:
-        """Make those that are not made yet; the one for which most speaks, as far as ab initio has come with it."""
+        """Make and judge the starts that are not made yet; returns the best one, as far as ab initio has trained it."""
         run = self._run
         while len(run.progress.starts) < run.plan.starts:
             self._make_next(bar)
@@ -40,10 +45,11 @@ class Starts:
         return ab_initio
 
     def hold_against_best(self, ab_initio: AbInitio, bar: Progress) -> None:
-        """Go on from the poses that the best start was judged by, if more speaks for them than for those of the end.
+        """At the end of ab initio, go back to the poses that the best start was judged by if their score is higher.
 
-        Measured on apoferritin: a start whose judged poses were half right (FSC 0.42 at 13.3 A) lost them afterwards.
-        The networks stay those of the end: the start's have not seen the poses that it was judged by either.
+        This is done only where starts are judged by half maps. Measured on apoferritin: a start whose judged poses were
+        half right (FSC 0.42 at 13.3 A) lost them afterwards. The networks stay as they are at the end: those of the
+        start have not seen the judged poses either, which came from projection matching.
         """
         run, progress = self._run, self._run.progress
         if not run.plan.judges_by_matching or progress.end_score is not None:
@@ -58,10 +64,13 @@ class Starts:
         run.keep({AB_INITIO_PART: ab_initio.state()})
 
     def agreeing(self, rotation: Float[Tensor, "n 3 3"]) -> int:
-        """How many, the one that went on included, were near the poses of the end when they were judged.
+        """How many starts, the best one included, had about the run's final poses when they were judged.
 
-        Two starts halfway are both far from the end and so farther from each other: measured on gpcr, 13 and 14 degrees
-        from the end, but over 20 apart.
+        They are compared with the end and not with each other, as two starts halfway are both far from the end and so
+        farther from each other: measured on gpcr, 13 and 14 degrees from the end, but over 20 apart.
+
+        Args:
+            rotation: final rotation_volume_to_image of all particles of the run.
         """
         run, progress = self._run, self._run.progress
         found, group = rotation[self._particles.of_ab_initio()], symmetry_rotations(run.config.symmetry)
@@ -69,11 +78,11 @@ class Starts:
         return 1 + sum(starts_agree(run.kept(judged_start_part(which))["rotation"], found, group) for which in others)
 
     def _make_next(self, bar: Progress) -> None:
-        """As many as there are processes, each by one; it is kept if more speaks for it than for those before."""
+        """Make the next starts, one in each process at the same time, judge them, and keep the best start so far."""
         run, progress, processes = self._run, self._run.progress, self._run.processes
         first, count = len(progress.starts), run.plan.starts
         side_by_side = range(first, min(first + processes.count, count))
-        # where fewer are left than there are processes, the last ones make some that do not count
+        # where fewer starts are left than there are processes, the last processes make starts that do not count
         start = self._begun(0 if count == 1 else first + processes.rank)
 
         def state() -> dict[str, dict[str, Tensor]]:
@@ -96,10 +105,10 @@ class Starts:
         self._compare(side_by_side, start, state()[STARTS_UNDER_WAY_PART], bar)
 
     def _compare(self, side_by_side: range, start: AbInitio, states: dict[str, Tensor], bar: Progress) -> None:
-        """Judge these starts one after another, all processes together, and keep the best of all.
+        """Judge these starts one after another, all processes together, and keep the best start so far.
 
-        start: this process's.
-        states: of every process's.
+        start: this process's start, which is used to judge all of them.
+        states: state of every process's start, stacked along a first axis.
         """
         run, progress = self._run, self._run.progress
         found = {}
@@ -120,11 +129,11 @@ class Starts:
         run.keep({STARTS_UNDER_WAY_PART: {}, **found})
 
     def _judge(self, start: AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
-        """What speaks for a start, and the rotations and shifts of which it speaks.
+        """The score of a start, and the rotations and shifts that it holds for.
 
-        All see the same particles through the same Fourier masks, so the power that they explain per Fourier point can
-        be compared; the loss cannot, since its noise grows with the real-space mask. Half maps: what they agree on
-        after every particle of the search was matched once to its half's map.
+        By explained power: all starts see the same particles through the same Fourier masks, so the power that they
+        explain per Fourier point can be compared; the loss cannot, since its noise grows with the real-space mask.
+        By half maps: their agreement after every particle of ab initio was matched once to the map of its half.
         """
         run = self._run
         if not run.plan.judges_by_matching:
@@ -139,7 +148,7 @@ class Starts:
         with run.timed(JUDGE_STARTS):
             matching.iterate(poses, 0, search=True, on_block=after_block)
             maps = matching.half_maps(poses)
-            # ab initio's: a refinement, which shares more, has not been
+            # the halves share what ab initio's last mask lets through; local refinement, which shares more, comes later
             score = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
         return score, _poses_of(poses, start.particles.particle)
 
@@ -147,10 +156,10 @@ class Starts:
         return f"start {which + 1} of {self._run.plan.starts}"
 
     def _begun(self, which: int) -> AbInitio:
-        """A start at its beginning: a single one is shared by the processes, of several each is made by one alone.
+        """A start with new networks and random poses. Processes share a single start; of several, each makes its own.
 
         A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing it.
-        So the best of several goes on in every process alike.
+        So the best of several starts goes on in every process in the same way.
         """
         run, plan = self._run, self._run.plan
         processes = run.processes if plan.starts == 1 else ALONE

@@ -1,4 +1,4 @@
-"""What a run has learned, read back from its checkpoint, and the networks with it."""
+"""The trained networks of a run, read from its checkpoint with the plan and the particle's size."""
 
 from __future__ import annotations
 
@@ -26,12 +26,17 @@ from cryofifa.train.working_set import WorkingSet
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run as its last checkpoint has it.
+    """What a run has learned, as its last checkpoint has it.
 
-    networks: state of the first encoder and its decoder by name, as `Networks.load_weights` takes it.
-    latest_decoders: the decoders' state, after local refinement where there was one; decoder_frame: their box.
-    mask_radius: Fourier radius it was trained to, in Fourier pixels of the plan's frames.
-    size: of the particle, as the run has tightened it.
+    Attributes:
+        folder: the run's folder.
+        config: settings of the run.
+        plan: plan of the run.
+        networks: state of ab initio's encoder and decoders by name, as `Networks.load_weights` takes it.
+        latest_decoders: state of the decoders, after local refinement where there was one.
+        decoder_frame: window, box and pixel size of the images that these decoders have learned from.
+        mask_radius: Fourier radius up to which they are trained, in Fourier pixels of the plan's frames.
+        size: the particle's size, as the run has tightened it.
     """
 
     folder: RunFolder
@@ -44,7 +49,7 @@ class TrainedRun:
     size: ParticleSize
 
     def decoder(self, class_index: int = 0) -> VolumeDecoder:
-        """The latest decoder of a class."""
+        """The decoder of one class (from 0) with its latest weights."""
         frame = self.decoder_frame
         decoder = decoder_of(
             self.config, frame.box_size, frame.pixel_size_angstrom, self.plan.particle_size(self.config)
@@ -53,7 +58,7 @@ class TrainedRun:
         return decoder
 
     def ab_initio(self, particles: WorkingSet) -> AbInitio:
-        """Both networks at work on other particles, in the plan's ab-initio frame."""
+        """Ab initio with the trained networks, on other particles in the plan's ab-initio frame."""
         plan = self.plan
         ab_initio = AbInitio(
             self.config, plan.curriculum, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom
@@ -64,7 +69,11 @@ class TrainedRun:
 
 
 def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
-    """Read a finished or still running run.
+    """Read what a finished or still running run has learned.
+
+    Args:
+        run: the run's folder.
+        device: where its tensors are loaded.
 
     Raises:
         InputError: if the folder is no run, or it has left no checkpoint yet.
@@ -79,7 +88,7 @@ def read_trained_run(run: Path, device: torch.device) -> TrainedRun:
     plan, history = progress.plan, progress.history
     refined = [record for record in history if record.phase == EncoderRefinement.phase]
     learned = refined or [record for record in history if record.phase == AbInitio.phase]
-    if not learned:  # a single start's networks as they were drawn
+    if not learned:  # a single start is kept from its beginning on, when its networks have not learned yet
         raise InputError(too_early)
     curriculum = plan.encoder_refinement if refined and plan.encoder_refinement is not None else plan.curriculum
     return TrainedRun(

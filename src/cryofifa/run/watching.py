@@ -3,7 +3,9 @@
     live/history.jsonl                       one line per epoch, written anew and whole after each
     live/NAME-epoch003-class0.mrc            the map of a class after an epoch, at most `SNAPSHOT_PIXEL` voxels wide
 
-NAME is start0, start1, ... or a phase. Nothing is read back by the run: a viewer may come, go and delete at any time.
+NAME is start0, start1, ... or a phase; names that end in .part.mrc are files still being written. A line is known by its
+start, phase and epoch: the score of a start is null until it is judged. A run is at its end when run.json lies beside.
+Nothing is read back by the run: a viewer may come, go and delete at any time.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
 
 def snapshots_of(training: AbInitio | EncoderRefinement, record: EpochRecord) -> list[Snapshot]:
-    """What each decoder of a training believes, low-passed to what a snapshot can hold."""
+    """A snapshot of each decoder's volume, low-passed to the Fourier mask and to what a snapshot can hold."""
     radius, decoders = record.mask_radius_pixel, training.networks.decoders
     size = min(SNAPSHOT_PIXEL, 2 * int(radius + 2))
     within, pixel_size_angstrom = min(radius, size / 2 - 1), training.plane.extent_angstrom / size
@@ -32,12 +34,20 @@ def snapshots_of(training: AbInitio | EncoderRefinement, record: EpochRecord) ->
 
 
 def write_history(folder: Path, progress: RunProgress) -> None:
-    """Every epoch so far: those of all starts with the number of the start (from 0) and its score, then the run's."""
+    """Write live/history.jsonl: every epoch of all starts, then those of the run itself, one JSON object per line.
+
+    `start` is the number of the start from 0, and `start_score` its score, null while it is under way; both are null in
+    the epochs after the best start's.
+
+    Args:
+        folder: the `live` folder, which is made if absent.
+        progress: of the run.
+    """
     lines = []
     for start, records in enumerate(progress.records_of_starts):
         score = progress.starts[start] if start < len(progress.starts) else None
         lines += [{"start": start, "start_score": score, **epoch_record_to_json(record)} for record in records]
-    # of a finished best start the history has every record too
+    # the history begins with the records of the best start, which are among those above
     for record in progress.history[progress.epochs_of_best_start :]:
         lines.append({"start": None, "start_score": None, **epoch_record_to_json(record)})
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,5 +56,5 @@ def write_history(folder: Path, progress: RunProgress) -> None:
 
 
 def write_snapshot(folder: Path, name: str, snapshot: Snapshot) -> None:
-    """One small map, whole or not at all."""
+    """Write one small map as NAME.mrc; an older file stays until the new one is complete."""
     write_map(folder / f"{name}.mrc", snapshot.volume.cpu(), snapshot.pixel_size_angstrom)

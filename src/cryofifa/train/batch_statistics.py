@@ -54,7 +54,8 @@ class SharedBatchNorm(_BatchNorm):
         assert self.momentum is not None
         shape = [1, -1, *[1] * (input.dim() - 2)]
         others = [axis for axis in range(input.dim()) if axis != 1]
-        # about the running mean, which all processes have alike: a variance of large numbers would lose its digits
+        # sums are taken about the running mean, which is the same in all processes: squares of large numbers would
+        # lose the variance's digits
         centre = self.running_mean.clone()
         centred = input - centre.view(shape)
         count = centred.new_tensor([centred.numel() / self.num_features])

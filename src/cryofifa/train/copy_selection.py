@@ -51,7 +51,7 @@ def best_of_copies(
     encoder.eval()
     rotation, shift = encoder(seen.images(copy).flatten(0, 1))
     encoder.train(was_training)
-    # one candidate per copy and head, the heads of a copy side by side
+    # one candidate per copy and head; those of the same copy lie side by side
     heads = rotation.shape[1]
     copy = copy.repeat_interleave(heads, 1)
     candidates = copy.shape[1]

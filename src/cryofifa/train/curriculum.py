@@ -42,7 +42,7 @@ class Curriculum:
     disturbance_start_degree: float
     disturbance_share: float
     fade_in_share: float = 0.0  # local refinement: the decoder is frozen and the mask waits for this first share
-    decoder_rate_start: float = 1.0  # share of the decoder's learning rate; falls over the second half of the run
+    decoder_rate_start: float = 1.0  # share of the decoder's learning rate; it falls over the second half of the run
     decoder_rate_end: float = 1.0
 
 
@@ -69,12 +69,13 @@ class Stage:
     searches_globally: bool
     use_encoder: bool
     keep_fraction: Number
-    temperature: Number  # where winners are drawn, with probability exp(-distance / temperature)
+    temperature: Number  # winners are drawn with probability exp(-distance / temperature), where they are drawn
     disturbance_degree: float
     encoder_rate: Number  # what the encoder's learning rate is multiplied by
-    decoder_rate: Number = 1.0  # likewise
-    draws_winners: bool = False  # else the best wins
-    # guided: afterwards it only learns. Measured on gpcr, ribosome: poses are the same without any of its proposals
+    decoder_rate: Number = 1.0  # what the decoder's learning rate is multiplied by
+    draws_winners: bool = False  # whether winners are drawn at random; else the candidate of least distance wins
+    # Guided mode: after the global search the encoder only learns. Measured on gpcr and ribosome: poses are the same
+    # without any of its proposals.
     encoder_proposes: bool = True
 
     @property
@@ -111,7 +112,7 @@ def stage_at(curriculum: Curriculum, progress: float) -> Stage:
     c = curriculum
     growth = max(0.0, progress - c.fade_in_share) / (1 - c.fade_in_share)
     step = min(c.mask_steps - 1, int(growth / c.growth_share * c.mask_steps))
-    # a single step is the end radius at once
+    # a single step has the end radius
     mask_radius = c.end_radius - (c.end_radius - c.start_radius) * (c.mask_steps - 1 - step) / max(1, c.mask_steps - 1)
     filtering = min(1.0, progress / c.keep_growth_share) if c.keep_growth_share > 0 else 1.0
     keep = c.keep_fraction_start + (c.keep_fraction_end - c.keep_fraction_start) * filtering

@@ -105,7 +105,7 @@ class Copies:
     ) -> Float[Tensor, "n picked channels y x"]:
         """The picked copies of each image from its base images; exact, as pixels only change places."""
         row = torch.arange(len(base), device=base.device)[:, None]
-        kinds = 2 * self.quarters  # of every base: as it is and mirrored, in each quarter turn
+        kinds = 2 * self.quarters  # copies of every base image: as it is and mirrored, in each quarter turn
         source = _source_pixels(base.shape[-1], self.quarters, base.device)[copy % kinds]
         image = base[row, copy // kinds].flatten(-2)
         return image.gather(-1, source[:, :, None].expand_as(image)).unflatten(-1, base.shape[-2:])
@@ -159,7 +159,7 @@ def turned_images(
     # the value at r comes from R^T r
     source = torch.stack([cosine * x + sine * y, -sine * x + cosine * y], dim=-1)
     grid = ((source + size // 2) * (2 / (size - 1)) - 1).reshape(rows, turned * size, size, 2)
-    # images of one row share its grid as if they were channels of one
+    # images of one row share its grid as if they were channels of one image
     pixels = torch.nn.functional.grid_sample(
         image.reshape(rows, -1, size, size), grid, mode="bicubic", align_corners=True
     )
@@ -215,5 +215,5 @@ class CopiedImages:
         return cls(copies, copies.base_images(channels))
 
     def images(self, copy: Int[Tensor, "n picked"]) -> Float[Tensor, "n picked 2 y x"]:
-        """The picked copies of each image."""
+        """The picked copies of each image, in the encoder's two channels."""
         return self.copies.of_base(self.base, copy)

@@ -112,7 +112,7 @@ class OrientationSet:
         min over shifts of sum_k |CTF s|^2 - 2 Re( conj(CTF s) y conj(phase) ) + penalty.
         """
         moved = torch.view_as_real((image * ctf)[:, None] * self.phase.conj()).flatten(2)
-        # the column of ones adds the penalty: nothing but the minimum is left to do with the largest array of the step
+        # the column of ones adds the penalty within the product, so the largest array of the step is read only once
         rows = torch.cat([-2 * moved, penalty[..., None]], dim=2)
         least = (rows.flatten(0, 1) @ self.pairs.mT).unflatten(0, penalty.shape).amin(dim=1)
         return least + ctf.square() @ self.power.mT

@@ -66,7 +66,7 @@ class PoseSearch:
             distances.append(self._distance(batch, rotation, shifts, grid))
         rotation, distance = torch.cat(rotations, dim=1), torch.cat(distances, dim=1)
         if stage.draws_winners:
-            # adding Gumbel noise and taking the best draws from exp(-distance / temperature)
+            # to add Gumbel noise and take the best is to draw with probability exp(-distance / temperature)
             uniform = self.draws("winner", epoch).uniform(batch.particle, distance.shape[1])
             distance = distance + stage.temperature * torch.log(-torch.log(uniform))
         best = distance.argmin(dim=1)

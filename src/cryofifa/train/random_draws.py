@@ -74,7 +74,7 @@ class RandomDraws:
 
     def normal(self, particles: Int[Tensor, " n"], count: int) -> Float[Tensor, "n count"]:
         """`count` numbers for each particle from the standard normal distribution."""
-        # inverse of the normal distribution's cumulative function
+        # ndtri is the inverse of the normal distribution's cumulative function
         return torch.special.ndtri(self.uniform(particles, count).double()).float()
 
     def integers(self, particles: Int[Tensor, " n"], count: int, below: int) -> Int[Tensor, "n count"]:

@@ -26,7 +26,6 @@ from cryofifa.particles.preprocess import encoder_channels
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.image_formation import form_image, mask_transform
-from cryofifa.physics.map_filter import map_filter_of
 from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.settings.config import Config
 from cryofifa.system.memory import allowed_bytes_on
@@ -37,6 +36,7 @@ from cryofifa.train.decoder_choice import decoder_learning_rate, decoder_of
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
 from cryofifa.train.first_poses import random_poses
 from cryofifa.train.loss_ranking import gradient_weight
+from cryofifa.train.map_filter_choice import map_filter_of
 from cryofifa.train.minibatch import Inference, Minibatch, StepNumber, random_minibatches
 from cryofifa.train.networks import Encoder, Networks
 from cryofifa.train.particle_pass import ParticlePass, tensors_under
@@ -82,7 +82,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.device = particles.image.device
         self.plane = HalfPlane.of_box(particles.image.box_size, particles.pixel_size_angstrom, device=self.device)
         self.networks = self._new_networks()
-        self.symmetry, self.map_filter = symmetry_members(config.symmetry, self.device), map_filter_of(config.symmetry)
+        self.symmetry, self.map_filter = symmetry_members(config.symmetry, self.device), map_filter_of(config)
         self.search = PoseSearch(config.search_within_symmetry, config.seed, shift_range_angstrom)
         # mean over the last epoch, per Fourier point, of |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
@@ -154,7 +154,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         everyone, members = members, self.processes.shard(members, members)
         batch = self.minibatch_of(members, image, stage)
         found = self.infer(batch, sampled, stage, epoch, step)
-        # the network learns every particle in one of its equivalent poses at a time, and so becomes symmetric
+        # each time the decoder learns a particle in another of its equivalent poses, and so becomes symmetric
         which = RandomDraws(self.config.seed, "symmetry", epoch).integers(members, 1, len(self.symmetry))[:, 0]
         equivalent = found.poses.rotation @ self.symmetry[which]
         slices = self.networks.slices(equivalent, found.poses.class_index, batch.plane)
@@ -167,7 +167,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         every_loss, every_power = ranked.unbind(dim=1)
         weight = self.processes.shard(gradient_weight(every_loss, stage.keep_fraction), everyone)
         influence = self.processes.shard(bounded_influence(every_power), everyone)
-        # both are means over this process's particles: its share of the minibatch's
+        # both losses are means over this process's particles, which are this share of the minibatch
         share = len(members) / len(everyone)
         self.networks.learn(share * ((weight * loss).mean() + found.training_loss), stage, self.processes)
         self.poses.put(members, found.poses)
@@ -224,7 +224,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
     def sampled_volumes(self, stage: Stage) -> list[FourierGrid]:
         """The volumes that candidates are scored with: every class's decoder on a grid, symmetric and map-filtered."""
         sampled = self.networks.sampled(stage.mask_radius, self.symmetry, self.processes)
-        return [self.map_filter.sampled(grid) for grid in sampled]
+        return [self.map_filter.sampled(grid, self.plane.extent_angstrom) for grid in sampled]
 
     def encoder_input(self, masked: Float[Tensor, "n y x"]) -> Float[Tensor, "n 2 y x"]:
         """The encoder's two channels (paper): the masked particle, and a Butterworth low-passed copy."""

@@ -29,7 +29,7 @@ from cryofifa.train.image_copies import CopiedImages, Copies
 from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
 
-OTHER_HEADS = 0.05  # weight of the mean over heads beside the best (Rupprecht et al. 2017)
+OTHER_HEADS = 0.05  # weight of the mean over all heads, against that of the best head (Rupprecht et al. 2017)
 SHIFT_WEIGHT = 0.3  # of the squared shift error, in the encoder's shift scale, beside that of the rotation; measured
 
 # masked images -> the encoder's two channels
