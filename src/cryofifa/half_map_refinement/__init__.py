@@ -1,1 +1,1 @@
-"""Refinement of all poses against half maps, each half of the particles against its own, and the maps themselves."""
+"""Refinement of all poses against half maps, each half of the particles against its own half map, and the maps."""

@@ -1,4 +1,4 @@
-"""Two half maps and their combination by CTF-weighted back-projection, in any frame of the images."""
+"""Two half maps and the map of both, by CTF-weighted back-projection, at any box and pixel size of the images."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from cryofifa.physics.symmetry_average import symmetrised_sums
 from cryofifa.system.processes import ALONE, Processes
 
 BLOCK = 256  # particles back-projected at once; bounds the memory, changes nothing else
-PIXELS_ON_GPU = 2**24  # of their images, on a GPU: few large steps cost it less than many small ones; our choice
-MOST_FOR_MEDIAN = 250  # particles of a half that say what is bright; our choice
+PIXELS_ON_GPU = 2**24  # image pixels at once on a GPU: few large steps cost it less than many small ones; our choice
+MOST_FOR_MEDIAN = 250  # particles of a half from which the usual brightness is estimated; our choice
 
 ReadImages = Callable[[np.ndarray], Float[Tensor, "n y x"]]
 
 
 def in_blocks(members: Int[Tensor, " m"], size: int) -> tuple[Tensor, ...]:
-    """Split into blocks of at most `size`; nothing gives no block (torch gives an empty one)."""
+    """Split into blocks of at most `size`; an empty tensor gives no block (torch's split gives an empty one)."""
     return members.split(size) if len(members) else ()
 
 
 def block_on(device: torch.device, box_size: int, block_on_cpu: int) -> int:
-    """Particles of this box that a device deals with at once."""
+    """How many particles of this box a device takes at once; on a CPU, `block_on_cpu`."""
     return block_on_cpu if device.type == "cpu" else max(block_on_cpu, PIXELS_ON_GPU // box_size**2)
 
 
 def evenly_some(members: Int[Tensor, " m"], most: int) -> Int[Tensor, " some"]:
-    """At most this many of them, spread over the list."""
+    """At most `most` of the members, spread evenly over the list."""
     return members[torch.from_numpy(evenly_spread(len(members), most)).to(members.device)]
 
 
@@ -51,7 +51,14 @@ def ring_power_of_some(
     values: Callable[[Tensor], Complex[Tensor, "n points"]],
     processes: Processes,
 ) -> Float[Tensor, "m rings"]:
-    """Mean power in every ring of the values that each of these particles has, as all processes know them."""
+    """Mean power in every Fourier ring of the transforms of some particles; every process gets all of it.
+
+    Args:
+        some: the particles.
+        ring: the ring in which each Fourier point lies.
+        values: gives the transforms of some particles of this process.
+        processes: each computes the power of its own particles.
+    """
     rings = int(ring.max()) + 1
     power = [torch.zeros(0, rings, device=ring.device)]
     power += [ring_power(values(members), ring, rings) for members in in_blocks(processes.shard(some, some), BLOCK)]
@@ -60,17 +67,27 @@ def ring_power_of_some(
 
 @dataclass(frozen=True)
 class Halves:
-    """Maps of the two halves in one box; `unfiltered` are they before the Wiener gain."""
+    """The maps of both halves of the particles, on one grid.
+
+    Attributes:
+        half_1, half_2: the half maps, Wiener filtered by their FSC.
+        unfiltered: the same two before that filter.
+        fsc: FSC of the unfiltered halves inside a soft spherical mask.
+    """
 
     half_1: Float[Tensor, "z y x"]
     half_2: Float[Tensor, "z y x"]
     unfiltered: tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]
-    fsc: Float[Tensor, " shells"]  # of the halves inside the soft spherical mask
+    fsc: Float[Tensor, " shells"]
 
 
 @dataclass(frozen=True)
 class HalfMaps(Halves):
-    """And the map of all particles."""
+    """The maps of both halves, and beside them the map of all particles.
+
+    Attributes:
+        combined: the map of all particles, Wiener filtered by the FSC of the halves.
+    """
 
     combined: Float[Tensor, "z y x"]
 
@@ -87,11 +104,18 @@ def back_project_halves(
 ) -> tuple[BackProjector, BackProjector]:
     """Back-project every particle into the sums of its half (1 or 2); a particle of half 0 is left out.
 
-    Weights follow the images' power, so that bright junk counts no more than a particle. What is bright, some images
-    from all over a half say: those of one block lie side by side in the file, and so does ice.
+    Images are weighted by their power, so that bright junk counts no more than a particle. The usual power is estimated
+    from images spread over the whole half: those of one block lie side by side in the file, and so does ice.
 
-    symmetry: a point group's members, by which the sums are averaged.
-    processes: each reads and back-projects its own particles; all get the sums.
+    Args:
+        read_images: images of 0-based rows, background sd 1.
+        ctf_parameters: optics of every particle.
+        rotation_volume_to_image: rotation of every particle.
+        shift_angstrom: shift (x, y) of every particle, which brings it to the centre.
+        half: half set of every particle.
+        plane: Fourier points of the images that are used.
+        symmetry: rotations of a point group's members, by which the sums are averaged; None for none.
+        processes: each reads and back-projects its own particles; all get the sums.
     """
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
@@ -121,16 +145,20 @@ def back_project_halves(
 
 
 def _brightness(power: Float[Tensor, "n rings"], median: Float[Tensor, " rings"]) -> Float[Tensor, " n"]:
-    """Power of images over that of the median image, mean over all rings but the origin."""
+    """Power of each image over that of the median image, averaged over all rings but the origin."""
     return (power / median)[:, 1:].mean(dim=1)
 
 
 def solve_halves(sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float) -> Halves:
-    """Wiener-filtered halves, with the signal-to-noise ratio per shell taken from their FSC.
+    """The half maps of both sums, Wiener filtered by the signal-to-noise ratio per shell that their FSC gives.
 
-    The FSC is that of the unfiltered halves inside the soft sphere. The gain is one number per shell: measured on
+    The FSC is that of the unfiltered halves inside a soft sphere. The gain is one number per shell: measured on
     ribosome, a Wiener term per voxel gives the same FSC to the truth (15.64 against 15.69 A) but another map than
     RELION's.
+
+    Args:
+        sums: the back-projected sums of half 1 and half 2.
+        mask_radius_pixel, mask_edge_pixel: radius of the sphere and width of its edge.
     """
     first, second = (projector.volume() for projector in sums)
     mask = spherical_mask(first.shape[-1], mask_radius_pixel, mask_edge_pixel, first.device)
@@ -142,18 +170,18 @@ def solve_halves(sums: tuple[BackProjector, BackProjector], mask_radius_pixel: f
 def solve_half_maps(
     sums: tuple[BackProjector, BackProjector], mask_radius_pixel: float, mask_edge_pixel: float
 ) -> HalfMaps:
-    """The halves, and the map of all particles with the gain that follows from them."""
+    """The half maps as `solve_halves` gives them, and the map of all particles with the gain that follows from them."""
     halves = solve_halves(sums, mask_radius_pixel, mask_edge_pixel)
     combined = scale_shells((sums[0] + sums[1]).volume(), combined_map_gain(half_map_gain(halves.fsc)))
     return HalfMaps(**vars(halves), combined=combined)
 
 
 def half_map_gain(fsc: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
-    """Wiener gain SSNR / (SSNR + 1) of a half map: its FSC with the other half, with a floor."""
-    # never rising again: where there is only noise the curve jumps, and a gain that does would mix shells
+    """Wiener gain SSNR / (SSNR + 1) of a half map: its FSC with the other half, with a floor and never rising."""
+    # where there is only noise the curve jumps, and a gain that rises again would mix shells
     return fsc.clamp(LEAST_GAIN, 1.0).cummin(dim=0).values
 
 
 def combined_map_gain(half_gain: Float[Tensor, " shells"]) -> Float[Tensor, " shells"]:
-    """Wiener gain of both halves together: 2 FSC / (1 + FSC) (Rosenthal & Henderson 2003)."""
+    """Wiener gain of the map of all particles, 2 FSC / (1 + FSC) (Rosenthal & Henderson 2003), from that of a half."""
     return 2 * half_gain / (1 + half_gain)

@@ -1,4 +1,4 @@
-"""Which half of the data a particle belongs to: that of the input, or a random half."""
+"""Which half of the particles each belongs to: the half that the input gives, or a random one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from torch import Tensor
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.train.random_draws import RandomDraws
 
-SMALLEST_HALF_SHARE = 0.1  # half sets more uneven than this are replaced: their FSC would say nothing
+SMALLEST_HALF_SHARE = 0.1  # half sets with a smaller half are replaced: their FSC would say nothing
 
 
 def half_sets(table: ParticleTable, seed: int, warn: Callable[[str], None]) -> Int[Tensor, " n"]:
-    """1 or 2 for every particle: rlnRandomSubset if the input has it, else random halves of equal size."""
+    """Half set of every particle, 1 or 2: rlnRandomSubset if the input has it, else random halves of equal size.
+
+    Args:
+        table: the particles.
+        seed: of the random halves.
+        warn: is told where the input's halves are too uneven to be used.
+    """
     given = table.random_subset
     if given is not None:
         share = float((given == 1).mean())

@@ -6,10 +6,10 @@ Of every ring (n points) of the image y, the projection p (CTF included) and the
     expected   e = |p| / sqrt(|p|^2 + n N)                     of y = p + noise
     score      = sum n e q d / sum n e^2,       d = min(1, (|p|^2 + n N) / |y|^2)
 
-so the score is about 1 for a particle and falls towards 0 for what is none, whatever its defocus and view: rings and
-views in which a particle would be weak count little and expect little. (N is taken from whole images, signal included,
-so particles of a high signal-to-noise ratio reach 1.3 or so.) Being a correlation it does not grow with the
-image's power, and d takes off more where a ring has more power than particle and noise can explain (ice, dirt).
+so the score is about 1 for a particle and falls towards 0 for junk, whatever the defocus and the view: rings and views
+in which a particle would be weak count little and expect little. (N is taken from whole images, signal included, so
+particles of a high signal-to-noise ratio reach 1.3 or so.) Being a correlation, the score does not grow with the
+image's power, and d lowers it where a ring has more power than particle and noise can explain (ice, dirt).
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ def ring_score(
     noise_power: Float[Tensor, " rings"],
     ring: Int[Tensor, " points"],
 ) -> Float[Tensor, " n"]:
-    """Score of images against their projections; both at the same points, each of which lies in a ring."""
+    """Score of each image against its projection, by the formula above.
+
+    Args:
+        measured: transforms y of the images.
+        predicted: transforms p of their projections, at the same points.
+        noise_power: noise power N per point, in every ring.
+        ring: the ring in which each point lies.
+    """
     count = torch.bincount(ring, minlength=len(noise_power))
     cross = ring_sums((measured * predicted.conj()).real, ring, len(noise_power))
     signal = ring_sums(predicted.abs().square(), ring, len(noise_power))
@@ -41,14 +48,15 @@ def ring_score(
 def ring_power(
     measured: Complex[Tensor, "n points"], ring: Int[Tensor, " points"], rings: int
 ) -> Float[Tensor, "n rings"]:
-    """Mean power of an image's points in every ring."""
+    """Mean power of each image's points in every ring; 0 in a ring without points."""
     return ring_sums(measured.abs().square(), ring, rings) / torch.bincount(ring, minlength=rings).clamp_min(1)
 
 
 def ring_noise_power(power: Float[Tensor, "n rings"]) -> Float[Tensor, " rings"]:
-    """Power of the median image in every ring: mostly noise, and no bright junk moves it."""
+    """Median over the images of their power in every ring: mostly noise, and bright junk does not move it."""
     return power.median(dim=0).values
 
 
 def ring_sums(values: Float[Tensor, "n points"], ring: Int[Tensor, " points"], rings: int) -> Float[Tensor, "n rings"]:
+    """Sum of each image's values over the points of every ring."""
     return torch.zeros(len(values), rings, device=values.device).index_add_(1, ring, values)

@@ -1,13 +1,13 @@
-"""Refinement of poses against back-projected half maps, once the network has found them.
+"""Half-map refinement: projection matching of all particles, each half against its own back-projected half map.
 
-The neural decoder learns slowly and smoothly, which is what finds the poses; once they have settled, the closed form
-is the cheaper and sharper volume (measured). Each half of the particles is matched to its own half's map only. The
-halves shared one network down to where ab initio ended: their FSC says something beyond it only.
+The neural decoder learns slowly and smoothly, which is what finds the poses. Once they have settled, back-projection
+gives a sharper volume at less cost (measured). Each half of the particles is matched to its own half's map only. The
+halves shared one network down to the resolution where ab initio ended, so their FSC says something beyond it only.
 
 Each iteration: back-project -> half maps' FSC -> how far in frequency to trust -> map filter -> match each particle to
 its half's map (`reference.py`). The first iteration looks for all poses anew, which poses particles that ab initio has
-not seen and frees those that were stuck; the others improve them. Where many poses were replaced the search is
-repeated: ab initio was not at its end, and the next map and orientations find more.
+not seen and frees those that were stuck; later ones improve poses. Where many poses were replaced, ab initio was not at
+its end, and the search is repeated: the next map and other orientations find more.
 """
 
 from __future__ import annotations
@@ -39,30 +39,40 @@ from cryofifa.train.particle_pass import ParticlePass
 from cryofifa.train.pose_change import median_pose_change
 from cryofifa.train.random_draws import RandomDraws
 
-MATCHES = 3  # of every particle to a finished map; our choice
+MATCHES = 3  # how often every particle is matched to a finished map; our choice
 
 
 class ProjectionMatching:
-    """Matches the particles of one frame to maps; changes tables of poses.
+    """Matches the particles of one frame to maps, and writes what it finds into tables of poses.
 
-    shift_range_angstrom: the largest shift.
+    Args:
+        config: settings of the run.
+        frame: the particles.
+        shift_range_angstrom: the largest shift that a particle may be given.
+
+    Attributes:
+        so_far: the iteration that is under way; None between iterations.
+        snapshots: the map that the last iteration matched to, small, for a viewer.
     """
 
     def __init__(self, config: Config, frame: ParticleFrame, shift_range_angstrom: float) -> None:
         self.config, self.frame = config, frame
         self.shift_range_angstrom = shift_range_angstrom
         self.map_filter = map_filter_of(config.symmetry)
-        self.so_far: ParticlePass | None = None  # of an iteration that is not at its end
-        self.snapshots: list[Snapshot] = []  # of the maps that the last iteration matched to
+        self.so_far: ParticlePass | None = None
+        self.snapshots: list[Snapshot] = []
 
     def iterate(
         self, poses: Poses, iteration: int, *, search: bool, on_block: Callable[[int], None] | None = None
     ) -> EpochRecord:
-        """One iteration, or what is left of one; changes `poses` and returns what happened.
+        """Make one iteration, or what is left of one: change `poses` and return the iteration's record.
 
-        search: look for every pose anew, from what it is, and in an orientation set; else only improve it.
-        on_block: called after every block with the number of its particles; what is in `poses` and `so_far` may be
-            kept there.
+        Args:
+            poses: poses and half sets of all particles.
+            iteration: number of the iteration, from 0.
+            search: look for every pose anew, in an orientation set and from where it is; else only improve it.
+            on_block: called after every block with the number of its particles; a checkpoint of `poses` and `so_far`
+                may be written there.
         """
         started, frame = time.monotonic(), self.frame
         origins = torch.zeros(len(WINNER_ORIGINS), device=poses.rotation.device)
@@ -93,7 +103,7 @@ class ProjectionMatching:
             particles=len(poses),
             mask_radius_pixel=limit,
             resolution_angstrom=frame.plane.extent_angstrom / limit,
-            loss=float("nan"),  # its unit is not that of the network's loss
+            loss=float("nan"),  # a distance here is not in the unit of the network's loss
             encoder_loss=float("nan"),
             pose_change_median_degree=turned,
             shift_change_median_angstrom=moved,
@@ -110,11 +120,17 @@ class ProjectionMatching:
         resolution_angstrom: float,
         on_block: Callable[[int], None] | None = None,
     ) -> None:
-        """Match every particle to one finished map: looked for twice, then improved.
+        """Match every particle to one finished map that it was not made from: two searches, then an improvement.
 
-        For particles that the map was not made from; changes `poses`, their scores included. The orientation set is for
-        those that the encoder has wrong: held-out particles of ribosome, whose encoder was 20 degrees off, 57 % within
-        10 without; 32 px at SNR 0.5 96.2 % after one search and 98.5 after two.
+        Poses and scores in `poses` are changed. The searches are for particles whose pose the encoder has wrong.
+        Measured: of held-out particles of ribosome, whose encoder was 20 degrees off, 57 % are within 10 degrees
+        without a search; of 32 px particles at SNR 0.5, 96.2 % are after one search and 98.5 % after two.
+
+        Args:
+            poses: poses of all particles, as the encoder gives them.
+            volume: the map, in the frame's box.
+            resolution_angstrom: down to which the map is trusted.
+            on_block: called after every block with the number of its particles.
         """
         plane = self.frame.plane
         limit = min(plane.extent_angstrom / resolution_angstrom, plane.box_size / 2)
@@ -129,7 +145,10 @@ class ProjectionMatching:
         self._score(poses, everyone, volume, limit)
 
     def score(self, poses: Poses) -> None:
-        """Score every particle against the other half's map, which its own noise is not in; changes `poses`."""
+        """Score every particle against the other half's map, which has none of the particle's noise in it.
+
+        The scores in `poses` are changed (see `particle_score.py`); all processes must call it at the same time.
+        """
         maps = self.half_maps(poses)
         limit = self._trusted_radius(maps.fsc)
         for which, other in ((1, maps.half_2), (2, maps.half_1)):
@@ -138,7 +157,7 @@ class ProjectionMatching:
         poses.all_gather(self.frame.processes)
 
     def half_maps(self, poses: Poses) -> Halves:
-        """Maps of the posed particles of each half."""
+        """The half maps, back-projected from the particles of each half that have a pose."""
         return self.frame.half_maps(poses)
 
     def _score(self, poses: Poses, particles: Int[Tensor, " m"], volume: Float[Tensor, "z y x"], limit: float) -> None:
@@ -162,7 +181,7 @@ class ProjectionMatching:
         *,
         search: bool,
     ) -> Reference:
-        """A map up to a Fourier radius, ready to be matched; posed: particles from whose poses noise is estimated."""
+        """A map up to the Fourier radius `limit`, ready for matching; noise is estimated from the `posed` particles."""
         frame, plane = self.frame, self.frame.plane.within(limit)
         grid, radius = FourierGrid.from_volume(volume * frame.sphere, limit), self.frame.size.radius_angstrom
         draws = RandomDraws(self.config.seed, "polish bank", iteration)
@@ -180,15 +199,15 @@ class ProjectionMatching:
         )
 
     def _trusted_radius(self, fsc: Float[Tensor, " shells"]) -> float:
-        """Last shell before the halves' FSC falls under the limit; never under two cycles over the particle radius."""
+        """Last shell before the halves' FSC falls under the limit, and at least two cycles per particle radius."""
         fallen = (fsc[1:] < self.config.half_map_refinement.fsc_limit).nonzero()
         shell = int(fallen[0]) if len(fallen) else len(fsc) - 1
         least = 2 * self.frame.plane.extent_angstrom / self.frame.size.radius_angstrom
         return float(min(max(shell, least), self.frame.plane.box_size // 2))
 
     def _match(self, poses: Poses, members: Tensor, reference: Reference) -> Int[Tensor, " origins"]:
-        """Pose these particles; returns where their poses came from: a first one counts as the orientation set's."""
-        if not len(members):  # the last blocks of a half may be other processes' alone
+        """Match these particles; returns winners by origin, of which a first pose counts as the orientation set's."""
+        if not len(members):  # the last block of a half may hold particles of other processes only
             return count_of_origins(members)
         before = poses.select(members)
         image, ctf = self.frame.observed(members, before.shift_angstrom, reference.plane)
@@ -200,7 +219,7 @@ class ProjectionMatching:
 def edge_moved_cycles(record: EpochRecord) -> float:
     """How far an iteration turned the median particle's edge, in periods of the highest frequency that counts.
 
-    Infinite where it is not known.
+    It is infinite where the turn is not known.
     """
     turned = record.pose_change_median_degree
     if turned is None:
@@ -209,9 +228,11 @@ def edge_moved_cycles(record: EpochRecord) -> float:
 
 
 def searches_due(replaced_shares: list[float], settings: HalfMapRefinementSettings) -> int:
-    """How many of the first iterations look for all poses anew, as far as is known.
+    """How many of the first iterations look for all poses anew, as far as is known from the iterations made.
 
-    replaced_shares: of the iterations made, the share of the poses that the orientation set gave.
+    Args:
+        replaced_shares: of each iteration made, the share of the poses that came from the orientation set.
+        settings: above which share another search follows, and how many there are at most.
     """
     again = (share > settings.search_again_share for share in replaced_shares)
     return min(1 + sum(itertools.takewhile(bool, again)), settings.most_searches)

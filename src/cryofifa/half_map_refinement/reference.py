@@ -1,12 +1,12 @@
-"""Poses of particles matched to one map: down to the least distance, from where they are or from many candidates.
+"""Matching of particles to one map: the pose of least distance, near the present one or from many candidates.
 
     distance = sum_k |y - CTF s|^2 / noise power        over the frequencies in which the map is trusted
 
-Where a pose is only improved, Gauss-Newton steps go down from it. Where it is looked for anew, the best of a set of
-random orientations are candidates beside it. They lie too far apart to be compared as they are: each first goes down
-by the low frequencies that the set resolves, then higher ones say which was right. Measured on 32 px, SNR 0.5
-(LOG.md): of particles without a pose 83 % are within 10 degrees after it and 96 % after another one; compared as they
-are, 60 and 78 %.
+Where a pose is only improved, Gauss-Newton steps lower the distance from where it is. Where it is looked for anew, the
+best of a set of random orientations are candidates beside it. These lie too far apart to be compared as they are: each
+is first improved by the low frequencies that the set resolves, then higher frequencies say which one is right. Measured
+on 32 px, SNR 0.5 (LOG.md): of particles without a pose 83 % are within 10 degrees after one search and 96 % after two;
+with candidates compared as they are, 60 and 78 %.
 """
 
 from __future__ import annotations
@@ -30,20 +30,24 @@ from cryofifa.train.candidates import clamp_length, fine_shifts, wide_shifts
 from cryofifa.train.epoch_record import WINNER_ORIGINS
 from cryofifa.train.orientation_set import OrientationSet
 
-# of all particles and candidates; bounds the memory, changes nothing else, but on a GPU the time
+# Fourier points of all particles and candidates; it bounds the memory, and on a GPU it changes the time
 POINTS_AT_ONCE, POINTS_ON_GPU = 2**22, 2**23
-SAME_POSE_CYCLES = 0.5  # of the particle's edge at the low frequencies: two poses no farther apart are one
+SAME_POSE_CYCLES = 0.5  # two poses count as one if they move the particle's edge by less, in periods of low frequencies
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A map, ready to be matched.
+    """A map to which particles are matched.
 
-    grid: up to the frequency in which the map is trusted.
-    plane: the grid's Fourier points.
-    weight: of each, 1 / noise power.
-    orientation_set: where poses are looked for anew, and not only improved.
-    symmetry: the point group's members, between which poses do not differ.
+    Attributes:
+        grid: the sampled map, up to the frequency in which it is trusted.
+        plane: the Fourier points of an image up to that frequency.
+        weight: 1 / noise power at each of them.
+        orientation_set: the candidates where poses are looked for anew; None where they are only improved.
+        settings: how many candidates and how many steps.
+        symmetry: rotations of the point group's members; poses that differ by one of them are the same.
+        particle_radius_angstrom: the particle's radius, by which turns are measured.
+        shift_range_angstrom: the largest shift that a particle may be given.
     """
 
     grid: FourierGrid
@@ -56,10 +60,12 @@ class Reference:
     shift_range_angstrom: float
 
     def matched(self, image: Complex[Tensor, "n points"], ctf: Float[Tensor, "n points"], poses: Poses) -> Poses:
-        """The poses that these become, with the origin of each.
+        """Match particles to the map: their new poses, with the origin of each.
 
-        image, ctf: transforms of the masked images and their CTFs, in the scale in which CTF times a slice of the map
-            predicts the image.
+        Args:
+            image: transforms of the masked images at the points of `plane`.
+            ctf: their contrast transfer functions, in the scale in which CTF times a slice predicts the image.
+            poses: the poses that they have now.
         """
         if len(image) > self._at_once:
             rows = torch.arange(len(image), device=image.device).split(self._at_once)
@@ -80,7 +86,7 @@ class Reference:
 
     @property
     def _at_once(self) -> int:
-        """Particles."""
+        """How many particles are matched at once, as far as memory allows."""
         points = len(self.plane)
         if self.orientation_set is not None:
             points = max(points, self.settings.candidates * len(self._middle))
@@ -90,7 +96,7 @@ class Reference:
     def _down(
         self, poses: Poses, image: Complex[Tensor, "n more"], ctf: Float[Tensor, "n more"], plane: HalfPlane
     ) -> PoseFit:
-        """Gauss-Newton steps in the distance over the frequencies of `plane`."""
+        """Improve poses by Gauss-Newton steps in the distance over the frequencies of `plane`."""
         image, ctf = image[:, : len(plane)], ctf[:, : len(plane)]
         fit = fit_at(poses, ctf, self.grid, plane)
         for _ in range(self.settings.newton_steps):
@@ -105,12 +111,12 @@ class Reference:
 
     @cached_property
     def _middle(self) -> HalfPlane:
-        """Between those and all: the highest ones cannot say where to go from a pose that the low ones found."""
+        """Frequencies between the low ones and all: the highest do not lead on from a pose that the low ones found."""
         return self.plane.within((self._low.largest_radius * self.grid.radius) ** 0.5)
 
     @cached_property
     def _offset_angstrom(self) -> Float[Tensor, "shifts 2"]:
-        """Shifts that every candidate is tried with."""
+        """Shifts, in addition to the present one, that every candidate is tried with."""
         device = self.weight.device
         fine = fine_shifts(self.plane.extent_angstrom, self._low.largest_radius, device)
         return torch.cat([fine, wide_shifts(self.shift_range_angstrom, device)])
@@ -122,7 +128,7 @@ class Reference:
         ctf: Float[Tensor, "n points"],
         poses: Poses,
     ) -> Poses:
-        """The best of the poses given and of an orientation set, after each went down by low frequencies."""
+        """The best of each particle's present pose and an orientation set, each improved by low frequencies first."""
         low, middle = self._low, self._middle
         count, before = len(poses), poses.shift_angstrom
         seen, transfer = image[:, : len(low)], ctf[:, : len(low)]

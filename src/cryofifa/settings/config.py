@@ -9,8 +9,9 @@ A settings file is TOML with one table per class, named as its field in `Config`
     learning_rate = 0.3
 
 Where a default comes from: "the paper" is CryoFIFA's, "Extended Data Table 2" is its table of recipes, "prototype" is
-the program that came before this one, cryoAI and RELION are programs of others. A measurement of ours names the set as
-README.md does; degrees are how far poses are off in the median.
+the program that came before this one, "our choice" was neither published nor measured; cryoAI and RELION are programs
+of others. "Measured" names the particle set (gpcr, ribosome and others are the paper's), and degrees are the median
+error of the poses.
 """
 
 from __future__ import annotations
@@ -39,27 +40,31 @@ DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 
 @dataclass(frozen=True)
 class Config:
-    """One run. Values that are None are chosen from the data."""
+    """All settings of one run. Values that are None are chosen from the data.
+
+    Raises:
+        InputError: if a number is out of its range, or there is no such point group.
+    """
 
     seed: Annotated[int, Range(0, LARGEST_INTEGER)] = 0
     pose_mode: PoseMode = "guided"
     device: DeviceName = "auto"
-    box: Annotated[int | None, Range(0, 1e9)] = None  # of ab initio, in pixels
+    box: Annotated[int | None, Range(0, 1e9)] = None  # working box of ab initio, in pixels
     diameter_angstrom: Annotated[float | None, POSITIVE] = None  # of the particle
     start_resolution_angstrom: Annotated[float | None, POSITIVE] = None  # first Fourier mask of ab initio
-    end_resolution_angstrom: Annotated[float | None, POSITIVE] = None  # its last one
+    end_resolution_angstrom: Annotated[float | None, POSITIVE] = None  # last Fourier mask of ab initio
     invert: bool = False  # multiply the images by -1, for particles that are dark
     symmetry: str = "C1"  # point group in RELION's frame, imposed from the start
-    mask_file: str | None = None  # where the half maps are compared; made from the map by default
-    # Seconds between two checkpoints within an epoch, beside one at the end of each; 0: at the ends only. Our choice:
-    # what is lost is short beside a night, and a checkpoint is written in well under a second.
+    mask_file: str | None = None  # mask in which the half maps are compared; made from the map by default
+    # Seconds between two checkpoints within an epoch; one is always written at its end, and with 0 only there. Our
+    # choice: what is lost is little beside a night's run, and a checkpoint is written in well under a second.
     checkpoint_seconds: Annotated[float, Range(0, 1e9)] = 300.0
-    # Memory of one process, of the machine's and of a GPU's each: images beyond it are not kept there. None is most of
-    # what is free.
+    # How much of the machine's memory, and how much of a GPU's, one process may take: images beyond it are not kept
+    # there. None is most of what is free.
     memory_gib: Annotated[float | None, Range(1e-3, 1e9)] = None
-    # Where images that have no room in memory lie as scratch files; without it they are read from the stacks each time.
+    # Folder for scratch files of images that memory has no room for; without it they are read from the stacks anew.
     cache_folder: str | None = None
-    cache_gib: Annotated[float, Range(0, 1e9)] = 100.0  # what was used longest ago goes beyond it; our choice
+    cache_gib: Annotated[float, Range(0, 1e9)] = 100.0  # beyond it the files used longest ago are removed; our choice
     image: ImageSettings = field(default_factory=ImageSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
@@ -72,30 +77,40 @@ class Config:
 
     @property
     def synthetic_per_particle(self) -> int:
-        """What was asked for, or what suits the way poses are found."""
+        """Synthetic particles per real one: as [encoder] says, else 1 in guided mode and 2 in amortized mode."""
         if self.encoder.synthetic_per_particle is not None:
             return self.encoder.synthetic_per_particle
         return 1 if self.pose_mode == "guided" else 2
 
     @property
     def decoder_kind(self) -> DecoderKind:
-        """What was asked for, or what suits the way poses are found."""
+        """The kind of decoder: as [decoder] says, else voxels in guided mode and FourierNet in amortized mode."""
         if self.decoder.kind != "auto":
             return self.decoder.kind
         return "voxels" if self.pose_mode == "guided" else "FourierNet"
 
     @property
     def search_within_symmetry(self) -> SearchSettings:
-        """The search as symmetry makes it: random rotations lie closer in one asymmetric unit, and resolve more."""
+        """The search settings for the imposed symmetry, with orientations scored up to a higher frequency.
+
+        As many random rotations lie closer together in one asymmetric unit, by the cube root of the number of members,
+        and so they resolve finer detail.
+        """
         finer = member_count(self.symmetry) ** (1 / 3)
         return dataclasses.replace(self.search, orientation_cycles=self.search.orientation_cycles * finer)
 
     def changed(self, **settings: Any) -> Config:
-        """The same settings but for these, checked as a settings file's are."""
+        """The same settings but for these, checked as those of a settings file are.
+
+        A table is given as a dictionary: changed(seed=1, search={"orientations": 3000}).
+
+        Raises:
+            InputError: if a name is unknown, or a value wrong.
+        """
         return _changed(self, settings, "settings")
 
     def __post_init__(self) -> None:
-        """Raises InputError if a number is out of its range, or there is no such point group."""
+        """Check the point group and every number's range."""
         member_count(self.symmetry)
         broken = list(out_of_range(self))
         if self.search.orientations < self.search.best_orientations:
@@ -105,7 +120,7 @@ class Config:
 
 
 def read_config(path: Path, base: Config | None = None) -> Config:
-    """Overlay a TOML file on `base`.
+    """The settings of `base` (by default those of `Config()`), changed by a TOML file.
 
     Raises:
         InputError: if the file cannot be read, a name is unknown, or a value wrong.
@@ -114,21 +129,25 @@ def read_config(path: Path, base: Config | None = None) -> Config:
 
 
 def config_from_dict(values: dict[str, Any], where: str) -> Config:
-    """What `config_as_dict` gave, now or in an earlier version; the same checks as for a settings file.
+    """The settings of which `config_as_dict` gave these values, now or in an earlier version of the program.
+
+    Args:
+        values: settings by name, tables as dictionaries; what is absent keeps its default.
+        where: the file that they are from, for error messages.
 
     Raises:
-        InputError: if a name is unknown, or a value wrong; `where` says in which file.
+        InputError: if a name is unknown, or a value wrong.
     """
     return _changed(Config(), values, where)
 
 
 def config_as_dict(config: Config) -> dict[str, Any]:
-    """A tree of dictionaries; `run/folder.py` keeps it as JSON."""
+    """All settings as dictionaries within a dictionary, which `run/folder.py` keeps as JSON."""
     return dataclasses.asdict(config)
 
 
 def config_as_toml(config: Config) -> str:
-    """The settings as a file that `read_config` takes; what was left to the program is a comment."""
+    """All settings as text of a file that `read_config` reads; a value that is None becomes a comment."""
     return as_toml(config_as_dict(config))
 
 

@@ -16,18 +16,18 @@ DecoderKind = Literal["FourierNet", "voxels", "hash grid"]
 
 @dataclass(frozen=True)
 class VoxelSettings:
-    """Voxels of the working box, learned by gradient."""
+    """[decoder.voxels]: the voxels of the working box, learned by gradient."""
 
     # In units of the voxels' density. Measured, single starts of gpcr that end right: 0 of 3 at 0.02, 3 of 6 at 0.1,
-    # 14 of 14 at 0.4, 6 of 6 at 1 (but farther off). If it falls from the beginning on, 10 of 14 end right.
+    # 14 of 14 at 0.4, 6 of 6 at 1 (but with larger errors). If it falls from the beginning on, 10 of 14 end right.
     learning_rate: Annotated[float, POSITIVE] = 0.4
-    # Share of the learning rate that is left at the end of ab initio; it falls over the second half.
+    # Share of the learning rate that is left at the end of ab initio; the rate falls over the second half.
     last_rate: Annotated[float, Range(1e-6, 1)] = 0.2
 
 
 @dataclass(frozen=True)
 class HashGridSettings:
-    """Features in hashed grids and a small network (after instant-ngp).
+    """[decoder.hash_grid]: features in hashed grids and a small network (after instant-ngp).
 
     Measured, single starts of gpcr that end right: 6 of 9 with these values; none at a learning rate of 0.01, nor at
     spacings of 0.14 and 0.5 (LOG.md).
@@ -35,19 +35,19 @@ class HashGridSettings:
 
     learning_rate: Annotated[float, POSITIVE] = 0.04
     spacing: Annotated[float, POSITIVE] = 0.4  # of the finest grid, as frequency times particle radius
-    levels: Annotated[int, Range(1, 16)] = 4  # grids, each twice as coarse as the one before
+    levels: Annotated[int, Range(1, 16)] = 4  # number of grids, each twice as coarse as the one before
 
 
 @dataclass(frozen=True)
 class FourierNetSettings:
-    """Two networks of sine layers, an envelope and a modulant: the paper's decoder (after cryoAI)."""
+    """[decoder.fourier_net]: two networks of sine layers, an envelope and a modulant; the paper's (after cryoAI)."""
 
     width: Annotated[int, Range(1, 16_384)] = 128  # of the layers; prototype; cryoAI has 256
     modulant_layers: Annotated[int, Range(1, 100)] = 3  # cryoAI
     envelope_layers: Annotated[int, Range(1, 100)] = 2  # cryoAI
     omega_modulant: Annotated[float, POSITIVE] = 40.0  # frequency factor of the sine layers; cryoAI
-    omega_envelope: Annotated[float, POSITIVE] = 30.0  # likewise; cryoAI
-    # What the networks see of a coordinate: this times frequency times particle radius. Prototype: 0.08 to 0.11.
+    omega_envelope: Annotated[float, POSITIVE] = 30.0  # the same of the envelope; cryoAI
+    # Coordinates that the networks are given: this times frequency times particle radius. Prototype: 0.08 to 0.11.
     coordinate_scale: Annotated[float, POSITIVE] = 0.09
     # In guided mode; in amortized mode it is [amortized] decoder_learning_rate. Prototype.
     learning_rate: Annotated[float, SHARE] = 5e-4
@@ -55,7 +55,7 @@ class FourierNetSettings:
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """What learns the volume."""
+    """[decoder]: the kind of decoder that learns the volume, and a table of settings for each kind."""
 
     # "auto" is voxels in guided mode and FourierNet (the paper) in amortized mode. Measured, single starts of 2,000
     # particles that end right: gpcr 14 of 14 with voxels, 5 of 6 with FourierNet, 6 of 9 with the hash grid; with 30 %

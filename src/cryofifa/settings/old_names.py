@@ -7,8 +7,8 @@ from typing import Any
 from cryofifa.errors import InputError
 from cryofifa.settings.reading import not_a_table
 
-# Where a setting was -> where it is, table by table. They are looked up in this order: first tables, then what is in
-# them, so that an old name in a table under its old name is found, too.
+# Where a setting was -> where it is, table by table. Names are looked up in this order, whole tables before what is in
+# them, so that an old name in a table with an old name is found, too.
 OLD_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("polish",): ("half_map_refinement",),
     ("refinement",): ("encoder_refinement",),
@@ -36,10 +36,14 @@ _DEEPEST = max(map(len, OLD_NAMES.values()))
 
 
 def with_present_names(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """A copy of the settings, each under the name and in the table it has now; unknown names stay as they are.
+    """A copy of the settings, each under the name and in the table that it has now; unknown names stay as they are.
+
+    Args:
+        values: settings by name, tables as dictionaries.
+        where: the file that they are from, for error messages.
 
     Raises:
-        InputError: if a setting is given by its old name and by its new one; `where` says in which file.
+        InputError: if a setting is given by its old name and by its new one.
     """
     present = _copied(values, _DEEPEST)
     for old, new in OLD_NAMES.items():

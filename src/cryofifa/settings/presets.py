@@ -11,7 +11,14 @@ from cryofifa.settings.encoder import Augmentation
 
 @dataclass(frozen=True)
 class MaskSeries:
-    """Particles at one size, and the Fourier masks they are looked at through, each for `epochs` epochs."""
+    """The Fourier masks of one stage and the images they are applied to.
+
+    Attributes:
+        box_pixel, pixel_size_angstrom: of the images.
+        steps: number of different masks.
+        epochs: passes over the particles with each mask.
+        start_resolution_angstrom, end_resolution_angstrom: of the first and the last mask.
+    """
 
     box_pixel: int
     pixel_size_angstrom: float
@@ -23,10 +30,14 @@ class MaskSeries:
 
 @dataclass(frozen=True)
 class Preset:
-    """One column of the table.
+    """One column of Extended Data Table 2: the recipe of one particle set.
 
-    minibatch_per_gpu: the paper ran on 8 GPUs, each with a minibatch of this size.
-    local_refinement: of the second encoder, on full-size particles; none for most.
+    Attributes:
+        particles: how many particles the set has.
+        ab_initio: masks of ab initio.
+        minibatch_per_gpu: the paper ran on 8 GPUs, each with a minibatch of this size.
+        augmentation: copies that are made of each image.
+        local_refinement: masks of the second encoder, on full-size particles; None for most sets.
     """
 
     particles: int
@@ -36,10 +47,10 @@ class Preset:
     local_refinement: MaskSeries | None = None
 
     def config(self) -> Config:
-        """The default settings, overlaid with the paper's for ab initio on one device.
+        """The default settings, changed to the paper's recipe, for one device.
 
-        The minibatch is that of one GPU: an update is made from an eighth of the paper's particles. Box and pixel size
-        are the particles' own. Whatever the table does not give keeps its default.
+        The minibatch is that of one GPU, so each update is made from an eighth of the paper's particles. Box and pixel
+        size are chosen from the particles. What the table does not give keeps its default.
         """
         masks = self.ab_initio
         return Config().changed(
@@ -47,7 +58,7 @@ class Preset:
             start_resolution_angstrom=masks.start_resolution_angstrom,
             end_resolution_angstrom=masks.end_resolution_angstrom,
             encoder={"augmentation": self.augmentation, "random_turns": 8, "heads": 1},
-            amortized={"disturbance_degree": 10.0},  # how much, the paper does not say
+            amortized={"disturbance_degree": 10.0},  # the paper does not say how much
             curriculum={
                 "mask_steps": masks.steps,
                 "epochs": masks.steps * masks.epochs,
@@ -86,7 +97,7 @@ PRESETS = {
 
 
 def presets_as_text() -> str:
-    """The table, one preset a line; a second stage follows a slash."""
+    """All presets as a table of text, one on each line; the numbers of local refinement follow a slash."""
     rows = [["name", "particles", "box", "A/px", "masks x epochs", "start - end A", "batch", "augmentation"]]
     for name, preset in PRESETS.items():
         stages = [stage for stage in (preset.ab_initio, preset.local_refinement) if stage is not None]

@@ -1,8 +1,8 @@
-"""The range of a numeric setting, written beside its default; beyond it nothing can be computed, or it never ends.
+"""The range of a numeric setting, written beside its default: beyond it a run cannot be computed, or never ends.
 
     width: Annotated[int, Range(1, 16_384)] = 128
 
-A numeric setting without one is a mistake of the program and fails as soon as its class is looked at.
+A numeric setting without a range is a mistake in the program, and raises TypeError as soon as its class is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LARGEST_INTEGER = 2**62
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """What a number may be, both ends included."""
+    """The range that a number may lie in, both ends included."""
 
     least: float
     largest: float
@@ -31,9 +31,13 @@ POSITIVE = Range(1e-6, 1e6)
 
 
 def out_of_range(settings: Any, tables: tuple[str, ...] = ()) -> Iterator[str]:
-    """What is wrong with the numbers of a tree of settings, in words; values that are left out are never wrong.
+    """One sentence for every number of these settings, and of the settings within them, that is out of its range.
 
-    tables: names of the table that these settings are in a file, from the outermost on; none for the file itself.
+    Values that are None are never out of range.
+
+    Args:
+        settings: a dataclass of settings.
+        tables: names of the tables that lead to these settings in a file, outermost first; none for the file itself.
     """
     ranges = ranges_of(type(settings))
     for field in dataclasses.fields(settings):
@@ -48,7 +52,7 @@ def out_of_range(settings: Any, tables: tuple[str, ...] = ()) -> Iterator[str]:
 
 @cache
 def ranges_of(settings_class: type) -> dict[str, Range]:
-    """The range of each numeric setting of a class, by name.
+    """The range of each numeric setting of a class, by the setting's name.
 
     Raises:
         TypeError: if a setting is a number, or may be one, and has no range.

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def as_toml(values: dict[str, Any]) -> str:
-    """A tree of settings, tables within tables included; what is None was left to the program and is a comment."""
+    """Settings and tables of settings, however deep, as TOML; a value that is None becomes a comment."""
     return "\n".join(_lines(values)).lstrip("\n") + "\n"
 
 

@@ -1,1 +1,1 @@
-"""The search for poses: epochs of training in which a decoder learns the volume and poses are found."""
+"""Training: epochs in which a decoder learns the volume while an encoder and a search find the particles' poses."""

@@ -25,7 +25,16 @@ from cryofifa.train.working_set import WorkingSet
 
 
 class AbInitio(TrainingLoop[PoseEncoder]):
-    """The search for poses from nothing, in one of its two ways."""
+    """Training from random poses, in one of two modes: guided by a search, or by the encoder alone (amortized).
+
+    Args:
+        config: settings of the run.
+        curriculum: Fourier mask, search and learning rates at every point of ab initio.
+        particles: images and optics at the working box.
+        particle_radius_angstrom: the particle's radius as the run begins with it.
+        shift_range_angstrom: the largest shift that a particle may be given.
+        processes: the processes that train these networks together.
+    """
 
     phase: ClassVar[str] = AB_INITIO
 
@@ -49,9 +58,11 @@ class AbInitio(TrainingLoop[PoseEncoder]):
 
     @property
     def minibatches_per_sampling(self) -> int:
+        """Minibatches between two samplings of the decoders, as [decoder] says."""
         return self.config.decoder.minibatches_per_sampling
 
     def new_encoder(self) -> PoseEncoder:
+        """The first encoder with new weights, which predicts a rotation per head and a shift from one image."""
         settings = self.config.encoder
         return PoseEncoder(
             features_of(settings, INPUTS, self.plane.box_size),
@@ -62,13 +73,18 @@ class AbInitio(TrainingLoop[PoseEncoder]):
     def infer(
         self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber
     ) -> Inference:
+        """The poses of one minibatch by the mode of the run, and the loss that teaches the encoder."""
         seen = self._seen(batch, epoch) if stage.use_encoder else None
         return self.inference.infer(batch, seen, sampled, stage, epoch, step)
 
     def pose_by_encoder(self, on_step: Callable[[int], None] | None = None) -> None:
-        """Amortized inference: the encoder's best copy of every particle becomes its remembered pose; nothing learns.
+        """Pose every particle by the encoder alone, with the curriculum's last Fourier mask; no network learns.
 
-        The second sweep's masks lie where the first one found the particles.
+        Each particle is remembered with the pose predicted from its best copy. There are two sweeps, because images
+        are masked around the remembered shift: in the second one the masks lie where the first found the particles.
+
+        Args:
+            on_step: called after every minibatch of the second sweep with the number of its particles.
         """
         stage = stage_at(self.curriculum, 1.0)
         (grid,) = self.sampled_volumes(stage)

@@ -1,12 +1,12 @@
-"""Amortized pose inference as published: the encoder's own prediction, the best of its copies.
+"""Amortized pose inference, as published: the encoder predicts a pose from every copy of an image, and the best counts.
 
-The candidates of all copies are scored without gradient; forward and backward then run on the winning copy alone,
-which gives the same gradient at a fraction of the cost. The min over copies is what keeps the encoder out of
-planar-symmetric local minima (cryoAI's symmetric loss).
+The predictions from all copies are scored without gradient. Forward and backward pass then run on the winning copy
+alone, which gives the same gradient at a fraction of the cost. The minimum over the copies is what keeps the encoder
+out of planar-symmetric local minima (cryoAI's symmetric loss).
 
-The decoder's loss alone teaches the encoder too slowly to be of use on a CPU; synthetic particles (`teaching.py`) are
-added to it. Measured on ribosome, one core: 14 degrees after 240 s, where without them poses were still random after
-360 s.
+The decoder's loss alone teaches the encoder too slowly to be of use on a CPU, so a loss on synthetic particles
+(`training_targets.py`) is added to it. Measured on ribosome, one core: 14 degrees after 240 s, where without them poses
+were still random after 360 s.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ from cryofifa.train.training_targets import EncoderInput, synthetic_loss
 
 @dataclass(frozen=True)
 class AmortizedInference:
-    """Pose inference by the encoder alone; one instance per run."""
+    """Pose inference by the encoder alone; one instance per run.
+
+    Attributes:
+        encoder: the network that predicts the poses.
+        encoder_input: turns masked images into the encoder's two channels.
+        synthetic: synthetic particles per real one that the encoder learns from.
+        seed: of all random numbers of the run.
+    """
 
     encoder: PoseEncoder
     encoder_input: EncoderInput
@@ -47,7 +54,18 @@ class AmortizedInference:
         epoch: int,
         step: StepNumber,  # noqa: ARG002
     ) -> Inference:
-        """The best copy's prediction, with gradient; disturbed a little in the early epochs."""
+        """The pose predicted from each particle's best copy, with gradient, and the loss on synthetic particles.
+
+        In the first epochs of ab initio the rotations are disturbed at random, by as much as the stage says (paper).
+
+        Args:
+            batch: the particles.
+            seen: their images as the encoder sees them, in every copy.
+            sampled: the volume of each class; only the first is used.
+            stage: what holds at this step of the curriculum.
+            epoch: number of the epoch, from 0.
+            step: not used here; other ways of inferring poses draw random numbers by it.
+        """
         assert seen is not None, "without the encoder there is no pose"
         winner = best_of_copies(self.encoder, seen, batch.measured, batch.ctf, batch.plane, sampled[0])
         rotation, shift = self.encoder(seen.images(winner.copy)[:, 0])

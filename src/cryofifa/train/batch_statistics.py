@@ -1,7 +1,4 @@
-"""Batch normalisation over the minibatch of all processes.
-
-torch's SyncBatchNorm does this on GPUs only.
-"""
+"""Batch normalisation with the mean and variance of all processes' particles; torch's SyncBatchNorm needs GPUs."""
 
 from __future__ import annotations
 
@@ -17,7 +14,11 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def with_shared_statistics(network: Network, processes: Processes) -> Network:
-    """The network, its batch normalisations replaced unless the process is alone; the names of its state stay."""
+    """Replace every batch normalisation of the network, in place, by one that all processes compute together.
+
+    Of a single process the network stays as it is. The names of the network's state do not change, so a checkpoint fits
+    either way.
+    """
     if processes.alone:
         return network
     for part in list(network.modules()):
@@ -28,7 +29,12 @@ def with_shared_statistics(network: Network, processes: Processes) -> Network:
 
 
 class SharedBatchNorm(_BatchNorm):
-    """The same layer, whose mean and variance while training are those of all processes' particles together."""
+    """A batch normalisation whose mean and variance while training are those of all processes' particles together.
+
+    Args:
+        layer: the batch normalisation whose weights and running statistics it takes over.
+        processes: the processes whose particles count; each must call the layer at the same time.
+    """
 
     def __init__(self, layer: _BatchNorm, processes: Processes) -> None:
         super().__init__(layer.num_features, layer.eps, layer.momentum)
@@ -36,6 +42,7 @@ class SharedBatchNorm(_BatchNorm):
         self.load_state_dict(layer.state_dict())
 
     def forward(self, input: Tensor) -> Tensor:
+        """Normalise `input`, whose second axis holds the channels; outside of training by the running statistics."""
         if not self.training:
             return super().forward(input)
         return self._with_batch_statistics(input.float()).to(input.dtype)  # sums of 16 bits would lose digits

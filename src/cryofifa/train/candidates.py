@@ -1,4 +1,4 @@
-"""Rotations to be tried around a known one, and what shifts cost."""
+"""Candidates for a particle's pose: rotations around a known one, grids of shifts, and the prior that shifts pay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ def rotations_around(
 ) -> Float[Tensor, "n candidates 3 3"]:
     """Random turns of each rotation, some wide and some narrow.
 
-    cycles: frequency times particle radius; a turn by one over it moves the particle's edge by one period.
+    Args:
+        rotation: the rotations to turn, one per particle.
+        particle: rows of these particles, by which the random numbers are drawn.
+        draws: the source of random numbers.
+        settings: how many turns there are, and how wide they are.
+        cycles: frequency times particle radius; a turn by 1 / cycles radians moves the particle's edge by one period.
     """
     count = settings.wide_perturbations + settings.narrow_perturbations
     if count == 0:
@@ -35,23 +40,35 @@ def rotations_around(
 
 
 def fine_shifts(extent_angstrom: float, radius: float, device: torch.device) -> Float[Tensor, "shifts 2"]:
-    """Around a shift that is about right; radius: of the highest frequency that counts, in Fourier pixels."""
+    """Offsets in angstrom, as (x, y), to be tried around a shift that is about right.
+
+    Args:
+        extent_angstrom: width of the image.
+        radius: the highest frequency that counts, in Fourier pixels.
+        device: where the offsets are made.
+    """
     return shift_grid(SHIFT_STEP_CYCLES * extent_angstrom / radius, 2, device)
 
 
 def wide_shifts(range_angstrom: float, device: torch.device) -> Float[Tensor, "shifts 2"]:
-    """Over most of what shifts may be, where none is known."""
+    """Offsets in angstrom, as (x, y), over most of the range that shifts may have, for where no shift is known."""
     return shift_grid(range_angstrom / 3, 2, device)
 
 
 def shift_penalty(
     shift_angstrom: Float[Tensor, "n 2"], offsets_angstrom: Float[Tensor, "shifts 2"], sd_angstrom: float
 ) -> Float[Tensor, "n shifts"]:
-    """-log of a normal prior on shifts about zero (RELION's sigma of origin offsets), in the distance's unit."""
+    """-log of a normal prior on shifts about zero (RELION's sigma of origin offsets), to be added to a distance.
+
+    Args:
+        shift_angstrom: the shift of each particle.
+        offsets_angstrom: what is tried in addition to it.
+        sd_angstrom: standard deviation of the prior along an axis.
+    """
     return (shift_angstrom[:, None] + offsets_angstrom).square().sum(-1) / (2 * sd_angstrom**2)
 
 
 def clamp_length(shift: Float[Tensor, "n 2"], longest: float) -> Float[Tensor, "n 2"]:
-    """Shifts no longer than `longest`, direction kept."""
+    """Shorten shifts that are longer than `longest` to that length; their directions stay."""
     length = shift.norm(dim=-1, keepdim=True).clamp_min(1e-9)
     return shift * (longest / length).clamp_max(1.0)

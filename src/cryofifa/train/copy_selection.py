@@ -18,7 +18,7 @@ from cryofifa.train.image_copies import CopiedImages
 
 @dataclass(frozen=True)
 class WinningCopies:
-    """The winning copy and head of each particle, and the pose of the particle that was predicted from it."""
+    """Which prediction won for each particle: from which copy, by which head, and the pose of the particle itself."""
 
     copy: Int[Tensor, "n 1"]
     head: Int[Tensor, " n"]
@@ -34,9 +34,15 @@ def best_of_copies(
     plane: HalfPlane,
     grid: FourierGrid,
 ) -> WinningCopies:
-    """Predict from every copy without gradient, and keep the pose whose projection is nearest to the image.
+    """Predict poses from every copy, without gradient, and keep the one whose projection is nearest to the image.
 
-    measured: FT(M_R * X) / box at the points of `plane`.
+    Args:
+        encoder: predicts one rotation per head, and one shift, from each copy.
+        seen: the images as the encoder sees them.
+        measured: FT(M_R * X) / box at the points of `plane`.
+        ctf: contrast transfer function at the same points.
+        plane: the Fourier points that are compared.
+        grid: the sampled volume.
     """
     n, count = len(measured), len(seen.copies)
     particles = torch.arange(n, device=measured.device)

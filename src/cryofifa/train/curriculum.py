@@ -1,6 +1,6 @@
-"""The curriculum as data: which Fourier mask, which search, which share of the particles, at any point of a run.
+"""The curriculum as data: which Fourier mask, search and share of the particles count at any point of a run.
 
-`stage_at` is a pure function of the curriculum and the progress (0 at the start, 1 at the end); the loop obeys it.
+`stage_at` is a pure function of the curriculum and the progress (0 at the start, 1 at the end).
 The paper grows the mask in a fixed number of steps, each lasting some epochs (Extended Data Table 2); it does not
 state the spacing of the radii. Here they are evenly spaced in frequency.
 """
@@ -16,7 +16,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Everything that changes while the network learns; all lengths in Fourier pixels of the working box."""
+    """Everything that changes while the networks learn; radii are in Fourier pixels of the working box.
+
+    Attributes:
+        epochs: passes over the particles.
+        mask_steps: number of different Fourier masks.
+        start_radius, end_radius: of the first and the last mask.
+        keep_fraction_start, keep_fraction_end: share of each minibatch that updates the networks.
+        temperature_start: at which winning candidates are drawn at first; it falls to 0 with the global search.
+        disturbance_start_degree: standard deviation by which predicted rotations are disturbed at first.
+        disturbance_share: the disturbance has faded after this share of the run.
+    """
 
     epochs: int
     mask_steps: int
@@ -37,14 +47,22 @@ class Curriculum:
 
 
 Number = float | Float[Tensor, ""]
-CHANGING = ("keep_fraction", "temperature", "encoder_rate", "decoder_rate")  # of a stage, from step to step
+CHANGING = ("keep_fraction", "temperature", "encoder_rate", "decoder_rate")  # what changes from step to step of a stage
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What holds at one moment of the run.
+    """What holds at one step of the run.
 
-    The numbers that change from step to step can be tensors: what was recorded with them runs again with others.
+    The numbers that change from step to step may be tensors, so that a GPU step that was recorded with them
+    (`step_graph.py`) can be replayed with other values.
+
+    Attributes:
+        mask_radius: of the Fourier mask, in Fourier pixels.
+        searches_globally: whether an orientation set and wide shifts are candidates.
+        use_encoder: whether the encoder takes part.
+        keep_fraction: share of the minibatch that updates the networks.
+        disturbance_degree: standard deviation by which predicted rotations are disturbed.
     """
 
     mask_radius: float
@@ -61,29 +79,33 @@ class Stage:
 
     @property
     def numbers(self) -> tuple[Number, ...]:
-        """Those that change."""
+        """The values that change from step to step, in the order of `CHANGING`."""
         return tuple(getattr(self, name) for name in CHANGING)
 
     def with_numbers(self, numbers: Iterable[Number]) -> Stage:
-        """The same stage with others in their place."""
+        """The same stage with other values in the order of `CHANGING`."""
         return replace(self, **dict(zip(CHANGING, numbers, strict=True)))
 
     @property
     def lasting(self) -> Stage:
-        """What is left without them: stages of which this is the same take the same operations."""
+        """The stage without its changing values: steps whose stages are equal in this take the same operations."""
         return self.with_numbers(0.0 for _ in CHANGING)
 
 
 def stages_of_epoch(curriculum: Curriculum, epoch: int, steps: int) -> list[Stage]:
-    """The stage of every step of an epoch that has this many."""
+    """The stage of each of the `steps` steps of an epoch (counted from 0)."""
     return [stage_at(curriculum, (epoch + step / steps) / curriculum.epochs) for step in range(steps)]
 
 
-LAST_ENCODER_RATE = 0.1  # at the end, falling evenly over the second half of the run; our choice
+LAST_ENCODER_RATE = 0.1  # share of the encoder's rate left at the end; it falls evenly over the second half; our choice
 
 
 def stage_at(curriculum: Curriculum, progress: float) -> Stage:
-    """The stage at `progress` in [0, 1)."""
+    """The stage at a progress from 0 (start of the run) to 1 (its end).
+
+    Raises:
+        ValueError: if the progress is not between 0 and 1.
+    """
     if not 0 <= progress <= 1:
         raise ValueError(f"progress {progress} is not between 0 and 1")
     c = curriculum

@@ -1,4 +1,4 @@
-"""Which decoder a run has, and how fast it learns. A decoder more is a line more in `DECODERS`."""
+"""Which decoder a run has, and how fast it learns. Another kind of decoder is another line in `DECODERS`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from cryofifa.settings.decoders import DecoderKind
 class Decoder:
     """One kind of decoder.
 
-    build: a new one, from the settings, the working box in pixels, its pixel size in angstrom and the
-        particle's size.
-    learning_rate: what the curriculum's decoder rate multiplies.
-    last_rate: the share of it at which the decoder leaves ab initio.
+    Attributes:
+        build: makes a new one from the settings, the working box in pixels, its pixel size in angstrom and the
+            particle's size.
+        learning_rate: Adam's learning rate, which the curriculum's decoder rate multiplies.
+        last_rate: the share of the learning rate that is left at the end of ab initio.
     """
 
     build: Callable[[Config, int, float, ParticleSize], VolumeDecoder]
@@ -30,17 +31,24 @@ class Decoder:
 
 
 def decoder_of(config: Config, box_size: int, pixel_size_angstrom: float, size: ParticleSize) -> VolumeDecoder:
-    """A new decoder for a working box; the size is the one the run begins with, before the map tightens it."""
+    """A new decoder of the kind that the settings ask for.
+
+    Args:
+        config: settings of the run.
+        box_size: working box in pixels.
+        pixel_size_angstrom: of the working box.
+        size: the particle's size as the run begins with it, before the map tightens it.
+    """
     return DECODERS[config.decoder_kind].build(config, box_size, pixel_size_angstrom, size)
 
 
 def decoder_learning_rate(config: Config) -> float:
-    """What the curriculum's decoder rate multiplies."""
+    """Adam's learning rate for the decoder, which the curriculum's decoder rate multiplies."""
     return DECODERS[config.decoder_kind].learning_rate(config)
 
 
 def last_decoder_rate(config: Config) -> float:
-    """Share of its learning rate at which a decoder leaves ab initio."""
+    """The share of the decoder's learning rate that is left at the end of ab initio."""
     return DECODERS[config.decoder_kind].last_rate(config)
 
 

@@ -1,4 +1,4 @@
-"""What both encoders make of an image before their heads, as the settings say it."""
+"""The part that both encoders share: the network that makes features of an image, built as the settings say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cryofifa.settings.encoder import EncoderSettings
 
 
 def features_of(settings: EncoderSettings, inputs: int, box_size: int) -> ImageFeatures:
-    """A new network for images of `inputs` channels and a box."""
+    """A new network that makes features of images with `inputs` channels and a box of `box_size` pixels."""
     return ImageFeatures(
         inputs=inputs,
         box_size=box_size,

@@ -1,12 +1,14 @@
 """Local refinement (paper): a second encoder on full-size particles corrects the poses that ab initio found.
 
 The first encoder no longer changes. While the decoder is frozen (fade-in) the second encoder learns what a correction
-is; then the Fourier mask grows from coarse to the full-size end resolution and both learn. Corrections are in units of
-the stage, so that an output of 1 moves the particle's edge by the same share of a period at every resolution.
+is; then the Fourier mask grows from coarse to the full-size end resolution and both learn. Corrections are in a unit
+that depends on the stage, so that an output of 1 moves the particle's edge by the same share of a period at every
+resolution.
 
 As published, the pose that explains a particle is the corrected one. In guided mode it competes with small random turns
-of the remembered pose, and the winner is taught. In both, synthetic particles whose pose is wrong by a known amount are
-taught too. Corrections add up: each epoch starts from what the last one left.
+of the remembered pose, and the encoder is taught the winner. In both modes it also learns from synthetic particles
+whose remembered pose is wrong by a known amount. Corrections add up: each epoch starts from the poses that the last one
+found.
 """
 
 from __future__ import annotations
@@ -35,36 +37,39 @@ from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
 from cryofifa.train.random_draws import RandomDraws
 from cryofifa.train.training_loop import TrainingLoop
 
-TURN_CYCLES = 0.33  # of a correction of 1: radians times mask frequency times particle radius; as the search
-SHIFT_CYCLES = 0.2  # likewise: shift times mask frequency; our choice
+TURN_CYCLES = 0.33  # turn of a correction of 1: radians times mask frequency times particle radius; as in the search
+SHIFT_CYCLES = 0.2  # shift of a correction of 1: angstrom times mask frequency; our choice
 
 
 @dataclass(frozen=True)
 class CorrectionUnit:
-    """What a correction of 1 means at one stage."""
+    """The turn and the shift that a correction of 1 stands for at one stage."""
 
     turn_radian: float
     shift_angstrom: float
 
     @classmethod
     def of_stage(cls, stage: Stage, extent_angstrom: float, particle_radius_angstrom: float) -> CorrectionUnit:
+        """The unit under the stage's Fourier mask, for images `extent_angstrom` wide."""
         frequency = stage.mask_radius / extent_angstrom
         return cls(TURN_CYCLES / max(1.0, frequency * particle_radius_angstrom), SHIFT_CYCLES / frequency)
 
 
 class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
-    """The second encoder and the decoder on full-size particles."""
+    """Training of the second encoder, and with it of the decoder, on full-size particles."""
 
     phase: ClassVar[str] = ENCODER_REFINEMENT
 
     @property
     def minibatches_per_sampling(self) -> int:
+        """Minibatches between two samplings of the decoder, as [encoder_refinement] says."""
         return self.config.encoder_refinement.minibatches_per_sampling
 
     def start_from(self, ab_initio: AbInitio) -> None:
         """Take over the decoder, the poses and what is known of the particles; call once, before the first epoch.
 
-        A decoder's coordinates and values are the same in both frames, whose fields of view are.
+        The frames of ab initio and of full-size particles are equally wide, so a decoder's coordinates and values mean
+        the same in both.
         """
         self.networks.decoder().start_from(ab_initio.networks.decoder(), ab_initio.curriculum.end_radius)
         self.poses = ab_initio.poses.copy()
@@ -72,11 +77,13 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom
 
     def new_encoder(self) -> CorrectionEncoder:
+        """The second encoder with new weights, which predicts a turn and a shift to correct a pose by."""
         return CorrectionEncoder(features_of(self.config.encoder, INPUTS, self.plane.box_size))
 
     def infer(
         self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber
     ) -> Inference:
+        """The corrected poses of one minibatch (guided: the best of them and small turns), and the encoder's loss."""
         (grid,) = sampled
         unit = CorrectionUnit.of_stage(stage, batch.plane.extent_angstrom, self.size.radius_angstrom)
         turn, move = self.networks.encoder(self._compared(batch.image, batch, batch.rotation, grid))
@@ -99,7 +106,7 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
         rotation: Float[Tensor, "n 3 3"],
         grid: FourierGrid,
     ) -> Float[Tensor, "n 3 y x"]:
-        """What the second encoder sees: the particle's two channels beside the projection at the pose it has."""
+        """What the second encoder sees: a particle's two channels and the projection at its remembered pose."""
         with torch.no_grad():
             projection = self._projection(batch, rotation, batch.shift_angstrom, grid) * batch.mask
             return torch.cat([self.encoder_input(image * batch.mask), projection[:, None]], dim=1)
@@ -112,9 +119,10 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
         return inverse_fourier_2d(plane.fill(transform))
 
     def _synthetic_loss(self, batch: Minibatch, grid: FourierGrid, unit: CorrectionUnit, epoch: int) -> Tensor:
-        """Particles synthetic a little beside a random pose, whose projection the encoder sees.
+        """The encoder's loss on synthetic particles, one per particle of the minibatch, with known corrections.
 
-        Shifts are synthetic beside the minibatch's own, so that its masks fit.
+        Each has a random rotation, of which the encoder sees the projection, and an image whose pose is a little beside
+        it. Shifts lie around those of the minibatch's particles, so that the masks of these fit.
         """
         with torch.no_grad():
             draws, pixels = RandomDraws(self.config.seed, "imagined corrections", epoch), batch.plane.box_size**2

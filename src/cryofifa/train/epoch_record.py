@@ -1,4 +1,4 @@
-"""What is known after one pass over the particles."""
+"""The record of one epoch: how far it saw, how well it explained the particles, how much their poses changed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ WINNER_ORIGINS = ("encoder", "memory", "perturbation", "orientation set")
 
 
 def count_of_origins(origin: Int[Tensor, " n"]) -> Int[Tensor, " origins"]:
-    """Winners by origin; torch.bincount would make a GPU wait."""
+    """How many winning candidates came from each of `WINNER_ORIGINS`; torch.bincount would make a GPU wait."""
     return (origin[:, None] == torch.arange(len(WINNER_ORIGINS), device=origin.device)).sum(dim=0)
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What is known after one epoch.
+    """What is known after one epoch of training, or after one iteration of half-map refinement.
 
-    winner_shares: share of the winning pose candidates by origin (`WINNER_ORIGINS`), summing to 1.
-    pose_change_median_degree, shift_change_median_angstrom: against the epoch before; None in the first one.
+    Attributes:
+        epoch: number of the epoch, from 0.
+        particles: how many particles the epoch went over.
+        mask_radius_pixel: radius of the Fourier mask at the end of the epoch, in Fourier pixels.
+        resolution_angstrom: the same radius as a resolution.
+        loss: mean of the decoder's loss over the particles; NaN in half-map refinement.
+        encoder_loss: mean of what the encoder learns besides; NaN in half-map refinement.
+        pose_change_median_degree, shift_change_median_angstrom: against the epoch before; None in the first one.
+        winner_shares: share of the winning pose candidates by origin (`WINNER_ORIGINS`), summing to 1.
+        particle_radius_angstrom: the particle's radius as known at the end of the epoch.
+        seconds: wall-clock time of the epoch.
+        phase: the phase that the epoch belongs to, by its name in `names.py`.
     """
 
     epoch: int
@@ -42,13 +52,13 @@ class EpochRecord:
 
 
 def epoch_record_to_json(record: EpochRecord) -> dict[str, Any]:
-    """A dict that strict JSON can hold: numbers that are not finite become null."""
+    """The record as a dictionary that strict JSON can hold: numbers that are not finite become None (null)."""
     values = asdict(record) | {"winner_shares": dict(record.winner_shares)}
     return {name: _finite_or_none(value) for name, value in values.items()}
 
 
 def epoch_record_from_json(values: Mapping[str, Any]) -> EpochRecord:
-    """The record again; null becomes NaN where a number is required.
+    """The record of which `epoch_record_to_json` gave these values; None becomes NaN where a number is required.
 
     Raises:
         TypeError: if a field is missing or unknown.

@@ -1,4 +1,4 @@
-"""Where a search from nothing begins: random poses."""
+"""The poses that ab initio begins with: uniformly random rotations, no shifts."""
 
 from __future__ import annotations
 

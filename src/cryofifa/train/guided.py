@@ -1,9 +1,9 @@
-"""Guided pose inference: the encoder proposes, memory and search compete, the decoder decides, the encoder learns.
+"""Guided pose inference: candidates from the encoder, from memory and from a search; the best one wins and is taught.
 
 Candidates of every particle are the encoder's predictions on a few copies, the remembered pose, small random
 perturbations of it, and the best of a set of fresh random orientations. Each is scored over a grid of shifts against
-the sampled decoder, without gradient; the winner explains the particle in the gradient pass and is what the encoder is
-taught, beside synthetic particles. Measured: converges in minutes where the purely amortized mode is far behind.
+the sampled decoder, without gradient. The winner explains the particle in the gradient pass and is what the encoder is
+taught, beside synthetic particles. Measured: this converges in minutes where the purely amortized mode is far behind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from cryofifa.train.training_targets import EncoderInput, fundamental_copy, synt
 
 @dataclass(frozen=True)
 class GuidedInference:
-    """Pose inference by guided search; one instance per run."""
+    """Pose inference by guided search; one instance per run.
+
+    Attributes:
+        encoder: the network that proposes poses and is taught the winners.
+        encoder_input: turns masked images into the encoder's two channels.
+        synthetic: synthetic particles per real one that the encoder learns from.
+        search: finds the best of all candidates.
+    """
 
     encoder: PoseEncoder
     encoder_input: EncoderInput
@@ -43,8 +50,13 @@ class GuidedInference:
     ) -> Inference:
         """Find the best pose of each particle and the loss that teaches it to the encoder.
 
-        seen: the images as the encoder sees them, None while it rests.
-        step: counts minibatches of the epoch (the orientation set is drawn once per minibatch).
+        Args:
+            batch: the particles.
+            seen: their images as the encoder sees them; None while the encoder does not take part.
+            sampled: the volume of each class.
+            stage: what holds at this step of the curriculum.
+            epoch: number of the epoch, from 0.
+            step: number of the minibatch in its epoch; for each one an orientation set is drawn.
         """
         if seen is None:
             found = self.search.best(batch, None, sampled, stage, epoch, step)
@@ -60,7 +72,10 @@ class GuidedInference:
 
     @torch.no_grad()
     def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n proposed 3 3"]:
-        """The encoder's predictions: on the copy that it should know if memory is right, and on random others."""
+        """The encoder's rotations: from the copy that the remembered pose puts in the fundamental domain, and others.
+
+        The encoder is taught on that copy alone (`training_targets.py`); the others are random.
+        """
         others = self.search.settings.encoder_copies - 1
         copy = torch.cat(
             [

@@ -25,21 +25,32 @@ from cryofifa.train.random_draws import RandomDraws
 
 @dataclass(frozen=True)
 class Copies:
-    """Which copies are made of a batch of n images.
+    """Which copies are made of a batch of n images, and the matrix G_k of each.
 
-    A row below serves n / rows images in sequence: one row serves all of them (fixed copies), n rows one each.
-    The base images of an image are itself (fixed copies only) and itself turned by `turned_radian`, which takes
-    interpolation. All else is exact: every base is taken as it is and mirrored, by fixed copies at each quarter turn.
-    `copy_from_image` holds G_k in that order: per base, mirrored or not, quarter turns.
+    Every image has base images: itself (fixed copies only), and itself turned by the angles in `turned_radian`, which
+    takes interpolation. All else is exact: each base image is used as it is and mirrored, and by fixed copies both of
+    them in each quarter turn.
+
+    One row of the tensors below serves n / rows images in sequence: a single row serves all images (fixed copies), n
+    rows serve one image each (random copies).
+
+    Attributes:
+        turned_radian: angles of the turned base images.
+        quarters: quarter turns made of each base image: 4 for fixed copies, 1 (none) for random ones.
+        copy_from_image: G_k of every copy, ordered by base image, then mirrored or not, then quarter turn.
     """
 
     turned_radian: Float[Tensor, "rows turned"]
-    quarters: int  # 4 for fixed copies, 1 for random ones
+    quarters: int
     copy_from_image: Float[Tensor, "rows copies 3 3"]
 
     @classmethod
     def fixed(cls, turns: int) -> Copies:
-        """The same for all images: `turns` over the full circle (4: 90 degrees, 8: 45 degrees), each also mirrored."""
+        """The same copies for all images: `turns` over the full circle (4 or 8), each also mirrored.
+
+        Raises:
+            ValueError: if `turns` is neither 4 (steps of 90 degrees) nor 8 (45 degrees).
+        """
         if turns not in (4, 8):
             raise ValueError(f"fixed copies are 4 x 90 or 8 x 45 degrees, not {turns} turns")
         base_radian = torch.arange(turns // 4)[None] * (math.pi / 4)
@@ -47,38 +58,43 @@ class Copies:
 
     @classmethod
     def turned(cls, angle_radian: Float[Tensor, "rows turned"]) -> Copies:
-        """Each image turned by its own angles, each also mirrored."""
+        """Copies in which each image is turned by angles of its own, each copy also mirrored."""
         return cls(angle_radian, 1, _copy_from_image(angle_radian, 1))
 
     def to(self, device: torch.device) -> Copies:
+        """The same copies with their tensors on a device."""
         return Copies(self.turned_radian.to(device), self.quarters, self.copy_from_image.to(device))
 
     def __len__(self) -> int:
-        """Copies of each image."""
+        """How many copies each image has."""
         return self.copy_from_image.shape[1]
 
     def pose_of_copy(
         self, rotation: Float[Tensor, "n *picked 3 3"], copy: Int[Tensor, " n *picked"]
     ) -> Float[Tensor, "n *picked 3 3"]:
+        """G_k A: the rotations of picked copies of images that have the rotations A."""
         return self._picked(copy) @ rotation
 
     def pose_of_image(
         self, rotation: Float[Tensor, "n *picked 3 3"], copy: Int[Tensor, " n *picked"]
     ) -> Float[Tensor, "n *picked 3 3"]:
+        """G_k^T A: the rotations of the images, where A are those of picked copies."""
         return self._picked(copy).mT @ rotation
 
     def shift_of_copy(
         self, shift: Float[Tensor, "n *picked 2"], copy: Int[Tensor, " n *picked"]
     ) -> Float[Tensor, "n *picked 2"]:
+        """The shifts (x, y) of picked copies of images that have these shifts."""
         return (self._picked(copy)[..., :2, :2] @ shift[..., None])[..., 0]
 
     def shift_of_image(
         self, shift: Float[Tensor, "n *picked 2"], copy: Int[Tensor, " n *picked"]
     ) -> Float[Tensor, "n *picked 2"]:
+        """The shifts (x, y) of the images, where these are the shifts of picked copies."""
         return (self._picked(copy)[..., :2, :2].mT @ shift[..., None])[..., 0]
 
     def base_images(self, image: Float[Tensor, "n channels y x"]) -> Float[Tensor, "n bases channels y x"]:
-        """The only interpolated step, done once per image."""
+        """The base images of every image: the only step that interpolates, done once per image."""
         bases = [image[:, None]] if self.quarters == 4 else []
         if self.turned_radian.shape[1]:
             bases.append(turned_images(image, self.turned_radian))
@@ -87,7 +103,7 @@ class Copies:
     def of_base(
         self, base: Float[Tensor, "n bases channels y x"], copy: Int[Tensor, "n picked"]
     ) -> Float[Tensor, "n picked channels y x"]:
-        """The picked copies of each image; exact (no interpolation)."""
+        """The picked copies of each image from its base images; exact, as pixels only change places."""
         row = torch.arange(len(base), device=base.device)[:, None]
         kinds = 2 * self.quarters  # of every base: as it is and mirrored, in each quarter turn
         source = _source_pixels(base.shape[-1], self.quarters, base.device)[copy % kinds]
@@ -95,7 +111,7 @@ class Copies:
         return image.gather(-1, source[:, :, None].expand_as(image)).unflatten(-1, base.shape[-2:])
 
     def _picked(self, copy: Int[Tensor, " n *picked"]) -> Float[Tensor, "n *picked 3 3"]:
-        """G of the picked copies."""
+        """The matrices G_k of the picked copies."""
         row = torch.arange(len(copy), device=copy.device) // (len(copy) // len(self.copy_from_image))
         return self.copy_from_image[row.reshape(-1, *[1] * (copy.ndim - 1)), copy]
 
@@ -118,12 +134,12 @@ def _source_pixels(size: int, quarters: int, device: torch.device) -> Int[Tensor
 
 
 def mirror_image(image: Shaped[Tensor, "*batch y x"]) -> Shaped[Tensor, "*batch y x"]:
-    """x -> -x about the origin N//2 of an even box."""
+    """The image mirrored in x (x -> -x) about the origin N//2 of an even box."""
     return image.flip(-1).roll(1, -1)
 
 
 def quarter_turn(image: Shaped[Tensor, "*batch y x"], quarters: int) -> Shaped[Tensor, "*batch y x"]:
-    """Rotate by quarters * 90 degrees about the origin N//2 of an even box, from +x to +y."""
+    """The image rotated by quarters * 90 degrees about the origin N//2 of an even box, from +x to +y."""
     for _ in range(quarters):
         image = torch.rot90(image, -1, (-2, -1)).roll(1, -1)
     return image
@@ -132,9 +148,9 @@ def quarter_turn(image: Shaped[Tensor, "*batch y x"], quarters: int) -> Shaped[T
 def turned_images(
     image: Float[Tensor, "n channels y x"], angle_radian: Float[Tensor, "rows turned"]
 ) -> Float[Tensor, "n turned channels y x"]:
-    """Rotate about the origin N//2 from +x to +y by cubic interpolation; what comes from outside is zero.
+    """The images rotated about the origin N//2, from +x to +y, by cubic interpolation; outside the box they are zero.
 
-    A row of angles serves n / rows images in sequence.
+    One row of angles serves n / rows images in sequence.
     """
     (n, channels, size, _), (rows, turned) = image.shape, angle_radian.shape
     line = torch.arange(size, device=image.device, dtype=image.dtype) - size // 2
@@ -155,7 +171,13 @@ FIXED_TURNS = {"4x90": 4, "8x45": 8}
 
 @dataclass(frozen=True)
 class CopyChoice:
-    """One per run; random copies depend on seed, epoch and particle alone."""
+    """Which copies a run makes of its images; random ones depend on seed, epoch and particle alone.
+
+    Attributes:
+        fixed: the copies of every image; None where they are random.
+        random_turns: number of random turns of each image, each also mirrored.
+        seed: of all random numbers of the run.
+    """
 
     fixed: Copies | None
     random_turns: int
@@ -163,11 +185,12 @@ class CopyChoice:
 
     @classmethod
     def of_settings(cls, settings: EncoderSettings, seed: int, device: torch.device) -> CopyChoice:
+        """The copies that the setting `augmentation` of [encoder] asks for."""
         turns = FIXED_TURNS.get(settings.augmentation)
         return cls(None if turns is None else Copies.fixed(turns).to(device), settings.random_turns, seed)
 
     def copies(self, particle: Int[Tensor, " n"], epoch: int) -> Copies:
-        """The copies of one minibatch's particles."""
+        """The copies that are made of these particles' images in one epoch."""
         if self.fixed is not None:
             return self.fixed
         circle_share = RandomDraws(self.seed, "augmentation", epoch).uniform(particle, self.random_turns)
@@ -176,14 +199,21 @@ class CopyChoice:
 
 @dataclass(frozen=True)
 class CopiedImages:
-    """Images as the encoder sees them, in every copy; interpolated once, the copies are made when asked for."""
+    """Images as the encoder sees them, in every copy: interpolated once, while copies are made when asked for.
+
+    Attributes:
+        copies: which copies there are.
+        base: base images of every image, two channels each.
+    """
 
     copies: Copies
     base: Float[Tensor, "n bases 2 y x"]
 
     @classmethod
     def of_channels(cls, copies: Copies, channels: Float[Tensor, "n 2 y x"]) -> CopiedImages:
+        """The copies of images that are given as the encoder's two channels."""
         return cls(copies, copies.base_images(channels))
 
     def images(self, copy: Int[Tensor, "n picked"]) -> Float[Tensor, "n picked 2 y x"]:
+        """The picked copies of each image."""
         return self.copies.of_base(self.base, copy)

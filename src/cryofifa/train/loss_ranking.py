@@ -1,6 +1,6 @@
-"""What each particle of a minibatch counts in the network's loss: bright junk little, and the worst not at all.
+"""How much each particle of a minibatch counts in the loss: bright junk counts little, the worst not at all.
 
-The paper ranks the minibatch's losses and leaves the worst out. The losses of the others are bounded.
+The paper ranks the minibatch's losses and leaves the highest out. Here the influence of the others is bounded, too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from cryofifa.train.curriculum import Number
 
 
 def gradient_weight(loss: Float[Tensor, " n"], keep_fraction: Number) -> Float[Tensor, " n"]:
-    """Weights of the losses; 0 for the highest, of which `keep_fraction` leaves at least one particle.
+    """The weight of each particle's loss: 0 for the highest losses, bounded for the others.
 
-    Divided by the share that is kept, so that the mean over all n is that over the kept.
+    Weights are divided by the share that is kept, so that a mean over all n particles is one over the kept ones.
+
+    Args:
+        loss: loss of each particle.
+        keep_fraction: the share of the particles that counts; at least one particle always does.
     """
     kept = torch.as_tensor(keep_fraction * len(loss)).round().clamp_min(1)
     place = loss.argsort().argsort()

@@ -1,4 +1,4 @@
-"""One minibatch as it travels through the loop."""
+"""One minibatch of particles as the training loop hands it on, and the poses that are found for it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from cryofifa.physics.fourier import HalfPlane
 from cryofifa.system.processes import Processes
 from cryofifa.train.random_draws import RandomDraws
 
-StepNumber = int | Int[Tensor, ""]  # of a minibatch in its epoch
+StepNumber = int | Int[Tensor, ""]  # number of a minibatch in its epoch, from 0
 
 
 @dataclass(frozen=True)
 class Minibatch:
-    """Particles of one step with all that the physics needs of them.
+    """The particles of one step with everything that image formation needs.
 
     Attributes:
         particle: rows of the working set.
-        image: images as kept, with white noise of sd 1.
-        mask: the soft circular mask M_R of each.
-        measured: FT(M_R * X) / box at the points of the Fourier mask; the noise has the variance of the share of the
-            image that M_R leaves.
-        ctf: contrast transfer function over the noise's amplitude at the same points.
-        plane: those points.
+        image: images as they are kept, with their noise made white, of standard deviation 1.
+        mask: the soft circular mask M_R of each image.
+        measured: FT(M_R * X) / box at the points of `plane`. The variance of its noise is the share of the image's
+            power that M_R leaves.
+        ctf: contrast transfer function over the noise's amplitude, at the same points.
+        plane: the Fourier points inside the stage's Fourier mask.
         rotation, shift_angstrom: remembered poses, random at first.
-        shift_sd_angstrom: spread of the particles' shifts along an axis, as known so far.
-        particle_radius_angstrom: likewise.
+        shift_sd_angstrom: standard deviation of the particles' shifts along an axis, as known so far.
+        particle_radius_angstrom: the particle's radius, as known so far.
     """
 
     particle: Int[Tensor, " n"]
@@ -60,11 +60,11 @@ def random_minibatches(
 
 @dataclass(frozen=True)
 class Inference:
-    """What a minibatch is to be explained with.
+    """The poses that explain a minibatch, and what teaches them to the encoder.
 
     Attributes:
         poses: one per particle, with the origin of each.
-        training_loss: what the encoder learns besides the decoder's loss: from the winners (guided) and from synthetic
+        training_loss: the encoder's loss in addition to the decoder's: on the winners (guided mode) and on synthetic
             particles.
     """
 

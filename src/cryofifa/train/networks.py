@@ -1,4 +1,4 @@
-"""The networks that learn together: an encoder, a decoder for every class, and the optimiser of both (Adam, paper)."""
+"""The networks that learn together: one encoder, a decoder for every class, and the optimiser of both (Adam, paper)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ Encoder = TypeVar("Encoder", bound=nn.Module)
 
 
 class Networks(Generic[Encoder]):
-    """One encoder and one decoder per class, on one device.
+    """One encoder and one decoder per class, on one device, with their optimiser.
 
-    encoder_rate, decoder_rate: learning rates, which the stages of a curriculum multiply.
+    Args:
+        encoder: the network that predicts poses, or corrections of poses.
+        decoders: the networks that hold the volumes, one per class.
+        encoder_rate, decoder_rate: learning rates, which the stages of a curriculum multiply.
+        device: where both are moved.
     """
 
     def __init__(
@@ -46,13 +50,19 @@ class Networks(Generic[Encoder]):
         )
 
     def decoder(self, class_index: int = 0) -> VolumeDecoder:
-        """The decoder of one class."""
+        """The decoder of one class, counted from 0."""
         found = self.decoders[class_index]
         assert isinstance(found, VolumeDecoder)
         return found
 
     def sampled(self, radius: float, symmetry: Float[Tensor, "members 3 3"], processes: Processes) -> list[FourierGrid]:
-        """Every class's decoder on a grid up to this radius in Fourier pixels, made exactly symmetric."""
+        """Every class's decoder sampled on a Fourier grid, made exactly symmetric.
+
+        Args:
+            radius: how far the grid reaches, in Fourier pixels.
+            symmetry: rotations of the point group's members.
+            processes: those that share the sampling; all get the whole grid.
+        """
         return [
             self.decoder(index).sampled(radius, processes.map_sharded).symmetrised(symmetry)
             for index in range(len(self.decoders))
@@ -61,14 +71,26 @@ class Networks(Generic[Encoder]):
     def slices(
         self, rotation: Float[Tensor, "n 3 3"], class_index: Int[Tensor, " n"] | None, plane: HalfPlane
     ) -> Complex[Tensor, "n points"]:
-        """The slice of each particle's class at its rotation, with gradient; no class index means one class."""
+        """The slice of each particle's class at its rotation, with gradient, at the points of `plane`.
+
+        Args:
+            rotation: rotation_volume_to_image of each particle.
+            class_index: the class of each particle, from 0; None where there is one class only.
+            plane: the Fourier points.
+        """
         if class_index is None:
             return self.decoder().slices(rotation, plane)
         every = torch.stack([self.decoder(index).slices(rotation, plane) for index in range(len(self.decoders))])
         return every[class_index, torch.arange(len(rotation), device=rotation.device)]
 
     def learn(self, loss: Float[Tensor, ""], stage: Stage, processes: Processes) -> None:
-        """One step of the optimiser down this process's share of the loss, at the stage's learning rates."""
+        """Make one step of the optimiser at the stage's learning rates.
+
+        Args:
+            loss: this process's share of the minibatch's loss; gradients are summed over the processes.
+            stage: what the learning rates are multiplied by.
+            processes: all of them must call at the same time.
+        """
         encoder_group, decoder_group = self.optimiser.param_groups
         encoder_group["lr"] = self._encoder_rate * stage.encoder_rate
         decoder_group["lr"] = self._decoder_rate * stage.decoder_rate
@@ -78,7 +100,7 @@ class Networks(Generic[Encoder]):
         self.optimiser.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and the optimiser's moments by name."""
+        """The weights of all networks and the optimiser's moments, by name."""
         tensors = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
         tensors |= {f"decoder.{name}": value for name, value in self.decoders.state_dict().items()}
         for index, slots in self.optimiser.state_dict()["state"].items():
@@ -86,7 +108,7 @@ class Networks(Generic[Encoder]):
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """What `state` gave."""
+        """Restore the weights and moments that `state` gave."""
         self.load_weights(tensors)
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors_under(tensors, "optimiser.").items():
@@ -95,6 +117,6 @@ class Networks(Generic[Encoder]):
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        """Encoder and decoders as `state` took them, for use without further learning."""
+        """Restore the weights alone from what `state` gave, to use the networks without further learning."""
         self.encoder.load_state_dict(tensors_under(tensors, "encoder."))
         self.decoders.load_state_dict(tensors_under(tensors, "decoder."))

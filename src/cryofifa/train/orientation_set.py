@@ -1,4 +1,4 @@
-"""The orientation set: random rotations, of which the few best for each image, over a grid of shifts, compete."""
+"""The orientation set: random rotations that all images are compared with; each image's best become candidates."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ SHIFT_STEP_CYCLES = 0.2  # step of the shift grid times the highest frequency; p
 
 @dataclass(frozen=True)
 class OrientationSet:
-    """Rotations and the low frequencies of their slices, shared by all images.
+    """Random rotations and the low frequencies of their slices, shared by all images.
 
-    <CTF s, y> = <s, CTF y>, and |CTF s|^2 = CTF^2 . |s|^2: two real matrix products for a whole minibatch.
+    Because <CTF s, y> = <s, CTF y> and |CTF s|^2 = CTF^2 . |s|^2, a whole minibatch is compared with all slices s in
+    two real matrix products.
 
-    pairs: real and imaginary parts of the slices, and a last column of ones.
-    power: of the slices.
-    radius: in Fourier pixels, of the circle whose points the rotations are scored by.
+    Attributes:
+        rotation: the rotations.
+        pairs: real and imaginary parts of their slices, and a last column of ones.
+        power: squared amplitudes of their slices.
+        offset_angstrom: shifts (x, y) that every image is tried with.
+        phase: of each of these shifts at every point.
+        radius: of the circle of Fourier points that count, in Fourier pixels.
     """
 
     rotation: Float[Tensor, "rotations 3 3"]
@@ -48,7 +53,16 @@ class OrientationSet:
         settings: SearchSettings,
         particle_radius_angstrom: float,
     ) -> OrientationSet:
-        """The orientation set of this index."""
+        """Draw random rotations and take their slices.
+
+        Args:
+            draws: the source of random numbers.
+            index: number of this set among those of the same source; each number gives other rotations.
+            grid: the sampled volume.
+            plane: Fourier points of the images; those within `radius` are used.
+            settings: how many rotations, and up to which frequency they are compared.
+            particle_radius_angstrom: by which that frequency is given.
+        """
         which = torch.as_tensor(index, device=plane.index_xy.device).reshape(1)
         uniform = draws.uniform(which, 3 * settings.orientations)
         rotation = rotation_from_uniform(uniform.reshape(-1, 3))
@@ -75,9 +89,15 @@ class OrientationSet:
         shift_sd_angstrom: float,
         count: int,
     ) -> Float[Tensor, "n count 3 3"]:
-        """The `count` best rotations for each image.
+        """The `count` best rotations for each image, the best first.
 
-        centred: images brought to the centre by `shift_angstrom`; points beyond the orientation set's own do not count.
+        Args:
+            centred: transforms of images whose particle was brought to the centre by `shift_angstrom`; points beyond
+                those of the set do not count.
+            ctf: contrast transfer function at the same points.
+            shift_angstrom: the remembered shift of each particle, around which shifts are tried.
+            shift_sd_angstrom: standard deviation of the prior on shifts.
+            count: how many rotations each image gets.
         """
         low = self.power.shape[1]
         penalty = shift_penalty(shift_angstrom, self.offset_angstrom, shift_sd_angstrom)
@@ -87,7 +107,10 @@ class OrientationSet:
     def least_distance(
         self, image: Complex[Tensor, "n points"], ctf: Float[Tensor, "n points"], penalty: Float[Tensor, "n shifts"]
     ) -> Float[Tensor, "n rotations"]:
-        """min over shifts of sum_k |CTF s|^2 - 2 Re( conj(CTF s) y conj(phase) ) + penalty."""
+        """Squared distance of every image to every slice at its best shift, less the image's own power:
+
+        min over shifts of sum_k |CTF s|^2 - 2 Re( conj(CTF s) y conj(phase) ) + penalty.
+        """
         moved = torch.view_as_real((image * ctf)[:, None] * self.phase.conj()).flatten(2)
         # the column of ones adds the penalty: nothing but the minimum is left to do with the largest array of the step
         rows = torch.cat([-2 * moved, penalty[..., None]], dim=2)

@@ -16,12 +16,12 @@ from cryofifa.system.processes import Processes
 
 @dataclass
 class ParticlePass:
-    """Where a pass stands: an epoch of training, or an iteration of half-map refinement.
+    """How far a pass has come: an epoch of training, or an iteration of half-map refinement.
 
     Attributes:
         before: the poses that it began with.
-        sums: what its steps have summed up so far, of this process's particles.
-        particles: how many are done, of all processes.
+        sums: what its steps have summed up so far, over this process's particles.
+        particles: how many particles are done, counted over all processes.
         sampled: the volumes that its next step needs, one per class; empty where steps need none.
     """
 
@@ -37,11 +37,13 @@ class ParticlePass:
         on_step: Callable[[int], None] | None = None,
         earlier: int = 0,
     ) -> None:
-        """Go through what is left of these batches; a batch that was cut is begun where it was.
+        """Take the steps over what is left of these batches; a batch that was only begun goes on where it was left.
 
-        step: of a batch's number and its particles; what it returns is added to `sums`.
-        on_step: called after every step with the number of its particles; `state` may be taken there.
-        earlier: particles that the pass has gone through before the first of these batches.
+        Args:
+            batches: the particles of each batch.
+            step: takes a batch's number and its particles; what it returns is added to `sums`.
+            on_step: called after every step with the number of its particles; `state` may be taken there.
+            earlier: particles that the pass went over before the first of these batches.
         """
         done = self.particles - earlier
         for number, batch in enumerate(batches):
@@ -54,7 +56,7 @@ class ParticlePass:
                 on_step(len(members))
 
     def state(self, processes: Processes) -> dict[str, Tensor]:
-        """All of it by name, for a checkpoint; all processes take it together."""
+        """The whole pass as tensors by name, for a checkpoint; all processes must call it at the same time."""
         tensors = {f"before.{name}": column for name, column in self.before.columns().items()}
         for index, grid in enumerate(self.sampled):
             tensors[f"sampled.{index}"] = grid.real_imaginary
@@ -67,12 +69,15 @@ class ParticlePass:
 
     @classmethod
     def from_state(cls, tensors: dict[str, Tensor], processes: Processes, what: str) -> ParticlePass:
-        """What `state` gave, in as many processes.
+        """The pass of which `state` gave these tensors, in as many processes as there were then.
 
-        what: the pass in words, as the user knows it.
+        Args:
+            tensors: what `state` gave.
+            processes: this process and the others.
+            what: the pass in words, as the user knows it, for the error message.
 
         Raises:
-            InputError: if it was taken by another number of processes.
+            InputError: if the state was taken by another number of processes.
         """
         processes.check_count(tensors, what)
         radii = tensors["sampled_radius"].tolist()
@@ -85,5 +90,5 @@ class ParticlePass:
 
 
 def tensors_under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with the prefix, without it."""
+    """The tensors whose names begin with the prefix, under what follows it in their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

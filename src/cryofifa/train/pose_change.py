@@ -1,4 +1,4 @@
-"""How far poses moved from one epoch to the next: the sign of health that a loss is not."""
+"""How far poses moved from one epoch to the next, which tells better than a loss whether a run has settled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from cryofifa.physics.asymmetric_unit import symmetric_distance_radian
 def median_pose_change(
     before: Poses, after: Poses, symmetry: Float[Tensor, "members 3 3"]
 ) -> tuple[float | None, float | None]:
-    """Median turn in degrees and median move in angstrom of the particles that had a pose before; None without any."""
+    """Median turn in degrees and median shift in angstrom, over the particles that had a pose before.
+
+    Turns that differ by a member of the point group count as the same. Both are None if no particle had a pose.
+    """
     if not before.posed.any():
         return None, None
     turned = symmetric_distance_radian(before.rotation, after.rotation, symmetry)[before.posed].rad2deg()

@@ -1,4 +1,4 @@
-"""The search: candidates of every particle, each scored over a grid of shifts against the sampled decoder."""
+"""The pose search of ab initio: every particle's candidates, each scored over a grid of shifts against the decoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ from cryofifa.train.random_draws import RandomDraws
 
 @dataclass(frozen=True)
 class PoseSearch:
-    """Finds the best of the remembered pose, small turns of it, an encoder's proposals and an orientation set."""
+    """Finds the best of the remembered pose, small turns of it, an encoder's proposals and an orientation set.
+
+    Attributes:
+        settings: how many candidates there are of each kind, and how far they reach.
+        seed: of all random numbers of the run.
+        shift_range_angstrom: the largest shift that a particle may be given.
+    """
 
     settings: SearchSettings
     seed: int
@@ -39,10 +45,15 @@ class PoseSearch:
         epoch: int,
         step: StepNumber,
     ) -> Poses:
-        """The best of all candidates in all classes, without gradient; where there is one class, none is said.
+        """The best of all candidates in all classes, without gradient; with one class, `class_index` stays None.
 
-        proposed: the encoder's rotations, where it takes part.
-        sampled: the volume of each class.
+        Args:
+            batch: the particles.
+            proposed: the encoder's rotations (n, proposed, 3, 3); None where it does not take part.
+            sampled: the volume of each class.
+            stage: what holds at this step of the curriculum.
+            epoch: number of the epoch, from 0.
+            step: number of the minibatch in its epoch.
         """
         device = batch.rotation.device
         shifts = fine_shifts(batch.plane.extent_angstrom, stage.mask_radius, device)
@@ -68,7 +79,7 @@ class PoseSearch:
         )
 
     def draws(self, purpose: str, epoch: int) -> RandomDraws:
-        """Random numbers of this search for one purpose in one epoch."""
+        """The run's random numbers for one purpose in one epoch."""
         return RandomDraws(self.seed, purpose, epoch)
 
     def _candidates(
@@ -82,7 +93,7 @@ class PoseSearch:
         if proposed is not None:
             groups["encoder"] = proposed
         if stage.searches_globally:
-            # a new one for every minibatch: one shared by the six that share a sampled volume leads starts astray
+            # a new set for every minibatch: one shared by the six that share a sampled volume leads starts astray
             orientation_set = OrientationSet.drawn(
                 self.draws("bank", epoch), step, grid, batch.plane, settings, batch.particle_radius_angstrom
             )

@@ -1,8 +1,8 @@
-"""Many small operations as one launch: a GPU is done with them long before its host has asked for them one by one.
+"""Training steps recorded as CUDA graphs: the many small operations of a step become a single launch on a GPU.
 
-A step of training is a thousand operations or more. Measured on an H100 whose host is slow, 128 px: 23 ms before the
-encoder learns and 72 after, in which the GPU worked for 1.4 and 5.4. So what a step asks for is recorded once and
-played again with other numbers in the same places (a CUDA graph).
+A step of training is a thousand operations or more, which a GPU computes faster than its host can launch them one by
+one. Measured on an H100 whose host is slow, 128 px: a step takes 23 ms before the encoder learns and 72 after, in which
+the GPU works for 1.4 and 5.4. So a step is recorded once and replayed with other numbers in the same places.
 """
 
 from __future__ import annotations
@@ -24,25 +24,27 @@ EpochStep = Callable[[Tensor, Tensor, list[FourierGrid], Stage, int, "int | Tens
 
 
 class StepGraph:
-    """Steps that are alike: the first is computed as it is, the second is recorded, and all that follow replay it."""
+    """Runs steps that are alike: the first is computed as it is, the second is recorded, all that follow replay it."""
 
     def __init__(self) -> None:
         self._alike: Hashable = None
         self._recorded = False
-        self._graph: torch.cuda.CUDAGraph | None = None  # the last one, whose memory the next one takes over
+        self._graph: torch.cuda.CUDAGraph | None = None  # the last graph, whose memory the next one takes over
         self._given: tuple[Tensor, ...] = ()
         self._found = torch.empty(0)
         self._works = True
 
     def forget(self) -> None:
-        """Call when tensors that a step holds on to, other than what it is given, have become others."""
+        """Drop the recorded step; needed where tensors that a step uses without being given them were replaced."""
         self._alike, self._recorded = None, False
 
     def __call__(self, alike: Hashable, step: Step, *given: Tensor) -> Tensor:
-        """step(*given), to be used before the next call.
+        """The result of step(*given), which must be used before the next call overwrites it.
 
-        alike: equal for steps that take the same operations on tensors of the same shapes.
-        step: must not make the host wait, nor copy from its memory, but the first time.
+        Args:
+            alike: equal for steps that take the same operations on tensors of the same shapes.
+            step: after its first call it must neither make the host wait nor copy from the host's memory.
+            given: the tensors that change from step to step.
         """
         if not self._works:
             return step(*given)
@@ -63,7 +65,7 @@ class StepGraph:
         return self._found
 
     def _record(self, step: Step, given: tuple[Tensor, ...]) -> None:
-        """Nothing is computed yet."""
+        """Record the step's operations; none is computed yet."""
         self._given = tuple(value.clone() for value in given)
         graph = torch.cuda.CUDAGraph()
         # torch.cuda.graph would collect garbage and empty the memory's cache first, which takes longer than many steps
@@ -76,7 +78,7 @@ class StepGraph:
 
 
 class RecordedSteps:
-    """The steps of one epoch after another; where there is a graph, each is recorded if it can be."""
+    """Runs the steps of one epoch after another; where there is a graph, steps are recorded and replayed."""
 
     def __init__(self, graph: StepGraph | None) -> None:
         self.graph = graph
@@ -84,18 +86,24 @@ class RecordedSteps:
 
     @classmethod
     def on(cls, device: torch.device, processes: Processes) -> RecordedSteps:
-        """Recorded on a GPU, unless several processes sum over each other in every step."""
+        """Steps for a device: recorded on a GPU, unless several processes exchange sums within every step."""
         return cls(StepGraph() if device.type == "cuda" and processes.alone else None)
 
     @contextmanager
     def of_epoch(self, epoch: int, stages: Sequence[Stage], step: EpochStep) -> Iterator[None]:
-        """Within, the steps are those of this epoch, the stage of each known."""
+        """Within this context, calls run the steps of this epoch.
+
+        Args:
+            epoch: number of the epoch, from 0.
+            stages: the stage of each of its steps.
+            step: computes one step.
+        """
         self._run = self._plain(epoch, stages, step) if self.graph is None else self._replayed(epoch, stages, step)
         yield
         self._run = None
 
     def __call__(self, members: Tensor, image: Tensor, sampled: list[FourierGrid], number: int) -> Tensor:
-        """The epoch's step of this number."""
+        """Run the step with this number, counted from 0 within the epoch, and return its sums."""
         assert self._run is not None, "steps belong to an epoch"
         return self._run(members, image, sampled, number)
 
@@ -118,7 +126,7 @@ class RecordedSteps:
 
         def run(members: Tensor, image: Tensor, sampled: list[FourierGrid], number: int) -> Tensor:
             nonlocal numbers, count
-            if not len(count):  # sent at once, for each transfer would make the GPU wait
+            if not len(count):  # all are sent at once, as each transfer would make the GPU wait
                 numbers = torch.tensor([stage.numbers for stage in stages], device=members.device)
                 count = torch.arange(len(stages), device=members.device)
             stage, radius = stages[number], sampled[0].radius
@@ -136,7 +144,7 @@ class RecordedSteps:
 
 @contextmanager
 def recordable_stream(device: torch.device) -> Iterator[None]:
-    """Where steps can be recorded: on a GPU, any stream but the usual one."""
+    """Within this context, steps can be recorded: on a GPU that takes a stream other than the default one."""
     if device.type != "cuda":
         yield
         return

@@ -2,7 +2,8 @@
 
 minibatch -> mask -> encode -> search -> slice -> CTF, shift, mask -> loss -> loss ranking -> Adam
 
-Of several processes each takes its own particles of every minibatch; what the minibatch decides is decided by all.
+Of several processes each takes its own particles of every minibatch. What depends on the whole minibatch (loss ranking,
+batch statistics, gradients) is exchanged between them.
 """
 
 from __future__ import annotations
@@ -46,11 +47,20 @@ from cryofifa.train.step_graph import RecordedSteps, recordable_stream
 from cryofifa.train.working_set import WorkingSet
 
 SETTLING_DEGREE = 20.0  # median pose change under which the decoder's map may say how large the particle is; our choice
-DECODER_SHARE = 0.4  # of the memory that a run may still take, for the decoder's way back; our choice
+DECODER_SHARE = 0.4  # of the memory that a run may still take, for the decoder's backward pass; our choice
 
 
 class TrainingLoop(ABC, Generic[Encoder]):
-    """Networks and remembered poses, and the loop over one epoch; what infers the poses is the subclass's."""
+    """Networks, remembered poses, and the loop over one epoch; a subclass says how poses are inferred.
+
+    Args:
+        config: settings of the run.
+        curriculum: Fourier mask, search and learning rates at every point of the training.
+        particles: images and optics at the working box.
+        particle_radius_angstrom: the particle's radius as the run begins with it.
+        shift_range_angstrom: the largest shift that a particle may be given.
+        processes: the processes that train these networks together.
+    """
 
     phase: ClassVar[str]
 
@@ -65,7 +75,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
     ) -> None:
         self.config, self.curriculum, self.particles, self.processes = config, curriculum, particles, processes
         self.shift_range_angstrom = shift_range_angstrom
-        # of the decoder's map: before it tightens the radius, images are masked to this, and voxels too
+        # the decoder's map is looked at within this: before it tightens the radius, images and voxels are masked to it
         self.size = ParticleSize(particle_radius_angstrom, config.diameter_angstrom is not None, config.image)
         self.reach_angstrom = self.size.mask_radius_angstrom
         self.shift_sd_angstrom = shift_range_angstrom / 3
@@ -74,10 +84,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.networks = self._new_networks()
         self.symmetry, self.map_filter = symmetry_members(config.symmetry, self.device), map_filter_of(config.symmetry)
         self.search = PoseSearch(config.search_within_symmetry, config.seed, shift_range_angstrom)
-        # of the last epoch, per Fourier point: mean |y|^2 - |y - prediction|^2, bright junk bounded
+        # mean over the last epoch, per Fourier point, of |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
         self.poses = random_poses(len(particles), config.seed, self.device)
-        self.so_far: ParticlePass | None = None  # of an epoch that is not at its end
+        self.so_far: ParticlePass | None = None  # the epoch that is under way
         self.recorded_steps = RecordedSteps.on(self.device, processes)
 
     @property
@@ -87,18 +97,28 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     @abstractmethod
     def new_encoder(self) -> Encoder:
-        """The network that is trained beside the decoders."""
+        """The encoder with new weights, which is trained beside the decoders."""
 
     @abstractmethod
     def infer(
         self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber
     ) -> Inference:
-        """The poses that a minibatch is to be explained with, and what teaches the encoder."""
+        """The poses that explain a minibatch, and the loss that teaches the encoder.
+
+        Args:
+            batch: the particles.
+            sampled: the volume of each class.
+            stage: what holds at this step of the curriculum.
+            epoch: number of the epoch, from 0.
+            step: number of the minibatch in its epoch.
+        """
 
     def train_epoch(self, epoch: int, on_step: Callable[[int], None] | None = None) -> EpochRecord:
-        """One pass over the particles, or what is left of one; returns what happened.
+        """Train for one pass over the particles, or for what is left of one, and return its record.
 
-        on_step: called after every step with the number of its particles; `state` may be taken there.
+        Args:
+            epoch: number of the epoch, from 0.
+            on_step: called after every step with the number of its particles; `state` may be taken there.
         """
         started, draws = time.monotonic(), RandomDraws(self.config.seed, "order", epoch)
         everyone = torch.arange(len(self.particles), device=self.device)
@@ -130,7 +150,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         epoch: int,
         step: StepNumber,
     ) -> Float[Tensor, " sums"]:
-        """One minibatch; returns this process's sums of loss, training loss, explained power and winners' origins."""
+        """Learn from one minibatch; returns this process's sums of loss, training loss, explained power and winners."""
         everyone, members = members, self.processes.shard(members, members)
         batch = self.minibatch_of(members, image, stage)
         found = self.infer(batch, sampled, stage, epoch, step)
@@ -142,7 +162,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         predicted = mask_transform(predicted, batch.mask, batch.plane)
         loss = (predicted - batch.measured).abs().square().mean(dim=-1)
         power = batch.measured.abs().square().mean(dim=-1)
-        # what a particle counts is said by all losses of the minibatch, not by this process's
+        # how much a particle counts depends on all losses of the minibatch, not on this process's alone
         ranked = self.processes.all_gather(torch.stack([loss.detach(), power], dim=1), everyone)
         every_loss, every_power = ranked.unbind(dim=1)
         weight = self.processes.shard(gradient_weight(every_loss, stage.keep_fraction), everyone)
@@ -157,7 +177,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return torch.cat([torch.stack([loss.detach().sum(), training, explained.sum()]), winners])
 
     def _end_of_epoch(self, epoch: int, stage: Stage, so_far: ParticlePass, seconds: float) -> EpochRecord:
-        """What the epoch showed of shifts, radius and explained power is kept, and all of it told."""
+        """Keep what the epoch showed of shifts, radius and explained power, and make its record."""
         self.shift_sd_angstrom = self._seen_shift_sd()
         turned, moved = median_pose_change(so_far.before, self.poses, self.symmetry)
         if turned is not None and turned < SETTLING_DEGREE:
@@ -180,7 +200,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name; all processes take it together."""
+        """Everything that a resumed run needs, as tensors by name; all processes must call it at the same time."""
         self.poses.all_gather(self.processes)
         tensors = {f"poses.{name}": value for name, value in self.poses.columns().items()} | self.networks.state()
         if self.so_far is not None:
@@ -189,7 +209,11 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return tensors | {"learned": torch.tensor(learned, dtype=torch.float64)}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Go on where `state` was taken."""
+        """Restore what `state` gave, so that training goes on from there.
+
+        Raises:
+            InputError: if it was taken within an epoch by another number of processes.
+        """
         self.poses = Poses.from_columns(tensors_under(tensors, "poses."))
         self.networks.load_state(tensors)
         radius_angstrom, self.shift_sd_angstrom, self.explained_power = tensors["learned"].tolist()
@@ -198,7 +222,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.so_far = ParticlePass.from_state(epoch, self.processes, "epoch") if epoch else None
 
     def sampled_volumes(self, stage: Stage) -> list[FourierGrid]:
-        """What candidates are scored with: every class's decoder sampled on a grid, and made exactly symmetric."""
+        """The volumes that candidates are scored with: every class's decoder on a grid, symmetric and map-filtered."""
         sampled = self.networks.sampled(stage.mask_radius, self.symmetry, self.processes)
         return [self.map_filter.sampled(grid) for grid in sampled]
 
@@ -208,7 +232,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return encoder_channels(masked, settings.butterworth_resolution_share, settings.butterworth_order)
 
     def images_of(self, members: Int[Tensor, " n"]) -> Float[Tensor, "own y x"]:
-        """The images of those members that are this process's own."""
+        """The images, as they are kept, of those members that are this process's own."""
         return self.particles.image.read(self._rows_held(members))
 
     def minibatch(self, members: Int[Tensor, " n"], stage: Stage) -> Minibatch:
@@ -216,7 +240,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return self.minibatch_of(members, self.images_of(members), stage)
 
     def minibatch_of(self, members: Int[Tensor, " n"], image: Float[Tensor, "n y x"], stage: Stage) -> Minibatch:
-        """These members with their images as they are kept, seen through the stage's Fourier mask."""
+        """A minibatch of members whose images, as they are kept, are given; seen through the stage's Fourier mask."""
         plane, noise = self.plane.within(stage.mask_radius), self.particles.noise
         pixel_size = plane.pixel_size_angstrom
         image, shift = noise.whitened(image, pixel_size), self.poses.shift_angstrom[members]
@@ -245,11 +269,11 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return Networks(encoder, [decoder], config.encoder.learning_rate, decoder_learning_rate(config), self.device)
 
     def _rows_held(self, members: Int[Tensor, " n"]) -> Int[Tensor, " own"]:
-        """Where the images of those members that are this process's own lie among the ones it holds."""
+        """Rows, among the images that this process holds, of those members that are its own."""
         return self.processes.local_index(self.processes.shard(members, members))
 
     def _seen_shift_sd(self) -> float:
-        """Spread of the shifts found so far along an axis, within what the search can tell."""
+        """Standard deviation along an axis of the shifts found so far, within what the search can tell."""
         spread = float(self.poses.shift_angstrom[self.poses.posed].square().mean().sqrt())
         return min(max(spread, 0.05 * self.size.radius_angstrom), self.shift_range_angstrom)
 

@@ -1,4 +1,4 @@
-"""What the encoder is taught besides the decoder's loss: images whose poses are known.
+"""Training targets of the encoder: images whose poses are known, which teach it in addition to the decoder's loss.
 
 One copy of a particle is enough. The copies of an image show the same particle in 2n poses, the best of which counts,
 so the encoder need not know all rotations: it is taught on the one copy that lies in the fundamental domain, that is,
@@ -30,7 +30,7 @@ from cryofifa.train.minibatch import Minibatch
 from cryofifa.train.random_draws import RandomDraws
 
 OTHER_HEADS = 0.05  # weight of the mean over heads beside the best (Rupprecht et al. 2017)
-SHIFT_WEIGHT = 0.3  # of the squared shift error, in units of the encoder's shift scale, beside the rotation's; measured
+SHIFT_WEIGHT = 0.3  # of the squared shift error, in the encoder's shift scale, beside that of the rotation; measured
 
 # masked images -> the encoder's two channels
 EncoderInput = Callable[[Float[Tensor, "n y x"]], Float[Tensor, "n 2 y x"]]
@@ -38,7 +38,12 @@ EncoderInput = Callable[[Float[Tensor, "n y x"]], Float[Tensor, "n 2 y x"]]
 
 @dataclass(frozen=True)
 class TrainingTarget:
-    """Encoder inputs and the poses they show."""
+    """Inputs of the encoder and the poses that they show.
+
+    Attributes:
+        image: the encoder's two channels of each image.
+        poses: the pose that each image shows.
+    """
 
     image: Float[Tensor, "n 2 y x"]
     poses: Poses
@@ -46,19 +51,20 @@ class TrainingTarget:
     def loss(self, encoder: PoseEncoder) -> Float[Tensor, ""]:
         """Squared Frobenius distance of the best head's rotations, and squared error of the shifts in their own scale.
 
-        Each is a batch of its own: real and synthetic particles have their own batch statistics, or the encoder
-        tells them apart instead of learning (measured on ribosome, amortized: mixed, it never leaves the start).
+        Every target goes through the encoder as a batch of its own, so that real and synthetic particles have batch
+        statistics of their own. Mixed, the encoder tells them apart instead of learning (measured on ribosome,
+        amortized: it never leaves the start).
         """
         rotation, shift = encoder(self.image)
         by_head = (rotation - self.poses.rotation[:, None]).square().sum((-1, -2))
-        # the others are drawn along a little, or a head that never wins would never learn to
+        # the other heads learn a little too, or a head that never wins would never learn to
         rotation_loss = ((1 - OTHER_HEADS) * by_head.amin(dim=1) + OTHER_HEADS * by_head.mean(dim=1)).mean()
         shift_loss = ((shift - self.poses.shift_angstrom) / encoder.shift_scale_angstrom).square().sum(-1).mean()
         return rotation_loss + SHIFT_WEIGHT * shift_loss
 
 
 def fundamental_copy(copies: Copies, rotation: Float[Tensor, "n 3 3"]) -> Int[Tensor, "n 1"]:
-    """Which copy of each image lies in the fundamental domain (see above)."""
+    """Which copy of each image lies in the fundamental domain: seen from above and turned least in the plane."""
     every = torch.arange(len(copies), device=rotation.device).expand(len(rotation), -1)
     pose = copies.pose_of_copy(rotation[:, None].expand(-1, len(copies), -1, -1), every)
     below = pose[..., 2, 2] < 0
@@ -67,7 +73,7 @@ def fundamental_copy(copies: Copies, rotation: Float[Tensor, "n 3 3"]) -> Int[Te
 
 
 def training_target(seen: CopiedImages, poses: Poses) -> TrainingTarget:
-    """The fundamental copy of each particle of known pose."""
+    """The training target of particles of known pose: the fundamental copy of each, and that copy's pose."""
     copy = fundamental_copy(seen.copies, poses.rotation)
     rotation = seen.copies.pose_of_copy(poses.rotation[:, None], copy)[:, 0]
     shift = seen.copies.shift_of_copy(poses.shift_angstrom[:, None], copy)[:, 0]
@@ -78,9 +84,17 @@ def training_target(seen: CopiedImages, poses: Poses) -> TrainingTarget:
 def synthetic_particles(
     batch: Minibatch, count: int, grid: FourierGrid, copies: Copies, encoder_input: EncoderInput, draws: RandomDraws
 ) -> TrainingTarget:
-    """`count` synthetic particles for every one of the minibatch, which lends them its CTF and mask.
+    """`count` synthetic particles for every particle of the minibatch, with the CTF and the mask of that particle.
 
-    The mask stays where it was, whatever the synthetic shift: a mask that followed it would give it away.
+    The mask stays where it is, whatever the synthetic shift: a mask that followed the shift would give it away.
+
+    Args:
+        batch: the minibatch.
+        count: synthetic particles per real one.
+        grid: the sampled volume that they are projections of.
+        copies: the copies that the encoder is taught on.
+        encoder_input: turns masked images into the encoder's two channels.
+        draws: the source of poses and noise.
     """
     n, plane = len(batch.particle), batch.plane
     pixels = plane.box_size**2
@@ -103,7 +117,7 @@ def synthetic_loss(
     encoder_input: EncoderInput,
     draws: RandomDraws,
 ) -> Float[Tensor, ""]:
-    """What synthetic particles teach; nothing where there are none."""
+    """The encoder's loss on synthetic particles (see `synthetic_particles`), a scalar; 0 where `count` is 0."""
     if count == 0:
         return torch.zeros((), device=batch.mask.device)
     return synthetic_particles(batch, count, grid, copies, encoder_input, draws).loss(encoder)

@@ -1,4 +1,4 @@
-"""The particles that a search works on."""
+"""The particles that a training works on: their rows, images and optics at one box size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from cryofifa.physics.ctf import CtfParameters
 
 @dataclass(frozen=True)
 class WorkingSet:
-    """The particles that ab initio works on, at the working box (background sd 1).
+    """The particles of one training, at one box size; images have a background of standard deviation 1.
 
-    particle: all of them; image, ctf: of this process's own (see `Processes`), in the same order.
+    Attributes:
+        particle: rows of all these particles in the run's table.
+        image, ctf: images and optics of this process's own particles only (see `Processes`), in the same order.
+        pixel_size_angstrom: of the images.
+        noise: power spectrum of the images' noise.
     """
 
-    particle: Int[Tensor, " n"]  # row in the table
+    particle: Int[Tensor, " n"]
     image: KeptImages
     ctf: CtfParameters
     pixel_size_angstrom: float
