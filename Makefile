@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format clean
+.PHONY: demo test quick lint format clean
 
 demo: $(READY)
 	$(VENV)/bin/python examples/demo.py
@@ -12,6 +12,10 @@ demo: $(READY)
 # stay together, for what they share takes longer to make than most of them to run.
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
+
+# What is not slow: under three minutes on one core, while working. What it leaves out is named at its end.
+quick: $(READY)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -m 'not slow'
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

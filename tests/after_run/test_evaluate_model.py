@@ -61,7 +61,9 @@ def as_it_is(model: Path) -> Evaluation:
     return laid_on_chain_a(model, model.with_name("map.mrc"), BOX, mirrored=False)
 
 
-@pytest.mark.parametrize(("box", "mirrored"), [(BOX, False), (BOX, True), (BOX + 1, True)])
+@pytest.mark.parametrize(
+    ("box", "mirrored"), [(BOX, False), *(pytest.param(box, True, marks=pytest.mark.slow) for box in (BOX, BOX + 1))]
+)
 def test_a_map_in_any_frame_and_hand_is_laid_on_its_model(
     model: Path, as_it_is: Evaluation, tmp_path: Path, box: int, mirrored: bool
 ):
@@ -88,6 +90,7 @@ def shell_power(volume: torch.Tensor) -> np.ndarray:
     return (np.bincount(shell, power) / np.bincount(shell))[: BOX // 2 + 1]
 
 
+@pytest.mark.slow
 def test_noise_costs_the_resolution_that_its_power_says(model: Path, tmp_path: Path):
     """A perfect map with noise of power N has FSC = sqrt(S / (S + N)) to its model."""
     clean = moved_map(BOX, np.eye(3))
@@ -108,6 +111,7 @@ def test_noise_costs_the_resolution_that_its_power_says(model: Path, tmp_path: P
     assert resolutions[1] > 1.3 * resolutions[0]
 
 
+@pytest.mark.slow
 def test_true_poses_and_a_model_go_together(model: Path, tmp_path: Path):
     """The poses' frame is not the model's: it must not mislead the fit."""
     import pandas as pd
@@ -145,6 +149,7 @@ def test_wrong_calls_are_refused_in_one_line(model: Path, tmp_path: Path, capsys
         evaluate(path)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_a_map_made_elsewhere_from_a_model_reaches_nyquist(data_folder: Path):
     """3SN6 without the lysozyme, made into a map by another program; a part of the complex does not explain it."""

@@ -41,7 +41,9 @@ def symmetry_of(volume: torch.Tensor, folder: Path, groups: tuple[str, ...] | No
     return find_symmetry(folder / "map.mrc", groups)
 
 
-@pytest.mark.parametrize("group", ["C4", "D2", "T", "O", "I"])
+@pytest.mark.parametrize(
+    "group", ["D2", *(pytest.param(group, marks=pytest.mark.slow) for group in ("C4", "T", "O", "I"))]
+)
 def test_the_largest_group_is_named_and_its_axes_carry_the_map_onto_itself(group, tmp_path: Path):
     places, volume = blobs(group, 0.7)
     report = symmetry_of(volume, tmp_path)

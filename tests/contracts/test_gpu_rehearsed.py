@@ -58,6 +58,7 @@ def test_the_rehearsal_refuses_what_cuda_refuses():
             np.asarray(on_gpu)
 
 
+@pytest.mark.slow
 def test_guided_refined_and_inferred(particles: Path, tmp_path: Path):
     """Of a cubic group, whose starts are judged by their half maps."""
     with rehearsed_gpu():

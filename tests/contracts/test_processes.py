@@ -129,6 +129,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(LOOPS))
 def test_two_processes_learn_what_one_learns_from_the_same_minibatches(name: str, by_two: Path):
     found, second = (load_file(by_two / f"{name}{rank}.safetensors") for rank in range(2))
@@ -150,6 +151,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_minibatches(name: str
     assert learned > 40
 
 
+@pytest.mark.slow
 def test_two_processes_refine_as_one_though_some_blocks_are_of_one_of_them(by_two: Path):
     found, second = (load_file(by_two / f"refined{rank}.safetensors") for rank in range(2))
     for key, value in refined(OneOrderedAsTwo()).items():
@@ -157,6 +159,7 @@ def test_two_processes_refine_as_one_though_some_blocks_are_of_one_of_them(by_tw
         torch.testing.assert_close(found[key], value, atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_within_an_epoch_as_if_never_interrupted(by_two: Path):
     resumed, whole = (load_file(by_two / f"{name}0.safetensors") for name in ("resumed", "guided"))
     torch.testing.assert_close(resumed.pop("records"), whole.pop("records"))  # sums of other parts
@@ -165,6 +168,7 @@ def test_two_processes_go_on_within_an_epoch_as_if_never_interrupted(by_two: Pat
         assert torch.equal(resumed[key], whole[key]), key
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_cannot_end_the_epoch(by_two: Path):
     first, second = (load_file(by_two / f"half_way{rank}.safetensors") for rank in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -239,6 +243,7 @@ def children_of(launcher: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_by_two_processes_is_the_run_of_one_in_the_same_order(set_of_particles: Path):
     """All phases but refinement; a few poses may differ where two candidates were as good as each other."""
     run_by_two, one = set_of_particles.with_name("two"), set_of_particles.with_name("one")
@@ -282,6 +287,7 @@ def stop_after(said: str, particles: Path, run: Path) -> None:
     assert not (run / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_two_stopped_twice_goes_on_to_the_same_end_and_leaves_no_process(
     set_of_particles: Path, run_by_two: Path, tmp_path: Path
 ):
@@ -300,6 +306,7 @@ def test_a_run_of_two_stopped_twice_goes_on_to_the_same_end_and_leaves_no_proces
         assert found[skipped:] == expected[skipped:], name
 
 
+@pytest.mark.slow
 def test_one_process_makes_the_starts_of_two_anew_and_the_same_ones(
     set_of_particles: Path, run_by_two: Path, tmp_path: Path
 ):
@@ -311,6 +318,7 @@ def test_one_process_makes_the_starts_of_two_anew_and_the_same_ones(
     assert starts_of(tmp_path / "run") == starts_of(run_by_two)
 
 
+@pytest.mark.slow
 def test_each_process_takes_its_share_of_the_threads_whatever_mkl_was_told(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -319,6 +327,7 @@ def test_each_process_takes_its_share_of_the_threads_whatever_mkl_was_told(
     assert int(capfd.readouterr().out) == max(1, torch.get_num_threads() // 2)
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_has_started_them(set_of_particles: Path, tmp_path: Path):
     arguments = [sys.executable, "-m", "cryofifa", *command(set_of_particles, tmp_path / "run")]
     with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as launcher:
@@ -332,6 +341,7 @@ def test_processes_end_with_the_one_that_has_started_them(set_of_particles: Path
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_line_and_exit_code_2(
     set_of_particles: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

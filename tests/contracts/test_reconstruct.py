@@ -93,6 +93,7 @@ def test_kept_particles_are_rows_of_all_particles(finished: Path):
     pd.testing.assert_frame_equal(kept, everyone.merge(kept[["rlnImageName"]], on="rlnImageName"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("map_of_kept", [True, False])
 def test_the_map_is_made_of_kept_particles_if_wanted(
     particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_of_kept: bool
@@ -130,6 +131,7 @@ def test_a_finished_run_is_not_done_again(finished: Path, particles: Path, monke
     assert again.particles == 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_run_does_not_depend_on_where_its_images_are_kept(
     finished: Path, particles: Path, tmp_path: Path, cached: bool, monkeypatch: pytest.MonkeyPatch
@@ -158,6 +160,7 @@ def out_of_memory_in_steps(monkeypatch: pytest.MonkeyPatch, steps: range) -> Non
     monkeypatch.setattr(TrainingLoop, "_step", failing)
 
 
+@pytest.mark.slow
 def test_a_run_without_enough_memory_goes_on_with_less_and_ends_the_same(
     finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -177,6 +180,7 @@ def test_a_run_that_never_has_enough_memory_says_so_in_one_line(
         reconstruct(particles, tmp_path / "run", config=SMALL.changed(memory_gib=1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("word", "halves_agree"), [("doubtful", True), ("doubtful", False), ("not converged", True)])
 def test_local_resolution_is_given_where_a_resolution_counts_and_the_halves_say_something(
     finished: Path, particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, halves_agree: bool
@@ -221,6 +225,7 @@ def test_amortized_mode_runs(particles: Path, tmp_path: Path):
     assert all(record["winner_shares"]["encoder"] == 1 for record in history)
 
 
+@pytest.mark.slow
 def test_an_imposed_symmetry_is_that_of_the_maps_and_no_pose_is_left_outside_its_unit(
     finished: Path, particles: Path, tmp_path: Path
 ):
@@ -243,6 +248,7 @@ def test_an_imposed_symmetry_is_that_of_the_maps_and_no_pose_is_left_outside_its
     assert (np.trace(rotation, axis1=1, axis2=2) > np.max(traces, axis=0) - 1e-4).all()
 
 
+@pytest.mark.slow
 def test_a_single_start_of_a_cubic_particle_is_not_judged(particles: Path, tmp_path: Path):
     """As with --quick: there is nothing to compare it with."""
     single = SMALL.changed(symmetry="T", curriculum={"starts": 1})
@@ -259,6 +265,7 @@ def test_every_run_ends_with_a_verdict_and_no_resolution_without_one(finished: P
     assert reconstruct(particles, finished, config=SMALL).verdict == summary["verdict"]
 
 
+@pytest.mark.slow
 def test_a_mask_given_is_the_mask_used(particles: Path, tmp_path: Path):
     mask = spherical_mask(32, 9.0, 4.0)
     write_map(tmp_path / "mask.mrc", mask, PIXEL_SIZE_ANGSTROM)
@@ -266,6 +273,7 @@ def test_a_mask_given_is_the_mask_used(particles: Path, tmp_path: Path):
     np.testing.assert_allclose(mrcfile.read(tmp_path / "run" / "mask.mrc"), mask)
 
 
+@pytest.mark.slow
 def test_half_sets_of_the_input_are_kept(particles: Path, tmp_path: Path):
     blocks = starfile.read(particles, always_dict=True)
     blocks["particles"]["rlnRandomSubset"] = np.where(np.arange(80) < 30, 2, 1)
@@ -276,6 +284,7 @@ def test_half_sets_of_the_input_are_kept(particles: Path, tmp_path: Path):
     assert (found["rlnRandomSubset"] == blocks["particles"]["rlnRandomSubset"]).all()
 
 
+@pytest.mark.slow
 def test_one_sided_half_sets_are_replaced_with_a_warning(
     particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -289,6 +298,7 @@ def test_one_sided_half_sets_are_replaced_with_a_warning(
     assert "new random halves" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_particles_beyond_the_subset_are_posed_too(particles: Path, tmp_path: Path):
     config = SMALL.changed(curriculum={"most_particles": 50, "fewest_epochs": 3})
     reconstruct(particles, tmp_path / "run", config=config)
@@ -353,6 +363,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_dark_particles_are_warned_about(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     reconstruct(particles, tmp_path / "run", config=SMALL.changed(invert=True))
     assert "darker than their background" in capsys.readouterr().err

@@ -76,6 +76,7 @@ def test_its_time_is_that_of_what_it_took_over_and_its_own(run: Path, tmp_path: 
     assert "half-map refinement" not in progress.timings
 
 
+@pytest.mark.slow
 def test_settings_do_the_same_in_one_run(run: Path, particles: Path, tmp_path: Path):
     refine(run, tmp_path / "refined", epochs=2)
     reconstruct(particles, tmp_path / "whole", config=SMALL.changed(encoder_refinement={"epochs": 2}))

@@ -273,6 +273,7 @@ def test_a_read_only_folder_is_named(particles: Path, tmp_path: Path, capsys: py
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_read_only_costs_nothing_that_was_kept(
     particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str]
 ):
@@ -287,6 +288,7 @@ def test_a_folder_that_becomes_read_only_costs_nothing_that_was_kept(
     assert_as_undisturbed(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_stack_cut_short_in_mid_run_is_named_and_the_run_goes_on_with_the_whole_one(
     own_particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str]
 ):
@@ -337,6 +339,7 @@ def test_an_image_of_nan_ends_a_run_before_it_begins(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, tmp_path: Path):
     """Of cubic groups; stopped again and again, within starts, between them and while they are judged."""
     cubic = SMALL.changed(symmetry="T", encoder_refinement={"epochs": 0})
@@ -357,6 +360,7 @@ def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, 
     assert_as_undisturbed(tmp_path / "run", tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scores", "first_start_goes_on"), [((3.0, 1.0, 2.0), True), ((2.0, 1.0, 3.0), False)])
 def test_what_is_judged_best_goes_on(
     scores: tuple[float, ...],

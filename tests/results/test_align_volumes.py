@@ -38,7 +38,7 @@ def test_turned_volume_equals_turned_atoms(protein, moved):
     assert fourier_shell_correlation(protein, back)[: BOX // 2 - 1].min() > 0.99
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("mirrored", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_global_alignment_finds_rotation_shift_and_hand(protein, moved, mirrored):
     found = align_volumes(mirror_z(moved) if mirrored else moved, PIXEL, protein, PIXEL)
     assert found.mirrored == mirrored

@@ -107,7 +107,7 @@ def test_chance_is_three_standard_deviations_of_unrelated_maps(radius):
     assert 0.85 < float(seen / expected) < 1.15
 
 
-@pytest.mark.parametrize("group", ["C3", "D2", "O"])
+@pytest.mark.parametrize("group", ["C3", "D2", pytest.param("O", marks=pytest.mark.slow)])
 def test_chance_can_do_more_where_both_maps_are_symmetrised(group):
     """Of maps alike in nothing but the group that was imposed on both."""
     members = torch.from_numpy(symmetry_rotations(group)).float()

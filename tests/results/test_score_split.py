@@ -17,7 +17,7 @@ ONE_POPULATION = {
 }
 
 
-@pytest.mark.parametrize("count", [100, 1000, 30_000])
+@pytest.mark.parametrize("count", [100, 1000, pytest.param(30_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ONE_POPULATION)
 def test_one_population_keeps_nearly_all(kind: str, count: int):
     for seed in range(5):

@@ -105,6 +105,7 @@ def test_the_decoder_waits_while_fading_in(volume):
     assert not all(torch.equal(before[name], value) for name, value in training.networks.decoder().state_dict().items())
 
 
+@pytest.mark.slow
 def test_taught_on_synthetic_particles_it_corrects_real_ones(volume):
     """Poses 8 degrees off, the true map, and nothing seen but synthetic particles: most poses get better."""
     start = turned_by_degrees(ROTATION, 8.0)

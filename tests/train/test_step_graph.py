@@ -130,6 +130,7 @@ def training_of(way: str, device: str = "cpu") -> TrainingLoop:
     return training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_steps_that_are_alike_ask_for_the_same(way):
     training = training_of(way)

@@ -46,6 +46,7 @@ def test_it_has_no_two_fold_symmetry():
         assert fourier_shell_correlation(volume, turned)[6:].max() < 0.5
 
 
+@pytest.mark.slow
 def test_the_other_molecule_is_as_large_and_has_another_outline():
     """At 20 angstrom, where details do not count, in the best of many orientations."""
     mine = pseudo_protein(32, 5.0)
