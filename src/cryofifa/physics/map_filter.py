@@ -52,7 +52,7 @@ class NoFilter:
         self,
         half_1: Volume,
         half_2: Volume,
-        mask: Volume,
+        mask: Volume,  # noqa: ARG002
         pixel_size_angstrom: float,  # noqa: ARG002
     ) -> tuple[Volume, Volume]:
         """The maps given."""
