@@ -37,8 +37,8 @@ class MapFilter(Protocol):
     def sampled(self, grid: FourierGrid, extent_angstrom: float) -> FourierGrid:
         """Filter a decoder's sampled volume before candidates are scored with it; its radius stays.
 
-        The volume is symmetric already, and must be so afterwards. Its grid points are OVERSAMPLING to a Fourier pixel of
-        1 / extent_angstrom.
+        The volume is symmetric already, and must be so afterwards. A Fourier pixel is 1 / extent_angstrom wide, and the
+        grid is finer than that by `central_slice.OVERSAMPLING`.
         """
         ...
 
