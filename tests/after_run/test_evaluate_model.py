@@ -76,6 +76,7 @@ def test_a_map_in_any_frame_and_hand_is_laid_on_its_model(
     assert found.as_text().splitlines()[-2].endswith("mirrored" if mirrored else "as the model")
 
 
+@pytest.mark.slow
 def test_another_chain_is_much_worse(model: Path, as_it_is: Evaluation):
     wrong = evaluate(model.with_name("map.mrc"), model=model, select="B")
     assert wrong.resolution_fsc05_angstrom > 2 * as_it_is.resolution_fsc05_angstrom

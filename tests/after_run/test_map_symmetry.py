@@ -66,6 +66,7 @@ def test_a_map_without_symmetry_is_c1(noise_share, tmp_path: Path):
     assert not any(group.fits for group in report.groups.values())
 
 
+@pytest.mark.slow
 def test_only_groups_asked_for_are_tried(tmp_path: Path):
     volume = blobs("O", 0.5)[1]
     assert symmetry_of(volume, tmp_path, ("C3", "C7")).symmetry == "C3"
@@ -74,6 +75,7 @@ def test_only_groups_asked_for_are_tried(tmp_path: Path):
     assert "D4, D3" in neither_holds_the_other.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise_share", [0.0, 0.5])
 def test_a_shell_cannot_be_told(noise_share, tmp_path: Path):
     shell = torch.exp(-((distance_from_centre(SIZE, 3) - 11) ** 2) / 4)
@@ -81,6 +83,7 @@ def test_a_shell_cannot_be_told(noise_share, tmp_path: Path):
     assert report.symmetry is None
 
 
+@pytest.mark.slow
 def test_a_round_rod_cannot_be_told(tmp_path: Path):
     line = (torch.arange(SIZE) - SIZE // 2).float()
     rod = torch.exp(-(line[:, None].square() + line.square()) / 5) * torch.exp(-((line / 12) ** 6))[:, None, None]
@@ -89,11 +92,13 @@ def test_a_round_rod_cannot_be_told(tmp_path: Path):
     assert "alike" in report.reason
 
 
+@pytest.mark.slow
 def test_noise_has_no_symmetry(tmp_path: Path):
     report = symmetry_of(noise(), tmp_path, SOME_GROUPS)
     assert report.symmetry in (None, "C1")
 
 
+@pytest.mark.slow
 def test_the_map_is_written_symmetrised_in_the_groups_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     places, volume = blobs("O", 1.0)
     write_map(tmp_path / "map.mrc", volume, PIXEL)

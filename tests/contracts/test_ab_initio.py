@@ -141,6 +141,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
     assert not torch.equal(one.poses.rotation, other.poses.rotation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "augmentation"), [("guided", "8x45"), ("guided", "random"), ("amortized", "random")])
 def test_a_resumed_run_equals_an_uninterrupted_one(mode, augmentation):
     small = particles(96)

@@ -218,6 +218,7 @@ def test_other_settings_are_refused_and_named(finished: Path, particles: Path, c
     assert str(finished) in message
 
 
+@pytest.mark.slow
 def test_amortized_mode_runs(particles: Path, tmp_path: Path):
     result = reconstruct(particles, tmp_path / "run", config=SMALL.changed(pose_mode="amortized"))
     history = json.loads(result.folder.summary.read_text())["history"]

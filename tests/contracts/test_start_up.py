@@ -51,6 +51,7 @@ def test_no_numerical_library_is_imported_before_a_command_runs(arguments: list[
     assert modules & HEAVY == set()
 
 
+@pytest.mark.slow
 def test_the_package_is_light_and_makes_its_settings_before_torch_comes():
     statement = "import cryofifa, os; assert os.environ['GOMP_SPINCOUNT'] == '10000'"
     modules = modules_after(f"import os; os.environ.pop('GOMP_SPINCOUNT', None); {statement}")

@@ -125,6 +125,7 @@ def test_a_run_stopped_again_and_again_ends_as_undisturbed(particles: Path, undi
     assert_as_undisturbed(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "repeated"), [(1e-9, 1), (0.0, 4)])
 def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(
     particles: Path, undisturbed: Path, tmp_path: Path, at_step, seconds: float, repeated: int
