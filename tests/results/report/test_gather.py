@@ -4,15 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cryofifa.half_map_refinement.state import HalfMapPoses
-from small_sets import simulated_particles
 
+from cryofifa.half_map_refinement.half_maps import HalfMaps
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.results.gold_standard import MaskedFsc
-from cryofifa.results.report.gather import EXAMPLES, local_resolution_part, map_part, particle_part
+from cryofifa.results.map_result import MapResult
+from cryofifa.results.report.gather import EXAMPLES, map_part, particle_part
+from cryofifa.results.verdict import Verdict
+from cryofifa_testkit.small_sets import simulated_particles
 
 
 def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -28,9 +31,7 @@ def test_an_example_is_like_its_own_prediction_and_no_other(tmp_path: Path) -> N
     truth = star.parent / "truth"
     volume, _ = read_map(truth / "map.mrc")
     true = read_poses_star(truth / "poses.star")
-    poses = HalfMapPoses.unposed(torch.ones(30, dtype=torch.long))
-    poses.rotation = torch.from_numpy(true.rotation_volume_to_image).float()
-    poses.shift_angstrom = torch.from_numpy(true.shift_angstrom).float()
+    poses = Poses.found(true.rotation.float(), true.shift_angstrom.float(), score=torch.ones(30))
     part = particle_part(images, volume, poses)
     assert part.examples.shape == part.example_projections.shape == (EXAMPLES, 32, 32)
     alike = correlations(part.examples, part.example_projections)
@@ -41,19 +42,38 @@ def test_an_example_is_like_its_own_prediction_and_no_other(tmp_path: Path) -> N
     assert np.diag(correlations(elsewhere.examples, elsewhere.example_projections)).max() < 0.5
 
 
+def result(size: int, mask: torch.Tensor, local: torch.Tensor | None) -> MapResult:
+    volume = torch.zeros(size, size, size)
+    curves = MaskedFsc(*(torch.full((size // 2 + 1,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
+    return MapResult(
+        maps=HalfMaps(volume, volume, (volume, volume), curves.unmasked, volume),
+        mask=mask,
+        curves=curves,
+        decoder_map=volume,
+        pixel_size_angstrom=2.5,
+        particle_radius_angstrom=5.0,
+        verdict=Verdict("doubtful", (), ()),
+        resolution_fsc0143_angstrom=None,
+        resolution_fsc05_angstrom=None,
+        local_resolution_angstrom=local,
+    )
+
+
 def test_the_local_resolution_is_given_inside_the_mask_alone() -> None:
     mask = torch.zeros(4, 4, 4)
     mask[1:3, 1:3, 1:3] = 1.0
-    part = local_resolution_part(torch.full((4, 4, 4), 7.0), mask, (6.0, 7.0, 8.0))
+    part = map_part(result(4, mask, torch.full((4, 4, 4), 7.0)), 20.0).local_resolution
+    assert part is not None
     np.testing.assert_array_equal(np.isfinite(part.angstrom), mask.numpy() == 1)
-    assert part.quartiles_angstrom == (6.0, 7.0, 8.0)
+    assert part.quartiles_angstrom == (7.0, 7.0, 7.0)
+    assert map_part(result(4, mask, None), 20.0).local_resolution is None
 
 
 def test_the_corrected_curve_is_the_one_that_counts() -> None:
-    curves = MaskedFsc(*(torch.full((5,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
-    part = map_part(torch.zeros(8, 8, 8), 2.5, curves, {0.143: None}, 20.0, None)
+    one = result(8, torch.ones(8, 8, 8), None)
+    part, curves = map_part(one, 20.0, "class 2"), one.curves
     assert next(iter(part.fsc_curves)) == "corrected"
     for name, curve in (("corrected", curves.corrected), ("masked", curves.masked), ("unmasked", curves.unmasked)):
         np.testing.assert_array_equal(part.fsc_curves[name], curve.numpy())
     np.testing.assert_array_equal(part.fsc_curves["random phases"], curves.randomised.numpy())
-    assert (part.box_angstrom, part.nyquist_angstrom) == (20.0, 5.0)
+    assert (part.box_angstrom, part.nyquist_angstrom, part.name) == (20.0, 5.0, "class 2")
