@@ -11,6 +11,7 @@ all files and the report are written. Checkpoints are written on the way, from w
 
 from __future__ import annotations
 
+import gc
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,7 +85,9 @@ def reconstruct(
             allowed_gib /= 2
             if allowed_gib < LEAST_MEMORY_GIB:
                 raise InputError(f"{folder.path}: {TOO_LITTLE_MEMORY}") from None
-        # only here the error is gone, and with it all memory that it refers to
+        # only here the error is gone, and with it all memory that it refers to; networks and what infers by them refer to
+        # each other
+        gc.collect()
         if prepared.device.type == "cuda":
             torch.cuda.empty_cache()
         config = config.changed(memory_gib=allowed_gib)

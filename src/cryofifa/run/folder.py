@@ -119,8 +119,9 @@ class RunFolder:
             else:
                 self.settings.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self.settings, settings)
-            remove_parts(self.path)
-            remove_parts(self.settings.parent)
+            for folder in (self.path, self.settings.parent, self.live):
+                if folder.is_dir():
+                    remove_parts(folder)
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o"

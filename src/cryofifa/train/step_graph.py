@@ -99,8 +99,10 @@ class RecordedSteps:
             step: computes one step.
         """
         self._run = self._plain(epoch, stages, step) if self.graph is None else self._replayed(epoch, stages, step)
-        yield
-        self._run = None
+        try:
+            yield
+        finally:
+            self._run = None  # it holds the training, which must go when an epoch fails for want of memory
 
     def __call__(self, members: Tensor, image: Tensor, sampled: list[FourierGrid], number: int) -> Tensor:
         """Run the step with this number, counted from 0 within the epoch, and return its sums."""

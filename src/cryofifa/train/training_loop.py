@@ -139,7 +139,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
             so_far.over(minibatches, one_step, on_step)
         self.so_far = None
         self.poses.all_gather(self.processes)
-        return self._end_of_epoch(epoch, stages[-1], so_far, time.monotonic() - started)
+        return self._end_of_epoch(epoch, stages[-1], so_far, started)
 
     def _step(
         self,
@@ -176,8 +176,11 @@ class TrainingLoop(ABC, Generic[Encoder]):
         training = found.training_loss.detach() * len(members)
         return torch.cat([torch.stack([loss.detach().sum(), training, explained.sum()]), winners])
 
-    def _end_of_epoch(self, epoch: int, stage: Stage, so_far: ParticlePass, seconds: float) -> EpochRecord:
-        """Keep what the epoch showed of shifts, radius and explained power, and make its record."""
+    def _end_of_epoch(self, epoch: int, stage: Stage, so_far: ParticlePass, started: float) -> EpochRecord:
+        """Keep what the epoch showed of shifts, radius and explained power, and make its record.
+
+        started: when the epoch began, by time.monotonic().
+        """
         self.shift_sd_angstrom = self._seen_shift_sd()
         turned, moved = median_pose_change(so_far.before, self.poses, self.symmetry)
         if turned is not None and turned < SETTLING_DEGREE:
@@ -195,7 +198,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
             shift_change_median_angstrom=moved,
             winner_shares=dict(zip(WINNER_ORIGINS, origins, strict=True)),
             particle_radius_angstrom=self.size.radius_angstrom,
-            seconds=seconds,
+            seconds=time.monotonic() - started,  # only now has a GPU come to the end of the epoch
             phase=self.phase,
         )
 
