@@ -85,8 +85,7 @@ def reconstruct(
             allowed_gib /= 2
             if allowed_gib < LEAST_MEMORY_GIB:
                 raise InputError(f"{folder.path}: {TOO_LITTLE_MEMORY}") from None
-        # only here the error is gone, and with it all memory that it refers to; networks and what infers by them refer to
-        # each other
+        # only here the error is gone, and with it all memory that it refers to; a training refers to itself
         gc.collect()
         if prepared.device.type == "cuda":
             torch.cuda.empty_cache()
