@@ -37,8 +37,8 @@ class MapFilter(Protocol):
     def sampled(self, grid: FourierGrid, extent_angstrom: float) -> FourierGrid:
         """Filter a decoder's sampled volume before candidates are scored with it; its radius stays.
 
-        The volume is symmetric already, and must be so afterwards. Its grid points are OVERSAMPLING to a Fourier pixel of
-        1 / extent_angstrom.
+        The volume is symmetric already, and must be so afterwards. A Fourier pixel is 1 / extent_angstrom wide, and the
+        grid is finer than that by `central_slice.OVERSAMPLING`.
         """
         ...
 
@@ -52,7 +52,7 @@ class NoFilter:
         self,
         half_1: Volume,
         half_2: Volume,
-        mask: Volume,
+        mask: Volume,  # noqa: ARG002
         pixel_size_angstrom: float,  # noqa: ARG002
     ) -> tuple[Volume, Volume]:
         """The maps given."""

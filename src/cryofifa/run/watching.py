@@ -3,9 +3,9 @@
     live/history.jsonl                       one line per epoch, written anew and whole after each
     live/NAME-epoch003-class0.mrc            the map of a class after an epoch, at most `SNAPSHOT_PIXEL` voxels wide
 
-NAME is start0, start1, ... or a phase; names that end in .part.mrc are files still being written. A line is known by its
-start, phase and epoch: the score of a start is null until it is judged. A run is at its end when run.json lies beside.
-Nothing is read back by the run: a viewer may come, go and delete at any time.
+NAME is start0, start1, ... or a phase; names that end in .part.mrc are files still being written. A line is known by
+its start, phase and epoch: the score of a start is null until it is judged. A run is at its end when run.json lies
+beside. Nothing is read back by the run: a viewer may come, go and delete at any time.
 """
 
 from __future__ import annotations
