@@ -114,21 +114,25 @@ def _reconstructed(
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
         first_size = progress.plan.particle_size(config)  # the wider one: see particle_size.py
-        found = phases.final_map(poses, taken, first_size)
-        if found is None:
+        classes = range(trained.networks.classes)
+        found = [phases.final_map(poses, taken & poses.in_class(index), first_size) for index in classes]
+        if not processes.is_first:
             processes.barrier()
             return read_summary(folder)
-        maps, size = found
-        mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
+        agreeing_starts, judged = phases.starts.agreeing(poses.rotation), list[MapResult]()
         members = len(symmetry_rotations(config.symmetry))
-        curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
-        agreeing_starts = phases.starts.agreeing(poses.rotation)
-        evidence = evidence_of_run(config, progress.plan, progress.history, poses, agreeing_starts)
-        pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained)
-        judged = MapResult.judged(maps, mask, curves, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence)
+        for index, (maps, size) in enumerate(one for one in found if one is not None):
+            mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
+            curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
+            mine = poses.select(poses.in_class(index))
+            evidence = evidence_of_run(config, progress.plan, progress.history, mine, agreeing_starts)
+            pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained, index)
+            judged.append(
+                MapResult.judged(maps, mask, curves, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence)
+            )
         results = RunResults(
             plan=progress.plan,
-            maps=[judged],
+            maps=judged,
             poses=poses,
             kept=kept,
             agreeing_starts=agreeing_starts,

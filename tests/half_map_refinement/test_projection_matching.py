@@ -95,7 +95,7 @@ def test_a_particle_is_scored_by_the_half_map_that_it_is_not_in(images):
     maps = matcher.half_maps(state)
     state.half = 3 - state.half  # each is now scored by the map it is in
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matcher, "half_maps", lambda _: maps)
+        patch.setattr(matcher, "half_maps", lambda *_: maps)
         matcher.score(state)
     assert float(state.score.mean()) > 10 * standard_error
 

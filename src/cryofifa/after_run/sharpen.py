@@ -95,8 +95,8 @@ def sharpen(
             f"a resolution of {resolution:.1f} A leaves too little beyond {GUINIER_COARSEST_ANGSTROM:.0f} A for a "
             "Guinier fit: FSC weighting only (give --b-factor to sharpen all the same)"
         )
-    folder = run_of(source)
-    if folder is not None and read_summary(folder).verdict == "not converged":
+    run = run_of(source)
+    if run is not None and read_summary(run[0]).verdict == "not converged":
         note = "the run has not converged: there is nothing in its map that sharpening could bring out"
     write_map(target, sharpen_volume(maps.combined, pixel_size, b_factor, resolution, weight), pixel_size)
     return Sharpened(target, b_factor, resolution, note)
@@ -118,6 +118,9 @@ def _target(source: Path, output: Path | str | None, how: str) -> Path:
     """The file to write: the one asked for, or one beside the map or in the run's folder."""
     if not source.exists():
         raise InputError(f"{source}: there is no such run folder or map")
-    folder = run_of(source)
-    beside = source.with_name(f"{source.stem}_{how}.mrc") if folder is None else folder.path / f"map_{how}.mrc"
+    run = run_of(source)
+    beside = source.with_name(f"{source.stem}_{how}.mrc")
+    if run is not None:
+        folder, class_index = run
+        beside = folder.map(class_index).folder / f"map_{how}.mrc"
     return map_to_write(beside if output is None else Path(output), source)

@@ -87,14 +87,14 @@ class ParticleFrame:
         seen = observed(image, self.ctf_parameters[members], shift_angstrom, self.mask, plane)
         return seen.measured, seen.ctf / plane.box_size
 
-    def half_maps(self, poses: Poses) -> Halves:
-        """Maps of both halves, back-projected from the particles that have a pose."""
+    def half_maps(self, poses: Poses, class_index: int = 0) -> Halves:
+        """Maps of both halves of a class, back-projected from its particles that have a pose."""
         sums = back_project_halves(
             self.read_images,
             self.ctf_parameters,
             poses.rotation,
             poses.shift_angstrom,
-            torch.where(poses.posed, known(poses.half), 0),
+            torch.where(poses.posed & poses.in_class(class_index), known(poses.half), 0),
             self.plane,
             self.symmetry,
             self.processes,

@@ -49,14 +49,15 @@ class ProjectionMatching:
         config: settings of the run.
         frame: the particles.
         shift_range_angstrom: the largest shift that a particle may be given.
+        classes: how many structures there are; a particle stays in its class and is matched to that class's maps.
 
     Attributes:
         so_far: the iteration that is under way; None between iterations.
-        snapshots: the map that the last iteration matched to, small, for a viewer.
+        snapshots: the maps that the last iteration matched to, one per class, small, for a viewer.
     """
 
-    def __init__(self, config: Config, frame: ParticleFrame, shift_range_angstrom: float) -> None:
-        self.config, self.frame = config, frame
+    def __init__(self, config: Config, frame: ParticleFrame, shift_range_angstrom: float, classes: int = 1) -> None:
+        self.config, self.frame, self.classes = config, frame, classes
         self.shift_range_angstrom = shift_range_angstrom
         self.map_filter = map_filter_of(config)
         self.so_far: ParticlePass | None = None
@@ -77,23 +78,27 @@ class ProjectionMatching:
         started, frame = time.monotonic(), self.frame
         origins = torch.zeros(len(WINNER_ORIGINS), device=poses.rotation.device)
         so_far = self.so_far = self.so_far or ParticlePass(poses.copy(), origins)
-        before = so_far.before
-        maps, earlier = self.half_maps(before), 0
-        limit, pixel_size = self._trusted_radius(maps.fsc), frame.plane.pixel_size_angstrom
-        self.snapshots = [Snapshot.of_map((maps.half_1 + maps.half_2) / 2, pixel_size)]
-        references = self.map_filter.references(maps.half_1, maps.half_2, frame.sphere, pixel_size)
-        for which, volume in enumerate(references, start=1):
-            mine = known(before.half) == which
-            order = frame.processes.balanced(mine.nonzero()[:, 0])
-            if so_far.particles < earlier + len(order):
-                posed = (mine & before.posed).nonzero()[:, 0]
-                reference = self._reference(volume, limit, before, posed, iteration, search=search)
+        before, earlier, limit = so_far.before, 0, 0.0
+        pixel_size = frame.plane.pixel_size_angstrom
+        self.snapshots = []
+        for index in range(self.classes):
+            maps = self.half_maps(before, index)
+            trusted = self._trusted_radius(maps.fsc)
+            limit = max(limit, trusted)
+            self.snapshots.append(Snapshot.of_map((maps.half_1 + maps.half_2) / 2, pixel_size))
+            references = self.map_filter.references(maps.half_1, maps.half_2, frame.sphere, pixel_size)
+            for which, volume in enumerate(references, start=1):
+                mine = (known(before.half) == which) & before.in_class(index)
+                order = frame.processes.balanced(mine.nonzero()[:, 0])
+                if so_far.particles < earlier + len(order):
+                    posed = (mine & before.posed).nonzero()[:, 0]
+                    reference = self._reference(volume, trusted, before, posed, iteration, search=search)
 
-                def match(_: int, members: Tensor, reference: Reference = reference) -> Float[Tensor, " origins"]:
-                    return self._match(poses, frame.processes.shard(members, members), reference).float()
+                    def match(_: int, members: Tensor, reference: Reference = reference) -> Float[Tensor, " origins"]:
+                        return self._match(poses, frame.processes.shard(members, members), reference).float()
 
-                so_far.over(in_blocks(order, frame.at_once * frame.processes.count), match, on_block, earlier)
-            earlier += len(order)
+                    so_far.over(in_blocks(order, frame.at_once * frame.processes.count), match, on_block, earlier)
+                earlier += len(order)
         self.so_far = None
         poses.all_gather(frame.processes)
         origins = frame.processes.all_reduce(so_far.sums)
@@ -149,16 +154,17 @@ class ProjectionMatching:
 
         The scores in `poses` are changed (see `particle_score.py`); all processes must call it at the same time.
         """
-        maps = self.half_maps(poses)
-        limit = self._trusted_radius(maps.fsc)
-        for which, other in ((1, maps.half_2), (2, maps.half_1)):
-            members = (known(poses.half) == which).nonzero()[:, 0]
-            self._score(poses, self.frame.processes.shard(members, members), other, limit)
+        for index in range(self.classes):
+            maps = self.half_maps(poses, index)
+            limit = self._trusted_radius(maps.fsc)
+            for which, other in ((1, maps.half_2), (2, maps.half_1)):
+                members = ((known(poses.half) == which) & poses.in_class(index)).nonzero()[:, 0]
+                self._score(poses, self.frame.processes.shard(members, members), other, limit)
         poses.all_gather(self.frame.processes)
 
-    def half_maps(self, poses: Poses) -> Halves:
-        """The half maps, back-projected from the particles of each half that have a pose."""
-        return self.frame.half_maps(poses)
+    def half_maps(self, poses: Poses, class_index: int = 0) -> Halves:
+        """The half maps of a class, back-projected from its particles of each half that have a pose."""
+        return self.frame.half_maps(poses, class_index)
 
     def _score(self, poses: Poses, particles: Int[Tensor, " m"], volume: Float[Tensor, "z y x"], limit: float) -> None:
         frame, plane = self.frame, self.frame.plane.within(limit)

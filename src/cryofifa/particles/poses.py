@@ -23,7 +23,7 @@ class Poses:
         posed: whether a pose has been found; elsewhere rotation and shift are placeholders.
         half: half set, 1 or 2; 0 where the particle belongs to neither.
         score: agreement with the projection, about 1 for a particle and towards 0 for junk; NaN where unknown.
-        class_index: which of the run's classes, from 0.
+        class_index: which of the run's classes, from 0; -1 where unknown. None where there is only one.
         origin: which candidate won, an index into `POSE_ORIGINS`.
 
     Raises:
@@ -82,6 +82,10 @@ class Poses:
     def select(self, rows: Tensor) -> Poses:
         """The poses of these 0-based rows (or of a mask), in this order."""
         return Poses(**{name: column[rows] for name, column in self.columns().items()})
+
+    def in_class(self, class_index: int) -> Bool[Tensor, " n"]:
+        """Which particles belong to a class, from 0; all, where there is no column of classes."""
+        return torch.ones_like(self.posed) if self.class_index is None else self.class_index == class_index
 
     def put(self, rows: Int[Tensor, " m"], found: Poses) -> None:
         """Write rotations, shifts and, where both have them, classes into these rows, which are posed from now on."""

@@ -147,7 +147,10 @@ def _report(config: Config, images: ParticleImages, results: RunResults, found: 
     return ReportContents(
         run=run_part(config, images, found.kept_particles, found.particle_radius_angstrom, device, peak_memory_gib()),
         verdict=VerdictPart(first.verdict.word, first.verdict.reasons, first.verdict.signs, results.warnings),
-        maps=[map_part(result, found.shared_resolution_angstrom) for result in results.maps],
+        maps=[
+            map_part(result, found.shared_resolution_angstrom, f"class {index + 1}" if len(results.maps) > 1 else "")
+            for index, result in enumerate(results.maps)
+        ],
         rotation_volume_to_image=_views(config, results.poses),
         history=results.history,
         particles=particle_part(images, first.maps.combined, results.poses),

@@ -22,7 +22,7 @@ from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import MASK_EDGE_PIXEL, in_mask, read_fsc_csv
 from cryofifa.results.summary import read_summary
-from cryofifa.run.folder import RunFolder
+from cryofifa.run.folder import RunFolder, run_of_maps
 from cryofifa.settings.config import config_from_dict
 
 SPHERE_SHARE = 0.45  # radius of the soft sphere for maps without a mask, as a share of the box
@@ -59,20 +59,21 @@ class UnfilteredMaps:
         return fourier_shell_correlation(*(in_mask(half, mask) for half in self.halves))
 
 
-def run_of(path: Path) -> RunFolder | None:
-    """The run that a path stands for, by its folder or by its map.mrc; None for any other map.
+def run_of(path: Path) -> tuple[RunFolder, int] | None:
+    """The run, and its class from 0, that a path stands for: a folder of maps or its map.mrc; None for any other map.
 
     Raises:
         InputError: if it is a half map of a run, which is made of half of the data.
     """
     if path.is_dir():
-        return RunFolder(path)
-    folder = RunFolder(path.parent)
+        return run_of_maps(path)
+    folder, class_index = run_of_maps(path.parent)
     if not folder.summary.exists():
         return None
-    if path.name in {half.name for half in folder.map().halves}:
+    files = folder.map(class_index)
+    if path.name in {half.name for half in files.halves}:
         raise InputError(f"{path}: is a half map of a run; give the run's folder {path.parent}")
-    return folder if path.name == folder.map().combined.name else None
+    return (folder, class_index) if path.name == files.combined.name else None
 
 
 def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
@@ -83,22 +84,21 @@ def read_unfiltered(run_or_map: Path) -> UnfilteredMaps:
     Raises:
         InputError: if a file is absent or damaged, or the files do not belong together.
     """
-    folder = run_of(run_or_map)
-    return _other_maps(run_or_map) if folder is None else _run_maps(folder)
+    run = run_of(run_or_map)
+    return _other_maps(run_or_map) if run is None else _run_maps(*run)
 
 
-def _run_maps(folder: RunFolder) -> UnfilteredMaps:
+def _run_maps(folder: RunFolder, class_index: int) -> UnfilteredMaps:
     if not folder.summary.exists():
         raise InputError(f"{folder.path}: holds no finished run; wait for it, or give a map")
-    combined, pixel_size = read_map(folder.map().combined)
-    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in folder.map().halves)
-    fsc, frequency = read_fsc_csv(folder.map().fsc)
-    corrected, _ = read_fsc_csv(folder.map().fsc, "fsc_corrected")
+    files = folder.map(class_index)
+    combined, pixel_size = read_map(files.combined)
+    first, second = (read_like(path, combined.shape[-1], pixel_size) for path in files.halves)
+    fsc, frequency = read_fsc_csv(files.fsc)
+    corrected, _ = read_fsc_csv(files.fsc, "fsc_corrected")
     box_angstrom = combined.shape[-1] * pixel_size
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
-        raise InputError(
-            f"{folder.map().fsc}: is not the curve of {folder.map().combined.name} (other box or pixel size)"
-        )
+        raise InputError(f"{files.fsc}: is not the curve of {files.combined.name} (other box or pixel size)")
     config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
     size = ParticleSize(read_summary(folder).particle_radius_angstrom, is_given=True, settings=config.image)
     sphere = size.image_mask(pixel_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cryofifa.settings.config import Config, config_as_dict, config_from_dict
 from cryofifa.settings.old_names import with_present_names
 from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
 
+CLASS_FOLDER = re.compile(r"class(\d+)")  # of a further class within a run's: `RunFolder.map`
 # settings that may change between two calls of one run: they do not change what it computes
 FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "cache_gib")
 
@@ -166,10 +168,20 @@ def map_to_write(path: Path, source: Path) -> Path:
         raise InputError(f"{path}: the name of a map must end in .mrc or .map; change -o")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: there is no such folder; make it, or change -o")
-    beside = RunFolder(path.parent.resolve())
-    if path.resolve() == source.resolve() or (beside.settings.exists() and path.resolve() in beside.map().volumes):
+    run, class_index = run_of_maps(path.parent.resolve())
+    is_result = run.settings.exists() and path.resolve() in run.map(class_index).volumes
+    if path.resolve() == source.resolve() or is_result:
         raise InputError(f"{path}: is the source, or a result of the run; give another name with -o")
     return path
+
+
+def run_of_maps(folder: Path) -> tuple[RunFolder, int]:
+    """The run whose maps lie in this folder, if any do, and the class that they are of, from 0."""
+    whole = folder.resolve()
+    further = CLASS_FOLDER.fullmatch(whole.name)
+    if further is None or not RunFolder(whole.parent).settings.exists():
+        return RunFolder(folder), 0
+    return RunFolder(whole.parent), int(further[1]) - 1
 
 
 def run_settings(stacks: ImageStacks, config: Config) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class RunParticles:
             symmetry_members(run.config.symmetry, run.device),
             run.processes,
         )
-        return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom)
+        return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom, trained.networks.classes)
 
     def forget_full_size_images(self) -> None:
         """Drop the images of all particles: the final map reads untouched images from the stacks, and needs memory."""
@@ -87,6 +87,8 @@ class RunParticles:
         """A table of all particles with their half sets, in which those of a training have the poses it has found."""
         half = half_sets(self.images.table, self._run.config.seed, self._run.log.warning)
         poses, chosen = Poses.unknown(half.to(self._run.device)), trained.particles.particle
+        if trained.poses.class_index is not None:
+            poses.class_index = torch.full_like(half, -1).to(self._run.device)
         poses.put(chosen, trained.poses)
         poses.posed[chosen] = trained.poses.posed
         return poses

@@ -175,8 +175,9 @@ class Phases:
         sphere = size.image_mask(pixel_size)
         return mask_of_map(maps.combined, pixel_size, resolution, sphere.radius_pixel, sphere.edge_pixel)
 
-    def decoder_map(self, trained: AbInitio | EncoderRefinement) -> Tensor:
-        """The decoder's own volume (z, y, x), on the input's grid and in the final map's scale."""
+    def decoder_map(self, trained: AbInitio | EncoderRefinement, class_index: int = 0) -> Tensor:
+        """The volume (z, y, x) of a class's decoder, on the input's grid and in the final map's scale."""
         plan = self._run.plan
         radius = trained.curriculum.end_radius
-        return decoder_density(trained.networks.decoder(), plan, radius, plan.box_size, plan.pixel_size_angstrom)
+        decoder = trained.networks.decoder(class_index)
+        return decoder_density(decoder, plan, radius, plan.box_size, plan.pixel_size_angstrom)

@@ -147,9 +147,10 @@ class Starts:
 
         with run.timed(JUDGE_STARTS):
             matching.iterate(poses, 0, search=True, on_block=after_block)
-            maps = matching.half_maps(poses)
+            every = [matching.half_maps(poses, index) for index in range(start.networks.classes)]
             # the halves share what ab initio's last mask lets through; local refinement, which shares more, comes later
-            score = half_map_agreement(maps.half_1, maps.half_2, run.plan.curriculum.end_radius)
+            shared = run.plan.curriculum.end_radius
+            score = sum(half_map_agreement(maps.half_1, maps.half_2, shared) for maps in every) / len(every)
         return score, _poses_of(poses, start.particles.particle)
 
     def _name(self, which: int) -> str:
@@ -174,5 +175,7 @@ class Starts:
 
 
 def _poses_of(poses: Poses, chosen: Tensor | slice) -> dict[str, Tensor]:
-    """Rotations and shifts of the chosen particles, by name."""
-    return {name: getattr(poses, name)[chosen].clone() for name in ("rotation", "shift_angstrom")}
+    """Rotations, shifts and, where there are several, classes of the chosen particles, by name."""
+    columns = poses.columns()
+    names = (name for name in ("rotation", "shift_angstrom", "class_index") if name in columns)
+    return {name: columns[name][chosen].clone() for name in names}

@@ -24,12 +24,12 @@ from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
 def snapshots_of(training: AbInitio | EncoderRefinement, record: EpochRecord) -> list[Snapshot]:
     """A snapshot of each decoder's volume, low-passed to the Fourier mask and to what a snapshot can hold."""
-    radius, decoders = record.mask_radius_pixel, training.networks.decoders
+    radius = record.mask_radius_pixel
     size = min(SNAPSHOT_PIXEL, 2 * int(radius + 2))
     within, pixel_size_angstrom = min(radius, size / 2 - 1), training.plane.extent_angstrom / size
     return [
         Snapshot(training.networks.decoder(index).volume(size, within), pixel_size_angstrom)
-        for index in range(len(decoders))
+        for index in range(training.networks.classes)
     ]
 
 

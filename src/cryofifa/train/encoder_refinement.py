@@ -71,7 +71,9 @@ class EncoderRefinement(TrainingLoop[CorrectionEncoder]):
         The frames of ab initio and of full-size particles are equally wide, so a decoder's coordinates and values mean
         the same in both.
         """
-        self.networks.decoder().start_from(ab_initio.networks.decoder(), ab_initio.curriculum.end_radius)
+        for index in range(self.networks.classes):
+            found = ab_initio.networks.decoder(index)
+            self.networks.decoder(index).start_from(found, ab_initio.curriculum.end_radius)
         self.poses = ab_initio.poses.copy()
         self.size = ab_initio.size
         self.shift_sd_angstrom = ab_initio.shift_sd_angstrom

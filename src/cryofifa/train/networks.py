@@ -49,6 +49,11 @@ class Networks(Generic[Encoder]):
             capturable=device.type == "cuda",
         )
 
+    @property
+    def classes(self) -> int:
+        """How many structures are learned."""
+        return len(self.decoders)
+
     def decoder(self, class_index: int = 0) -> VolumeDecoder:
         """The decoder of one class, counted from 0."""
         found = self.decoders[class_index]
@@ -65,7 +70,7 @@ class Networks(Generic[Encoder]):
         """
         return [
             self.decoder(index).sampled(radius, processes.map_sharded).symmetrised(symmetry)
-            for index in range(len(self.decoders))
+            for index in range(self.classes)
         ]
 
     def slices(
@@ -80,7 +85,7 @@ class Networks(Generic[Encoder]):
         """
         if class_index is None:
             return self.decoder().slices(rotation, plane)
-        every = torch.stack([self.decoder(index).slices(rotation, plane) for index in range(len(self.decoders))])
+        every = torch.stack([self.decoder(index).slices(rotation, plane) for index in range(self.classes)])
         return every[class_index, torch.arange(len(rotation), device=rotation.device)]
 
     def learn(self, loss: Float[Tensor, ""], stage: Stage, processes: Processes) -> None:

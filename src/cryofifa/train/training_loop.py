@@ -86,7 +86,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.search = PoseSearch(config.search_within_symmetry, config.seed, shift_range_angstrom)
         # mean over the last epoch, per Fourier point, of |y|^2 - |y - prediction|^2, bright junk bounded
         self.explained_power = 0.0
-        self.poses = random_poses(len(particles), config.seed, self.device)
+        self.poses = random_poses(len(particles), config.seed, self.device, self.networks.classes)
         self.so_far: ParticlePass | None = None  # the epoch that is under way
         self.recorded_steps = RecordedSteps.on(self.device, processes)
 
@@ -264,9 +264,11 @@ class TrainingLoop(ABC, Generic[Encoder]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             encoder = with_shared_statistics(self.new_encoder(), self.processes).to(self.device)
-            decoder = decoder_of(config, self.plane.box_size, self.plane.pixel_size_angstrom, self.size).to(self.device)
-        decoder.fit_into(int(DECODER_SHARE * allowed_bytes_on(self.device, config.memory_gib)))
-        return Networks(encoder, [decoder], config.encoder.learning_rate, decoder_learning_rate(config), self.device)
+            decoders = [decoder_of(config, self.plane.box_size, self.plane.pixel_size_angstrom, self.size)]
+        share = DECODER_SHARE / len(decoders)
+        for decoder in decoders:
+            decoder.fit_into(int(share * allowed_bytes_on(self.device, config.memory_gib)))
+        return Networks(encoder, decoders, config.encoder.learning_rate, decoder_learning_rate(config), self.device)
 
     def _rows_held(self, members: Int[Tensor, " n"]) -> Int[Tensor, " own"]:
         """Rows, among the images that this process holds, of those members that are its own."""
@@ -278,7 +280,11 @@ class TrainingLoop(ABC, Generic[Encoder]):
         return min(max(spread, 0.05 * self.size.radius_angstrom), self.shift_range_angstrom)
 
     def _radius_of_decoder(self, stage: Stage) -> float:
-        """The particle's radius in angstrom as the decoder's map shows it."""
-        volume = self.networks.decoder().volume(self.plane.box_size, stage.mask_radius)
+        """The particle's radius in angstrom as the decoders' maps show it: that of the largest class."""
         pixel_size_angstrom = self.plane.pixel_size_angstrom
-        return radius_of_volume(volume, self.reach_angstrom / pixel_size_angstrom) * pixel_size_angstrom
+        reach_pixel = self.reach_angstrom / pixel_size_angstrom
+        volumes = (
+            self.networks.decoder(index).volume(self.plane.box_size, stage.mask_radius)
+            for index in range(self.networks.classes)
+        )
+        return max(radius_of_volume(volume, reach_pixel) for volume in volumes) * pixel_size_angstrom

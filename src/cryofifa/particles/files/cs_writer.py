@@ -41,7 +41,7 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: Poses) -> None:
 
 
 def _alignments(poses: Poses, pixel_size_angstrom: Float64[np.ndarray, " n"]) -> dict[str, np.ndarray]:
-    """The fields of alignments3D with cryoSPARC's types: one class, scale 1, and 0 for what is not known.
+    """The fields of alignments3D with cryoSPARC's types: scale 1, and 0 for what is not known.
 
     error is minus our score: lower is better, as cryoSPARC has it; 0, also where the score is unknown, is what no
         particle at all would have.
@@ -65,7 +65,7 @@ def _alignments(poses: Poses, pixel_size_angstrom: Float64[np.ndarray, " n"]) ->
         "weight": zero,
         "pose_ess": zero,
         "shift_ess": zero,
-        "class": zero.astype(np.uint32),
+        "class": (zero if poses.class_index is None else poses.class_index.numpy()).astype(np.uint32),
         "class_posterior": one,
         "class_ess": one,
     }

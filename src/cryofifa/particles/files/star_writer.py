@@ -95,4 +95,6 @@ def _with_poses(particles: pd.DataFrame, poses: Poses) -> pd.DataFrame:
         "rlnRandomSubset": known(poses.half).numpy(),
         SCORE_LABEL: known(poses.score).numpy(),
     }
+    if poses.class_index is not None:
+        columns["rlnClassNumber"] = poses.class_index.numpy() + 1
     return particles.assign(**columns)

@@ -60,11 +60,12 @@ def run_part(
     )
 
 
-def map_part(result: MapResult, shared_resolution_angstrom: float) -> MapPart:
+def map_part(result: MapResult, shared_resolution_angstrom: float, name: str = "") -> MapPart:
     """One map with the correlation of its half maps, the corrected curve first.
 
     Args:
         shared_resolution_angstrom: down to it both halves had one model in common.
+        name: what tells it from the run's other maps.
     """
     curves = {
         "corrected": result.curves.corrected,
@@ -79,6 +80,7 @@ def map_part(result: MapResult, shared_resolution_angstrom: float) -> MapPart:
         resolution_angstrom={0.143: result.resolution_fsc0143_angstrom, 0.5: result.resolution_fsc05_angstrom},
         shared_resolution_angstrom=shared_resolution_angstrom,
         local_resolution=_local_resolution_part(result),
+        name=name,
     )
 
 
