@@ -1,18 +1,21 @@
 """What of a run's results its report shows: the examples beside their predictions, the inside of a mask."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from cryofifa.half_map_refinement.state import HalfMapPoses
-from small_sets import simulated_particles
 
+from cryofifa.half_map_refinement.half_maps import HalfMaps
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.results.gold_standard import MaskedFsc
-from cryofifa.results.report.gather import EXAMPLES, local_resolution_part, map_part, particle_part
+from cryofifa.results.map_result import MapResult
+from cryofifa.results.report.gather import EXAMPLES, map_part, particle_part
+from cryofifa.results.verdict import Verdict
+from cryofifa_testkit.small_sets import simulated_particles
 
 
 def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -27,33 +30,53 @@ def test_an_example_is_like_its_own_prediction_and_no_other(tmp_path: Path) -> N
     images = ParticleImages.of_table(read_particles(star), inverted=False)
     truth = star.parent / "truth"
     volume, _ = read_map(truth / "map.mrc")
-    true = read_poses_star(truth / "poses.star")
-    poses = HalfMapPoses.unposed(torch.ones(30, dtype=torch.long))
-    poses.rotation = torch.from_numpy(true.rotation_volume_to_image).float()
-    poses.shift_angstrom = torch.from_numpy(true.shift_angstrom).float()
+    poses = read_poses_star(truth / "poses.star")
+    poses = replace(
+        poses, rotation=poses.rotation.float(), shift_angstrom=poses.shift_angstrom.float(), score=torch.ones(30)
+    )
     part = particle_part(images, volume, poses)
     assert part.examples.shape == part.example_projections.shape == (EXAMPLES, 32, 32)
     alike = correlations(part.examples, part.example_projections)
     assert (alike.argmax(axis=1) == np.arange(EXAMPLES)).all()
     assert np.diag(alike).min() > 0.5
-    poses.shift_angstrom = poses.shift_angstrom + 40.0
-    elsewhere = particle_part(images, volume, poses)
+    elsewhere = particle_part(images, volume, replace(poses, shift_angstrom=poses.shift_angstrom + 40.0))
     assert np.diag(correlations(elsewhere.examples, elsewhere.example_projections)).max() < 0.5
 
 
+CURVES = MaskedFsc(*(torch.full((5,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
+
+
+def result_of(mask: torch.Tensor, local_resolution_angstrom: torch.Tensor | None) -> MapResult:
+    """A map of 2.5 A per voxel with its curves and its local resolution, everything else empty."""
+    empty = torch.zeros_like(mask)
+    return MapResult(
+        maps=HalfMaps(empty, empty, (empty, empty), torch.ones(5), combined=empty),
+        mask=mask,
+        curves=CURVES,
+        decoder_map=empty,
+        pixel_size_angstrom=2.5,
+        particle_radius_angstrom=5.0,
+        verdict=Verdict("converged", (), ()),
+        resolution_fsc0143_angstrom=None,
+        resolution_fsc05_angstrom=None,
+        local_resolution_angstrom=local_resolution_angstrom,
+    )
+
+
 def test_the_local_resolution_is_given_inside_the_mask_alone() -> None:
-    mask = torch.zeros(4, 4, 4)
+    mask = torch.zeros(8, 8, 8)
     mask[1:3, 1:3, 1:3] = 1.0
-    part = local_resolution_part(torch.full((4, 4, 4), 7.0), mask, (6.0, 7.0, 8.0))
-    np.testing.assert_array_equal(np.isfinite(part.angstrom), mask.numpy() == 1)
-    assert part.quartiles_angstrom == (6.0, 7.0, 8.0)
+    inside = map_part(result_of(mask, torch.full((8, 8, 8), 7.0)), 20.0).local_resolution
+    assert inside is not None
+    np.testing.assert_array_equal(np.isfinite(inside.angstrom), mask.numpy() == 1)
+    assert inside.quartiles_angstrom == (7.0, 7.0, 7.0)
+    assert map_part(result_of(mask, None), 20.0).local_resolution is None
 
 
 def test_the_corrected_curve_is_the_one_that_counts() -> None:
-    curves = MaskedFsc(*(torch.full((5,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
-    part = map_part(torch.zeros(8, 8, 8), 2.5, curves, {0.143: None}, 20.0, None)
+    part = map_part(result_of(torch.ones(8, 8, 8), None), 20.0)
     assert next(iter(part.fsc_curves)) == "corrected"
-    for name, curve in (("corrected", curves.corrected), ("masked", curves.masked), ("unmasked", curves.unmasked)):
+    for name, curve in (("corrected", CURVES.corrected), ("masked", CURVES.masked), ("unmasked", CURVES.unmasked)):
         np.testing.assert_array_equal(part.fsc_curves[name], curve.numpy())
-    np.testing.assert_array_equal(part.fsc_curves["random phases"], curves.randomised.numpy())
+    np.testing.assert_array_equal(part.fsc_curves["random phases"], CURVES.randomised.numpy())
     assert (part.box_angstrom, part.nyquist_angstrom) == (20.0, 5.0)
