@@ -59,7 +59,7 @@ def test_the_largest_group_is_named_and_its_axes_carry_the_map_onto_itself(group
     assert 2 * PIXEL <= found.resolution_fsc05_angstrom < 5 * PIXEL
 
 
-@pytest.mark.parametrize("noise_share", [0.0, 1.0])
+@pytest.mark.parametrize("noise_share", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_map_without_symmetry_is_c1(noise_share, tmp_path: Path):
     report = symmetry_of(blobs("C1", noise_share, seed=3)[1], tmp_path, SOME_GROUPS)
     assert report.symmetry == "C1"

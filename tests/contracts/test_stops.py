@@ -146,6 +146,7 @@ def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(
     assert_as_undisturbed(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.slow
 def test_a_start_that_was_killed_before_it_was_compared_counts_as_much(
     particles: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
