@@ -154,6 +154,22 @@ def test_unposed_particles_stay_out_of_the_maps(images):
     torch.testing.assert_close(found.half_2, expected.half_2)
 
 
+def test_classes_never_meet(images):
+    """Rubbish in the images of one class changes neither the maps of the other nor the poses that come of them."""
+    spoiled, which = images.clone(), torch.arange(COUNT) // 2 % 2
+    spoiled[which == 1] = 100 * torch.randn(spoiled[which == 1].shape, generator=torch.Generator().manual_seed(4))
+    found = []
+    for some_images in (images, spoiled):
+        matcher, state = matching(some_images), state_at(turned_by_degrees(ROTATION, 4.0), SHIFT)
+        matcher.classes, state.class_index = 2, which.clone()
+        maps = matcher.half_maps(state, 0)
+        matcher.iterate(state, 0, search=False)
+        found.append((maps.half_1, maps.half_2, state.rotation[which == 0]))
+        assert len(matcher.snapshots) == 2
+    for a, b in zip(*found, strict=True):
+        assert torch.equal(a, b)
+
+
 def test_halves_never_meet(images):
     """Other images in half 2: nothing changes in half 1 but what is taken for noise, and how far in frequency."""
     matcher, first, second = matching(images), state_at(ROTATION, SHIFT), state_at(ROTATION, SHIFT)

@@ -70,3 +70,10 @@ def test_a_column_that_nobody_filled_is_not_taken_for_zeros():
     assert some().class_index is None
     with pytest.raises(AssertionError, match="lacks a column"):
         known(some().class_index)
+
+
+def test_without_a_column_of_classes_all_are_in_the_first():
+    one = some()
+    assert bool(one.in_class(0).all())
+    one.class_index = torch.arange(COUNT) % 3
+    assert one.in_class(1).nonzero()[:, 0].tolist() == [1, 4, 7, 10]

@@ -1,6 +1,5 @@
 """What of a run's results its report shows: the examples beside their predictions, the inside of a mask."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from cryofifa.half_map_refinement.half_maps import HalfMaps
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.map_result import MapResult
@@ -30,53 +30,50 @@ def test_an_example_is_like_its_own_prediction_and_no_other(tmp_path: Path) -> N
     images = ParticleImages.of_table(read_particles(star), inverted=False)
     truth = star.parent / "truth"
     volume, _ = read_map(truth / "map.mrc")
-    poses = read_poses_star(truth / "poses.star")
-    poses = replace(
-        poses, rotation=poses.rotation.float(), shift_angstrom=poses.shift_angstrom.float(), score=torch.ones(30)
-    )
+    true = read_poses_star(truth / "poses.star")
+    poses = Poses.found(true.rotation.float(), true.shift_angstrom.float(), score=torch.ones(30))
     part = particle_part(images, volume, poses)
     assert part.examples.shape == part.example_projections.shape == (EXAMPLES, 32, 32)
     alike = correlations(part.examples, part.example_projections)
     assert (alike.argmax(axis=1) == np.arange(EXAMPLES)).all()
     assert np.diag(alike).min() > 0.5
-    elsewhere = particle_part(images, volume, replace(poses, shift_angstrom=poses.shift_angstrom + 40.0))
+    poses.shift_angstrom = poses.shift_angstrom + 40.0
+    elsewhere = particle_part(images, volume, poses)
     assert np.diag(correlations(elsewhere.examples, elsewhere.example_projections)).max() < 0.5
 
 
-CURVES = MaskedFsc(*(torch.full((5,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
-
-
-def result_of(mask: torch.Tensor, local_resolution_angstrom: torch.Tensor | None) -> MapResult:
-    """A map of 2.5 A per voxel with its curves and its local resolution, everything else empty."""
-    empty = torch.zeros_like(mask)
+def result(size: int, mask: torch.Tensor, local: torch.Tensor | None) -> MapResult:
+    volume = torch.zeros(size, size, size)
+    curves = MaskedFsc(*(torch.full((size // 2 + 1,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
     return MapResult(
-        maps=HalfMaps(empty, empty, (empty, empty), torch.ones(5), combined=empty),
+        maps=HalfMaps(volume, volume, (volume, volume), curves.unmasked, volume),
         mask=mask,
-        curves=CURVES,
-        decoder_map=empty,
+        curves=curves,
+        decoder_map=volume,
         pixel_size_angstrom=2.5,
         particle_radius_angstrom=5.0,
-        verdict=Verdict("converged", (), ()),
+        verdict=Verdict("doubtful", (), ()),
         resolution_fsc0143_angstrom=None,
         resolution_fsc05_angstrom=None,
-        local_resolution_angstrom=local_resolution_angstrom,
+        local_resolution_angstrom=local,
     )
 
 
 def test_the_local_resolution_is_given_inside_the_mask_alone() -> None:
-    mask = torch.zeros(8, 8, 8)
+    mask = torch.zeros(4, 4, 4)
     mask[1:3, 1:3, 1:3] = 1.0
-    inside = map_part(result_of(mask, torch.full((8, 8, 8), 7.0)), 20.0).local_resolution
-    assert inside is not None
-    np.testing.assert_array_equal(np.isfinite(inside.angstrom), mask.numpy() == 1)
-    assert inside.quartiles_angstrom == (7.0, 7.0, 7.0)
-    assert map_part(result_of(mask, None), 20.0).local_resolution is None
+    part = map_part(result(4, mask, torch.full((4, 4, 4), 7.0)), 20.0).local_resolution
+    assert part is not None
+    np.testing.assert_array_equal(np.isfinite(part.angstrom), mask.numpy() == 1)
+    assert part.quartiles_angstrom == (7.0, 7.0, 7.0)
+    assert map_part(result(4, mask, None), 20.0).local_resolution is None
 
 
 def test_the_corrected_curve_is_the_one_that_counts() -> None:
-    part = map_part(result_of(torch.ones(8, 8, 8), None), 20.0)
+    one = result(8, torch.ones(8, 8, 8), None)
+    part, curves = map_part(one, 20.0, "class 2"), one.curves
     assert next(iter(part.fsc_curves)) == "corrected"
-    for name, curve in (("corrected", CURVES.corrected), ("masked", CURVES.masked), ("unmasked", CURVES.unmasked)):
+    for name, curve in (("corrected", curves.corrected), ("masked", curves.masked), ("unmasked", curves.unmasked)):
         np.testing.assert_array_equal(part.fsc_curves[name], curve.numpy())
-    np.testing.assert_array_equal(part.fsc_curves["random phases"], CURVES.randomised.numpy())
-    assert (part.box_angstrom, part.nyquist_angstrom) == (20.0, 5.0)
+    np.testing.assert_array_equal(part.fsc_curves["random phases"], curves.randomised.numpy())
+    assert (part.box_angstrom, part.nyquist_angstrom, part.name) == (20.0, 5.0, "class 2")
