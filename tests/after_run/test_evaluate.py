@@ -112,7 +112,7 @@ def test_true_poses_back_project_to_the_true_map(data_folder):
         for first in range(0, 5000, 250):
             rows = slice(first, first + 250)
             images = plane.gather(fourier_2d(torch.from_numpy(file.data[rows].astype(np.float32))))
-            shift = torch.from_numpy(poses.shift_angstrom[rows]).float()
+            shift = poses.shift_angstrom[rows].float()
             centred = images * displacement_phase(shift, plane.frequency_per_angstrom).conj()
             rotation = poses.rotation[rows].float()
             projector.add(centred, contrast_transfer(ctf[rows], plane.frequency_per_angstrom), rotation, plane)

@@ -49,6 +49,16 @@ def without(columns: dict, *labels: str) -> dict:
     return {label: column for label, column in columns.items() if label not in labels}
 
 
+def test_classes_are_written_as_relion_counts_them(tmp_path: Path) -> None:
+    poses, path = some_poses(), tmp_path / "out.star"
+    table = read_particles(write_star(tmp_path / "a.star"))
+    write_particles_star(path, table, poses)
+    assert "rlnClassNumber" not in starfile.read(path)["particles"]
+    poses.class_index = torch.tensor([1, 0, 2])
+    write_particles_star(path, table, poses)
+    assert list(starfile.read(path)["particles"]["rlnClassNumber"]) == [2, 1, 3]
+
+
 def test_written_poses_are_what_scipy_reads(tmp_path: Path) -> None:
     poses, path = some_poses(), tmp_path / "out.star"
     write_particles_star(path, read_particles(write_star(tmp_path / "a.star")), poses)
