@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -200,7 +199,7 @@ def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
         raise InputError(
             f"{found_path} and {truth_path} have no image in common (rlnImageName, compared without folders)"
         )
-    rows, true_rows = np.array(pairs).T
+    rows, true_rows = torch.tensor(pairs).T
     return found.select(rows), true.select(true_rows), len(found)
 
 
