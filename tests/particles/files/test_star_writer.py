@@ -148,13 +148,3 @@ def test_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         write_particles_star(tmp_path / "out.star", table, some_poses())
     assert (tmp_path / "out.star").read_text() == "old"
     assert {file.name for file in tmp_path.iterdir()} == {"a.star", "out.star", "stack.mrcs"}
-
-
-def test_classes_are_written_as_relion_counts_them(tmp_path: Path) -> None:
-    poses, path = some_poses(), tmp_path / "out.star"
-    table = read_particles(write_star(tmp_path / "a.star"))
-    write_particles_star(path, table, poses)
-    assert "rlnClassNumber" not in starfile.read(path)["particles"]
-    poses.class_index = torch.tensor([1, 0, 2])
-    write_particles_star(path, table, poses)
-    assert list(starfile.read(path)["particles"]["rlnClassNumber"]) == [2, 1, 3]
