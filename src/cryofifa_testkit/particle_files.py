@@ -45,7 +45,7 @@ def star_text(**blocks: dict) -> str:
 
 
 def write_star(path: Path, particles: dict | None = None, optics: dict | None = None) -> Path:
-    """STAR 3.1."""
+    """Write a STAR 3.1 file of these particles and optics groups."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(star_text(optics=optics or OPTICS, particles=particles or PARTICLES))
     return path

@@ -83,7 +83,7 @@ class SymmetryReport:
         return "\n".join(lines)
 
     def as_json(self) -> str:
-        """All fields as JSON."""
+        """All numbers of the report as a JSON text, for other programs."""
         return json.dumps(asdict(self), indent=2)
 
 

@@ -69,7 +69,7 @@ class ImagesInMemory:
         self._image, self.device, self.box_size = image, device or image.device, image.shape[-1]
 
     def read(self, position: Int[Tensor, " n"]) -> Float[Tensor, "n y x"]:
-        """Read images as in `KeptImages`."""
+        """The images of these rows, as they are held in memory."""
         return self._image[position.to(self._image.device)].to(self.device).float()
 
     def announce(self, position: Int[Tensor, " n"]) -> None:

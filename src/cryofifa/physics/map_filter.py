@@ -55,11 +55,11 @@ class NoFilter:
         mask: Volume,  # noqa: ARG002
         pixel_size_angstrom: float,  # noqa: ARG002
     ) -> tuple[Volume, Volume]:
-        """The maps given."""
+        """Take the half maps as they are for references."""
         return half_1, half_2
 
     def sampled(self, grid: FourierGrid, extent_angstrom: float) -> FourierGrid:  # noqa: ARG002
-        """The volume given."""
+        """Take the sampled volume as it is."""
         return grid
 
 
@@ -73,5 +73,5 @@ class LocalWiener(NoFilter):
         mask: Volume,
         pixel_size_angstrom: float,  # noqa: ARG002
     ) -> tuple[Volume, Volume]:
-        """Both halves filtered."""
+        """Filter each half map by the signal and noise around every place."""
         return local_wiener(half_1, half_2, mask)

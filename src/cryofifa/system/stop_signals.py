@@ -23,7 +23,7 @@ class StopSignals:
         self.came: signal.Signals | None = None
 
     def stop(self) -> bool:
-        """Whether the run should stop."""
+        """Whether a signal has asked this process to stop."""
         return self.came is not None
 
     @contextmanager

@@ -51,7 +51,7 @@ class Networks(Generic[Encoder]):
 
     @property
     def classes(self) -> int:
-        """How many structures are learned."""
+        """How many structures are learned, each by a decoder of its own."""
         return len(self.decoders)
 
     def decoder(self, class_index: int = 0) -> VolumeDecoder:

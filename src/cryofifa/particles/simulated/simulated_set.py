@@ -37,7 +37,7 @@ class SimulatedParameters:
     junk_kind: Int64[np.ndarray, " n"]
 
     def ctf(self, rows: slice) -> CtfParameters:
-        """The optics of these rows."""
+        """The CTF parameters of these rows, as 32-bit tensors."""
         u = torch.from_numpy(self.defocus_u_angstrom[rows]).float()
         return CtfParameters(
             defocus_u_angstrom=u,

@@ -89,10 +89,12 @@ class MapPart:
 
     @property
     def box_angstrom(self) -> float:
+        """Side of the box in angstrom."""
         return self.volume.shape[-1] * self.pixel_size_angstrom
 
     @property
     def nyquist_angstrom(self) -> float:
+        """The finest resolution that the grid can hold, two pixels in angstrom."""
         return 2 * self.pixel_size_angstrom
 
 

@@ -26,7 +26,7 @@ def write_report(path: Path, contents: ReportContents) -> None:
 
 
 def report_html(contents: ReportContents) -> str:
-    """The whole page as text."""
+    """The whole page as a text of HTML, with its pictures in it."""
     title = html.escape(contents.run.title)
     body = "\n".join(
         [

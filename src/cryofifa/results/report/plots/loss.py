@@ -1,4 +1,4 @@
-"""The losses, epoch by epoch."""
+"""How the losses of the networks fall over the epochs."""
 
 from __future__ import annotations
 

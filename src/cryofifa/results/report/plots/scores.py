@@ -1,4 +1,4 @@
-"""The scores of the particles."""
+"""How the scores of the particles are distributed, as a histogram."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from cryofifa.results.report.readable import duration
 
 
 def provenance_sections(part: ProvenancePart) -> list[str]:
-    """Timings, settings and versions."""
+    """How the run was made: its timings, its settings and the versions of programs."""
     timings = [(name, duration(seconds)) for name, seconds in part.timings]
     settings = html.escape(part.settings_toml)
     return [
