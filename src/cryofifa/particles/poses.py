@@ -24,7 +24,7 @@ class Poses:
         half: half set, 1 or 2; 0 where the particle belongs to neither.
         score: agreement with the projection, about 1 for a particle and towards 0 for junk; NaN where unknown.
         class_index: which of the run's classes, from 0; -1 where unknown. None where there is only one.
-        origin: which candidate won, an index into `POSE_ORIGINS`.
+        origin: which candidate won, an index into `train.epoch_record.WINNER_ORIGINS`.
 
     Raises:
         ValueError: if the columns have different lengths.
