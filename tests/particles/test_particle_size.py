@@ -20,6 +20,12 @@ def test_an_edge_is_never_so_sharp_that_a_transform_rings():
     assert ParticleSize(20.0, is_given=False, settings=SETTINGS).image_mask(5.0).edge_pixel == 3.0
 
 
+def test_in_training_an_edge_is_as_narrow_as_its_share_says():
+    mask = ParticleSize(20.0, is_given=False, settings=SETTINGS).training_mask(5.0)
+    assert mask.edge_pixel * 5.0 == pytest.approx(2.0)
+    assert mask.radius_pixel * 5.0 == pytest.approx(24.0)
+
+
 def test_it_shrinks_a_little_at_a_time_and_never_grows():
     size = ParticleSize(100.0, is_given=False, settings=SETTINGS)
     assert size.tightened(95.0).radius_angstrom == 95.0

@@ -37,10 +37,15 @@ class ParticleSize:
 
     def image_mask(self, pixel_size_angstrom: float) -> ImageMask:
         """M_R of the paper for images of this pixel size; a volume's soft ball has the same radius and edge."""
+        mask = self.training_mask(pixel_size_angstrom)
+        return replace(mask, edge_pixel=max(LEAST_EDGE_PIXEL, mask.edge_pixel))
+
+    def training_mask(self, pixel_size_angstrom: float) -> ImageMask:
+        """M_R while networks are trained, whose edge may be narrower: measured, better where images are noisy."""
         radius_pixel = self.radius_angstrom / pixel_size_angstrom
         return ImageMask(
             self.settings.mask_margin * radius_pixel,
-            max(LEAST_EDGE_PIXEL, self.settings.mask_edge_share * radius_pixel),
+            self.settings.mask_edge_share * radius_pixel,
             self.settings.mask_follows_shift,
         )
 

@@ -247,7 +247,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         plane, noise = self.plane.within(stage.mask_radius), self.particles.noise
         pixel_size = plane.pixel_size_angstrom
         image, shift = noise.whitened(image, pixel_size), self.poses.shift_angstrom[members]
-        mask = self.size.image_mask(pixel_size)
+        mask = self.size.training_mask(pixel_size)
         seen = observed(image, self.particles.ctf[self.processes.local_index(members)], shift, mask, plane)
         return Minibatch(
             particle=members,
