@@ -4,8 +4,11 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
 
 from cryofifa.particles.files.star import read_star
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 
@@ -34,6 +37,41 @@ STAR30 = {
     "rlnMagnification": [20000.0, 20000.0, 20000.0],
     "rlnDetectorPixelSize": [3.0, 3.0, 3.0],
 }
+
+
+# What the CTF of every particle is made of: fields of `ParticleTable`.
+CTF_OF_TABLE = (
+    "voltage_kilovolt",
+    "spherical_aberration_millimetre",
+    "amplitude_contrast",
+    "defocus_u_angstrom",
+    "defocus_v_angstrom",
+    "defocus_angle_radian",
+    "phase_shift_radian",
+    "b_factor_square_angstrom",
+    "ctf_scale",
+)
+
+
+def changed(columns: dict, **new: list) -> dict:
+    """These columns, and new ones in place of those of the same label."""
+    return {**columns, **new}
+
+
+def without(columns: dict, *labels: str) -> dict:
+    """These columns but for the named ones."""
+    return {label: column for label, column in columns.items() if label not in labels}
+
+
+def some_poses(n: int = 3) -> Poses:
+    """Poses, scores and half sets of up to seven particles, the same at every call."""
+    rng = np.random.default_rng(3)
+    return Poses.found(
+        torch.from_numpy(Rotation.random(n, rng=rng).as_matrix()),
+        torch.from_numpy(rng.normal(size=(n, 2))),
+        score=torch.from_numpy(rng.normal(size=n)),
+        half=torch.tensor([2, 1, 2, 2, 1, 1, 2][:n]),
+    )
 
 
 def star_text(**blocks: dict) -> str:

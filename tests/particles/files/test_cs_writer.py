@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import expm
-from scipy.spatial.transform import Rotation
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.cs_writer import write_particles_cs
@@ -16,11 +15,12 @@ from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.poses import Poses, known
 from cryofifa_testkit.particle_files import (
+    CTF_OF_TABLE,
     OPTICS,
     PARTICLES,
     cs_records,
+    some_poses,
     write_cs,
-    write_stack,
     write_star,
     write_star30,
 )
@@ -41,37 +41,10 @@ CRYOSPARC_TYPES = {
     "alignments3D/alpha": "<f4",
     "alignments3D/error": "<f4",
 }
-CTF_AND_PIXEL = (
-    "pixel_size_angstrom",
-    "voltage_kilovolt",
-    "spherical_aberration_millimetre",
-    "amplitude_contrast",
-    "defocus_u_angstrom",
-    "defocus_v_angstrom",
-    "defocus_angle_radian",
-    "phase_shift_radian",
-    "b_factor_square_angstrom",
-    "ctf_scale",
-)
 TWO_GROUPS = {**{label: column * 2 for label, column in OPTICS.items()}, "rlnOpticsGroup": [5, 2]}
 TWO_GROUPS |= {"rlnImagePixelSize": [1.5, 1.25], "rlnVoltage": [300.0, 200.0], "rlnAmplitudeContrast": [0.1, 0.07]}
 RICH = {**PARTICLES, "rlnOpticsGroup": [2, 5, 2], "rlnPhaseShift": [90.0, 0.0, 10.0]}
 RICH |= {"rlnCtfBfactor": [0.0, 40.0, 80.0], "rlnCtfScalefactor": [1.0, 0.9, 1.1]}
-
-
-@pytest.fixture(autouse=True)
-def stack(tmp_path: Path) -> Path:
-    return write_stack(tmp_path / "stack.mrcs")
-
-
-def some_poses(n: int = 3) -> Poses:
-    rng = np.random.default_rng(3)
-    return Poses.found(
-        torch.from_numpy(Rotation.random(n, rng=rng).as_matrix()),
-        torch.from_numpy(rng.normal(size=(n, 2))),
-        score=torch.from_numpy(rng.normal(size=n)),
-        half=torch.tensor([2, 1, 2, 2, 1, 1, 2][:n]),
-    )
 
 
 def written(path: Path, table: ParticleTable, poses: Poses | None = None) -> np.ndarray:
@@ -89,7 +62,7 @@ def assert_has_poses(records: np.ndarray, poses: Poses) -> None:
 
 
 def assert_same_optics(back: ParticleTable, table: ParticleTable) -> None:
-    for name in CTF_AND_PIXEL:
+    for name in (*CTF_OF_TABLE, "pixel_size_angstrom"):
         np.testing.assert_allclose(getattr(back, name), getattr(table, name), rtol=1e-6, err_msg=name)
     for name in ("box_size", "frame_index", "contrast_sign", "stack_paths", "stack_index"):
         np.testing.assert_array_equal(getattr(back, name), getattr(table, name), err_msg=name)

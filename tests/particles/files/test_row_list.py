@@ -9,22 +9,9 @@ from cryofifa.errors import InputError
 from cryofifa.particles.files.read import read_particles
 from cryofifa_testkit.particle_files import (
     PARTICLES,
-    write_stack,
+    changed,
     write_star,
 )
-
-
-@pytest.fixture(autouse=True)
-def stack(tmp_path: Path) -> Path:
-    return write_stack(tmp_path / "stack.mrcs")
-
-
-def changed(columns: dict, **new: list) -> dict:
-    return {**columns, **new}
-
-
-def without(columns: dict, *labels: str) -> dict:
-    return {label: column for label, column in columns.items() if label not in labels}
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".npy"])

@@ -11,27 +11,16 @@ from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.poses import known
 from cryofifa_testkit.particle_files import (
+    CTF_OF_TABLE,
     OPTICS,
     PARTICLES,
     STAR30,
+    changed,
     star_text,
-    write_stack,
+    without,
     write_star,
     write_star30,
 )
-
-
-@pytest.fixture(autouse=True)
-def stack(tmp_path: Path) -> Path:
-    return write_stack(tmp_path / "stack.mrcs")
-
-
-def changed(columns: dict, **new: list) -> dict:
-    return {**columns, **new}
-
-
-def without(columns: dict, *labels: str) -> dict:
-    return {label: column for label, column in columns.items() if label not in labels}
 
 
 def test_star31(tmp_path: Path) -> None:
@@ -275,20 +264,7 @@ def test_aspire_variants_agree(data_folder: Path) -> None:
     folder = data_folder / "formats/aspire"
     old = read_particles(folder / "sample_particles_relion30.star")
     new = read_particles(folder / "sample_particles_relion31.star")
-    for name in (
-        "voltage_kilovolt",
-        "spherical_aberration_millimetre",
-        "amplitude_contrast",
-        "defocus_u_angstrom",
-        "defocus_v_angstrom",
-        "defocus_angle_radian",
-        "phase_shift_radian",
-        "b_factor_square_angstrom",
-        "ctf_scale",
-        "optics_group",
-        "frame_index",
-        "box_size",
-    ):
+    for name in (*CTF_OF_TABLE, "optics_group", "frame_index", "box_size"):
         np.testing.assert_allclose(getattr(old, name), getattr(new, name), err_msg=name)
     np.testing.assert_allclose(old.pixel_size_angstrom, 1e4 * 5 / 37369.207031)
     np.testing.assert_array_equal(new.pixel_size_angstrom, 1.4)

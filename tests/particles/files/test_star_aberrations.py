@@ -20,7 +20,6 @@ from cryofifa_testkit.particle_files import (
     STAR30,
     cs_records,
     write_cs,
-    write_stack,
     write_star,
     write_star30,
 )
@@ -35,11 +34,6 @@ GROUPS = {
 }
 TILTS = {"rlnBeamTiltX": [1.5, 0.0, -2.0], "rlnBeamTiltY": [-0.8, 0.0, 0.4]}
 IN_GROUPS = {**PARTICLES, "rlnOpticsGroup": [9, 5, 2]}
-
-
-@pytest.fixture(autouse=True)
-def stack(tmp_path: Path) -> Path:
-    return write_stack(tmp_path / "stack.mrcs")
 
 
 def no_poses(n: int = 3) -> Poses:

@@ -13,40 +13,18 @@ from cryofifa.errors import InputError
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.files.star_writer import write_particles_star
-from cryofifa.particles.poses import Poses, known
+from cryofifa.particles.poses import known
 from cryofifa_testkit.particle_files import (
     OPTICS,
     PARTICLES,
     STAR30,
+    changed,
     cs_records,
+    some_poses,
     write_cs,
-    write_stack,
     write_star,
     write_star30,
 )
-
-
-@pytest.fixture(autouse=True)
-def stack(tmp_path: Path) -> Path:
-    return write_stack(tmp_path / "stack.mrcs")
-
-
-def some_poses(n: int = 3) -> Poses:
-    rng = np.random.default_rng(3)
-    return Poses.found(
-        torch.from_numpy(Rotation.random(n, rng=rng).as_matrix()),
-        torch.from_numpy(rng.normal(size=(n, 2))),
-        score=torch.from_numpy(rng.normal(size=n)),
-        half=torch.arange(n) % 2 + 1,
-    )
-
-
-def changed(columns: dict, **new: list) -> dict:
-    return {**columns, **new}
-
-
-def without(columns: dict, *labels: str) -> dict:
-    return {label: column for label, column in columns.items() if label not in labels}
 
 
 def test_classes_are_written_as_relion_counts_them(tmp_path: Path) -> None:
