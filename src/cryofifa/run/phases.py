@@ -56,14 +56,7 @@ class Phases:
         """Ab initio: make the independent starts, go on with the best until the curriculum ends, and return it."""
         run = self._run
         ab_initio = self.starts.best_of_all(bar)
-
-        def state() -> dict[str, dict[str, Tensor]]:
-            return {AB_INITIO_PART: ab_initio.state()}
-
-        for epoch in range(run.progress.epochs_done(ab_initio.phase), run.plan.curriculum.epochs):
-            record = run.train_epoch(ab_initio, epoch, "ab initio", bar, state)
-            run.finished(record, snapshots_of(ab_initio, record))
-            run.keep(state())
+        self._train(ab_initio, AB_INITIO_PART, "ab initio", bar)
         if not run.processes.alone:  # on GPUs, whose sums have no fixed order, the processes' results differ a little
             ab_initio.load_state({name: run.processes.broadcast(values) for name, values in ab_initio.state().items()})
         self.starts.hold_against_best(ab_initio, bar)
@@ -86,14 +79,7 @@ class Phases:
             refinement.load_state(kept)
         else:
             refinement.start_from(ab_initio)
-
-        def state() -> dict[str, dict[str, Tensor]]:
-            return {ENCODER_REFINEMENT_PART: refinement.state()}
-
-        for epoch in range(run.progress.epochs_done(refinement.phase), curriculum.epochs):
-            record = run.train_epoch(refinement, epoch, "second encoder", bar, state)
-            run.finished(record, snapshots_of(refinement, record))
-            run.keep(state())
+        self._train(refinement, ENCODER_REFINEMENT_PART, "second encoder", bar)
         return refinement
 
     def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> Poses:
@@ -181,3 +167,15 @@ class Phases:
         radius = trained.curriculum.end_radius
         decoder = trained.networks.decoder(class_index)
         return decoder_density(decoder, plan, radius, plan.box_size, plan.pixel_size_angstrom)
+
+    def _train(self, training: AbInitio | EncoderRefinement, part: str, name: str, bar: Progress) -> None:
+        """Train until the curriculum ends; checkpoints keep the training as `part`, the bar shows it as `name`."""
+        run = self._run
+
+        def state() -> dict[str, dict[str, Tensor]]:
+            return {part: training.state()}
+
+        for epoch in range(run.progress.epochs_done(training.phase), training.curriculum.epochs):
+            record = run.train_epoch(training, epoch, name, bar, state)
+            run.finished(record, snapshots_of(training, record))
+            run.keep(state())
