@@ -188,8 +188,8 @@ WATCHED: tuple[tuple[str, Any, str, Callable[..., tuple[float, float]]], ...] = 
     ("candidates: distances over shifts", pose_search, "squared_distance_over_shifts", shift_cost),
     ("slices read from the sampled volume", FourierGrid, "slices", slice_cost),
     ("encoder, forwards", PoseEncoder, "forward", unknown),
-    ("sampled_volume of the decoder", AbInitio, "sampled_volume", unknown),
-    ("minibatch: mask, transform, CTF", AbInitio, "minibatch", unknown),
+    ("sampled volumes of the decoders", AbInitio, "sampled_volumes", unknown),
+    ("minibatch: mask, transform, CTF", AbInitio, "minibatch_of", unknown),
     ("gradients", Tensor, "backward", unknown),
 )
 

@@ -119,7 +119,7 @@ def back_project_halves(
     """
     device = plane.index_xy.device
     sums = (BackProjector.empty(plane.box_size, device), BackProjector.empty(plane.box_size, device))
-    frequency, ring = plane.frequency_per_angstrom, plane.radius.round().long()
+    frequency, ring = plane.frequency_per_angstrom, plane.ring
 
     def centred_images(members: Tensor) -> Tensor:
         image = read_images(members.cpu().numpy()).to(device)

@@ -108,8 +108,8 @@ class ParticleFrame:
         def seen(members: Tensor) -> Tensor:
             return self.observed(members, poses.shift_angstrom[members], plane)[0]
 
-        ring = plane.radius.round().long()
-        return ring_noise_power(ring_power_of_some(evenly_some(everyone, MOST_FOR_NOISE), ring, seen, self.processes))
+        some = evenly_some(everyone, MOST_FOR_NOISE)
+        return ring_noise_power(ring_power_of_some(some, plane.ring, seen, self.processes))
 
     def noise_power(
         self, poses: Poses, members: Int[Tensor, " m"], grid: FourierGrid, plane: HalfPlane
@@ -126,13 +126,12 @@ class ParticleFrame:
             grid: the sampled map.
             plane: the Fourier points.
         """
-        shell = plane.radius.round().long()
 
         def left(members: Tensor) -> Tensor:
             shift = poses.shift_angstrom[members]
             measured, ctf = self.observed(members, shift, plane)
             return measured - form_image(grid.slices(poses.rotation[members], plane), ctf, shift, plane)
 
-        power = ring_power_of_some(evenly_some(members, MOST_FOR_NOISE), shell, left, self.processes)
-        usual = power[bounded_influence(power @ torch.bincount(shell).float()) == 1]
-        return (usual.sum(dim=0) / max(1, len(usual)))[shell].clamp_min(1e-6)
+        power = ring_power_of_some(evenly_some(members, MOST_FOR_NOISE), plane.ring, left, self.processes)
+        usual = power[bounded_influence(power @ torch.bincount(plane.ring).float()) == 1]
+        return (usual.sum(dim=0) / max(1, len(usual)))[plane.ring].clamp_min(1e-6)

@@ -147,7 +147,8 @@ class ProjectionMatching:
                 self._match(poses, members, reference)
                 if on_block is not None:
                     on_block(len(members))
-        self._score(poses, everyone, volume, limit)
+        noise = self.frame.image_power(poses, plane.within(limit))
+        self._score(poses, everyone, volume, limit, noise)
 
     def score(self, poses: Poses) -> None:
         """Score every particle against the other half's map, which has none of the particle's noise in it.
@@ -157,25 +158,32 @@ class ProjectionMatching:
         for index in range(self.classes):
             maps = self.half_maps(poses, index)
             limit = self._trusted_radius(maps.fsc)
+            noise = self.frame.image_power(poses, self.frame.plane.within(limit))
             for which, other in ((1, maps.half_2), (2, maps.half_1)):
                 members = ((known(poses.half) == which) & poses.in_class(index)).nonzero()[:, 0]
-                self._score(poses, self.frame.processes.shard(members, members), other, limit)
+                self._score(poses, self.frame.processes.shard(members, members), other, limit, noise)
         poses.all_gather(self.frame.processes)
 
     def half_maps(self, poses: Poses, class_index: int = 0) -> Halves:
         """The half maps of a class, back-projected from its particles of each half that have a pose."""
         return self.frame.half_maps(poses, class_index)
 
-    def _score(self, poses: Poses, particles: Int[Tensor, " m"], volume: Float[Tensor, "z y x"], limit: float) -> None:
-        frame, plane = self.frame, self.frame.plane.within(limit)
-        ring, score = plane.radius.round().long(), known(poses.score)
-        noise = frame.image_power(poses, plane)
+    def _score(
+        self,
+        poses: Poses,
+        particles: Int[Tensor, " m"],
+        volume: Float[Tensor, "z y x"],
+        limit: float,
+        noise: Float[Tensor, " rings"],
+    ) -> None:
+        """Score these particles against a map up to the Fourier radius `limit`, where rings have this noise power."""
+        frame, plane, score = self.frame, self.frame.plane.within(limit), known(poses.score)
         grid = FourierGrid.from_volume(volume * frame.sphere, limit)
         for members in in_blocks(particles, frame.at_once):
             shift = poses.shift_angstrom[members]
             measured, ctf = frame.observed(members, shift, plane)
             predicted = form_image(grid.slices(poses.rotation[members], plane), ctf, shift, plane)
-            score[members] = ring_score(measured, predicted, noise, ring)
+            score[members] = ring_score(measured, predicted, noise, plane.ring)
 
     def _reference(
         self,

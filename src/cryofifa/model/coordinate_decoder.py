@@ -111,4 +111,4 @@ class CoordinateDecoder(VolumeDecoder):
         """The sampled volume that candidates are scored with: D on a grid of OVERSAMPLING samples per Fourier pixel."""
         # one sample more than the radius, so that every interpolation has its neighbours
         transform = self.on_grid(FourierGrid.size_for(radius), 1 / OVERSAMPLING, radius + 1, spread)
-        return FourierGrid(torch.stack([transform.real, transform.imag]), radius)
+        return FourierGrid.of_transform(transform, radius)

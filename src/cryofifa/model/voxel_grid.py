@@ -71,7 +71,7 @@ class VoxelGrid(VolumeDecoder):
         # divided by what interpolation multiplies the volume by, so that slices are those of the voxels
         density = self.density * self.support / self.gridding
         transform = self._transform(density, FourierGrid.size_for(radius), 1 / OVERSAMPLING)
-        return FourierGrid(torch.stack([transform.real, transform.imag]), radius)
+        return FourierGrid.of_transform(transform, radius)
 
     @staticmethod
     def _transform(density: Float[Tensor, "z y x"], size: int, spacing: float) -> Complex[Tensor, "kz ky kx"]:

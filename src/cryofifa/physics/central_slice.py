@@ -51,6 +51,11 @@ class FourierGrid:
         size = volume.shape[-1]
         padded = window_centre(volume / trilinear_gridding(size, volume.device), OVERSAMPLING * size, 3)
         transform = window_centre(fourier_3d(padded), cls.size_for(radius), 3)
+        return cls.of_transform(transform, radius)
+
+    @classmethod
+    def of_transform(cls, transform: Complex[Tensor, "size size size"], radius: float) -> FourierGrid:
+        """The grid of a transform that is already sampled on it, up to `radius` Fourier pixels."""
         return cls(torch.stack([transform.real, transform.imag]), radius)
 
     def slices(

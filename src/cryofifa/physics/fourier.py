@@ -78,9 +78,8 @@ class HalfPlane:
     """Points of one half of an image's Fourier plane, sorted by their distance from the origin.
 
     A real image's transform is Hermitian, so the half plane x > 0, or x = 0 and y > 0, holds all of it but the origin.
-    The
-    origin is left out unless asked for: the CTF is near zero there, and the background's mean was taken out. Thanks to
-        the sorting, a circular mask (M_F of the paper) is always a prefix of the list.
+    The origin is left out unless asked for: the CTF is near zero there, and the background's mean was taken out. Thanks
+    to the sorting, a circular mask (M_F of the paper) is always a prefix of the list.
 
     index_xy: integer coordinates (x, y) from the origin, in Fourier pixels.
     """
@@ -126,6 +125,11 @@ class HalfPlane:
     def radius(self) -> Float[Tensor, " points"]:
         """Distance of every point from the origin, in Fourier pixels."""
         return self.index_xy.float().square().sum(-1).sqrt()
+
+    @cached_property
+    def ring(self) -> Int[Tensor, " points"]:
+        """The ring of every point: its distance from the origin, to the nearest Fourier pixel."""
+        return self.radius.round().long()
 
     @cached_property
     def largest_radius(self) -> float:

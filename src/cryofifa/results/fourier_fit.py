@@ -135,7 +135,7 @@ class FourierFit:
         z, y, x = torch.meshgrid(line, line, line, indexing="ij")
         transform = torch.complex(*self.moving.real_imaginary)
         transform = transform * shift_phase(torch.stack([x, y, z], dim=-1), centre_voxel, self.size)
-        centred = FourierGrid(torch.stack([transform.real, transform.imag]), self.moving.radius)
+        centred = FourierGrid.of_transform(transform, self.moving.radius)
         target = self.whitened_target.conj() * self._weight_per_radius()
         placements = []
         for batch in rotations.split(64):

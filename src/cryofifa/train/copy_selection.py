@@ -26,6 +26,30 @@ class WinningCopies:
 
 
 @torch.no_grad()
+def predictions(
+    encoder: PoseEncoder, seen: CopiedImages, copy: Int[Tensor, "n chosen"]
+) -> tuple[Float[Tensor, "n candidates 3 3"], Float[Tensor, "n candidates 2"]]:
+    """Rotations and shifts of the particles themselves, as predicted from some of their copies, without gradient.
+
+    There is a candidate for every copy and head; those of the same copy lie side by side.
+
+    Args:
+        encoder: predicts one rotation per head, and one shift, from each copy.
+        seen: the images as the encoder sees them.
+        copy: which copies of each particle are looked at.
+    """
+    was_training = encoder.training
+    encoder.eval()
+    rotation, shift = encoder(seen.images(copy).flatten(0, 1))
+    encoder.train(was_training)
+    heads = rotation.shape[1]
+    shift = shift.reshape(*copy.shape, 2).repeat_interleave(heads, 1)
+    copy = copy.repeat_interleave(heads, 1)
+    rotation = rotation.reshape(*copy.shape, 3, 3)
+    return seen.copies.pose_of_image(rotation, copy), seen.copies.shift_of_image(shift, copy)
+
+
+@torch.no_grad()
 def best_of_copies(
     encoder: PoseEncoder,
     seen: CopiedImages,
@@ -46,17 +70,9 @@ def best_of_copies(
     """
     n, count = len(measured), len(seen.copies)
     particles = torch.arange(n, device=measured.device)
-    copy = torch.arange(count, device=measured.device).expand(n, count)
-    was_training = encoder.training
-    encoder.eval()
-    rotation, shift = encoder(seen.images(copy).flatten(0, 1))
-    encoder.train(was_training)
-    # one candidate per copy and head; those of the same copy lie side by side
-    heads = rotation.shape[1]
-    copy = copy.repeat_interleave(heads, 1)
-    candidates = copy.shape[1]
-    rotation = seen.copies.pose_of_image(rotation.reshape(n, candidates, 3, 3), copy)
-    shift = seen.copies.shift_of_image(shift.reshape(n, count, 2).repeat_interleave(heads, 1), copy)
+    rotation, shift = predictions(encoder, seen, torch.arange(count, device=measured.device).expand(n, count))
+    candidates = rotation.shape[1]
+    heads = candidates // count
     predicted = form_image(
         grid.slices(rotation.flatten(0, 1), plane), ctf.repeat_interleave(candidates, 0), shift.flatten(0, 1), plane
     ).reshape(n, candidates, -1)

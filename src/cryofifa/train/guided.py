@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cryofifa.model.pose_encoder import PoseEncoder
 from cryofifa.physics.central_slice import FourierGrid
+from cryofifa.train.copy_selection import predictions
 from cryofifa.train.curriculum import Stage
 from cryofifa.train.image_copies import CopiedImages
 from cryofifa.train.minibatch import Inference, Minibatch, StepNumber
@@ -70,7 +71,6 @@ class GuidedInference:
         )
         return Inference(found, target.loss(self.encoder) + synthetic)
 
-    @torch.no_grad()
     def _proposed(self, batch: Minibatch, seen: CopiedImages, epoch: int) -> Float[Tensor, "n proposed 3 3"]:
         """The encoder's rotations: from the copy that the remembered pose puts in the fundamental domain, and others.
 
@@ -84,8 +84,5 @@ class GuidedInference:
             ],
             dim=1,
         )
-        self.encoder.eval()
-        rotation, _ = self.encoder(seen.images(copy).flatten(0, 1))
-        self.encoder.train()
-        copy = copy.repeat_interleave(rotation.shape[1], 1)
-        return seen.copies.pose_of_image(rotation.reshape(*copy.shape, 3, 3), copy)
+        rotation, _ = predictions(self.encoder, seen, copy)
+        return rotation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.particles.poses import Poses
@@ -59,11 +59,12 @@ class PoseSearch:
         shifts = fine_shifts(batch.plane.extent_angstrom, stage.mask_radius, device)
         if stage.searches_globally:
             shifts = torch.cat([shifts, wide_shifts(self.shift_range_angstrom, device)])
+        centred = batch.measured * displacement_phase(batch.shift_angstrom, batch.plane.frequency_per_angstrom).conj()
         rotations, distances, origin = [], [], torch.empty(0)
         for grid in sampled:
-            rotation, origin = self._candidates(batch, proposed, grid, stage, epoch, step)
+            rotation, origin = self._candidates(batch, centred, proposed, grid, stage, epoch, step)
             rotations.append(rotation)
-            distances.append(self._distance(batch, rotation, shifts, grid))
+            distances.append(self._distance(batch, centred, rotation, shifts, grid))
         rotation, distance = torch.cat(rotations, dim=1), torch.cat(distances, dim=1)
         if stage.draws_winners:
             # to add Gumbel noise and take the best is to draw with probability exp(-distance / temperature)
@@ -83,7 +84,14 @@ class PoseSearch:
         return RandomDraws(self.seed, purpose, epoch)
 
     def _candidates(
-        self, batch: Minibatch, proposed: Tensor | None, grid: FourierGrid, stage: Stage, epoch: int, step: StepNumber
+        self,
+        batch: Minibatch,
+        centred: Complex[Tensor, "n points"],
+        proposed: Tensor | None,
+        grid: FourierGrid,
+        stage: Stage,
+        epoch: int,
+        step: StepNumber,
     ) -> tuple[Float[Tensor, "n candidates 3 3"], Int[Tensor, " candidates"]]:
         settings, remembered = self.settings, batch.rotation
         cycles = max(1.0, stage.mask_radius * batch.particle_radius_angstrom / batch.plane.extent_angstrom)
@@ -98,7 +106,7 @@ class PoseSearch:
                 self.draws("bank", epoch), step, grid, batch.plane, settings, batch.particle_radius_angstrom
             )
             groups["orientation set"] = orientation_set.best(
-                self._centred(batch),
+                centred,
                 batch.ctf,
                 batch.shift_angstrom,
                 batch.shift_sd_angstrom,
@@ -111,14 +119,16 @@ class PoseSearch:
         return torch.cat(list(groups.values()), dim=1), torch.cat(origin)
 
     def _distance(
-        self, batch: Minibatch, rotation: Float[Tensor, "n candidates 3 3"], shifts: Tensor, grid: FourierGrid
+        self,
+        batch: Minibatch,
+        centred: Complex[Tensor, "n points"],
+        rotation: Float[Tensor, "n candidates 3 3"],
+        shifts: Tensor,
+        grid: FourierGrid,
     ) -> Float[Tensor, "n candidates_and_shifts"]:
         """-log likelihood of every candidate at every shift around the remembered one, over the mask's share."""
         model = grid.slices(rotation, batch.plane) * batch.ctf[:, None]
         phase = displacement_phase(shifts, batch.plane.frequency_per_angstrom)
-        distance = squared_distance_over_shifts(self._centred(batch), model, phase)
+        distance = squared_distance_over_shifts(centred, model, phase)
         penalty = shift_penalty(batch.shift_angstrom, shifts, batch.shift_sd_angstrom)
         return (distance + penalty[:, None]).flatten(1)
-
-    def _centred(self, batch: Minibatch) -> Tensor:
-        return batch.measured * displacement_phase(batch.shift_angstrom, batch.plane.frequency_per_angstrom).conj()
