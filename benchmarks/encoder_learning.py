@@ -189,8 +189,7 @@ def learning_row(options: argparse.Namespace, set_name: str, star: Path, design:
 
 def run_row(work: Path, run: RunFolder) -> list[str]:
     """What a finished run's encoder finds by itself, beside what the run found."""
-    if not run.summary.is_file():
-        raise InputError(f"{run.path}: is no finished run (has no {run.summary.name}); reconstruct it first")
+    run.check_finished()
     settings, name = read_json(run.settings), "-".join(run.path.parts[-2:])
     particles, alone = Path(settings["particles"]), work / f"inferred-{name}"
 

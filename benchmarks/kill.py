@@ -25,9 +25,17 @@ from result_page import made_by, table, title, versions, write_page
 from simulated_runs import SimulatedSet
 
 from cryofifa.errors import InputError
+from cryofifa.names import (
+    AB_INITIO_PART,
+    ENCODER_REFINEMENT_PART,
+    HALF_MAP_ITERATION_PART,
+    HALF_MAP_POSES_PART,
+    STARTS_UNDER_WAY_PART,
+)
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.progress import read_run_state
 from cryofifa.system.atomic_file import PART
+from cryofifa_testkit.same_results import differing
 
 SET = SimulatedSet(None, None, particles=1000, box=32, pixel_size_angstrom=5.0, snr=0.3)
 SETTINGS = """checkpoint_seconds = 0.5
@@ -142,15 +150,13 @@ def reached_by(run: RunFolder) -> str:
     except InputError as error:
         return f"DAMAGED: {error}"
     epochs = len(progress.history) + len(progress.start_history)
-    phase = next(
-        part
-        for part in ("half_map_refinement", "encoder_refinement", "start", "ab_initio")
-        if _has(tensors, f"{part}.")
-    )
-    within = "half_map_iteration.blocks" if phase == "half_map_refinement" else f"{phase}.epoch.steps"
-    named = f"start {len(progress.starts) + 1}" if phase == "start" else phase.replace("_", " ")
+    parts = (HALF_MAP_POSES_PART, ENCODER_REFINEMENT_PART, STARTS_UNDER_WAY_PART, AB_INITIO_PART)
+    phase = next(part for part in parts if _has(tensors, f"{part}."))
+    under_way = HALF_MAP_ITERATION_PART if phase == HALF_MAP_POSES_PART else f"{phase}.epoch"
+    within = f"{under_way}.particles"
+    named = f"start {len(progress.starts) + 1}" if phase == STARTS_UNDER_WAY_PART else phase.replace("_", " ")
     done = f"{named}, {epochs} epochs"
-    return f"{done} and {int(tensors[within])} steps" if within in tensors else done
+    return f"{done} and {int(tensors[within])} particles" if within in tensors else done
 
 
 def _has(tensors: dict[str, torch.Tensor], prefix: str) -> bool:
@@ -163,10 +169,7 @@ def parts_in(run: Path) -> list[Path]:
 
 def difference(run: Path, undisturbed: Path) -> str:
     """What is not as in the undisturbed run; headers say when they were written and do not count."""
-    found = [name for name in MAPS if (run / name).read_bytes()[1024:] != (undisturbed / name).read_bytes()[1024:]]
-    poses, expected = ((folder / "particles.star").read_bytes() for folder in (run, undisturbed))
-    if poses[poses.index(b"data_optics") :] != expected[expected.index(b"data_optics") :]:
-        found.append("particles.star")
+    found = differing(run, undisturbed, (*MAPS, "particles.star"))
     names, wanted = ({path.relative_to(top) for path in top.rglob("*")} for top in (run, undisturbed))
     return ", ".join(found + sorted(str(name) for name in names ^ wanted))
 

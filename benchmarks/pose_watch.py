@@ -7,18 +7,20 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
+from cryofifa.names import AB_INITIO_PART, HALF_MAP_POSES_PART, STARTS_UNDER_WAY_PART
 from cryofifa.particles.compare_poses import compare_poses
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.poses import Poses
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.run.folder import RunFolder
 
 CURVE_HEAD = ("seconds", "phase", "median rotation error (deg)", "share within 10 deg")
 
 # what a checkpoint calls the poses: the latest phase it has; a start's own until the first one has ended
 CHECKPOINT_POSES = (
-    ("half-map refinement", "half_map_refinement."),
-    ("ab initio", "ab_initio.poses."),
-    ("first start", "start.poses."),
+    ("half-map refinement", f"{HALF_MAP_POSES_PART}."),
+    ("ab initio", f"{AB_INITIO_PART}.poses."),
+    ("first start", f"{STARTS_UNDER_WAY_PART}.poses."),
 )
 
 
@@ -26,7 +28,7 @@ class PoseWatch:
     """Poses of a run while it goes on, from its checkpoints; for runs whose search sees all particles."""
 
     def __init__(self, output: Path) -> None:
-        self._checkpoint = output / "checkpoint" / "state.safetensors"
+        self._checkpoint = RunFolder(output).checkpoint
         self._seen = 0
         self.poses: list[tuple[float, str, Poses]] = []
 

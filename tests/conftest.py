@@ -83,3 +83,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     return DATA_FOLDER
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    """The stack that the small particle files of `cryofifa_testkit.particle_files` name, in the test's folder."""
+    from cryofifa_testkit.particle_files import write_stack  # only now: it imports the package
+
+    return write_stack(tmp_path / "stack.mrcs")

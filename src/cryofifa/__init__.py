@@ -51,7 +51,7 @@ _MODULE_OF = {
     "Evaluation": "cryofifa.after_run.evaluate",
     "Inferred": "cryofifa.after_run.infer",
     "InputError": "cryofifa.errors",
-    "Reconstruction": "cryofifa.results.outputs",
+    "Reconstruction": "cryofifa.results.summary",
     "SampledVolume": "cryofifa.after_run.volume",
     "Sharpened": "cryofifa.after_run.sharpen",
     "Stopped": "cryofifa.errors",

@@ -22,7 +22,7 @@ import torch
 
 from cryofifa.errors import InputError
 from cryofifa.particles.poses import known
-from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.physics.point_group_names import member_count
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.map_result import MapResult
 from cryofifa.results.outputs import RunResults, evidence_of_run, write_outputs
@@ -122,24 +122,22 @@ def _reconstructed(
             processes.barrier()
             return read_summary(folder)
         agreeing_starts, judged = phases.starts.agreeing(poses.rotation), list[MapResult]()
-        members = len(symmetry_rotations(config.symmetry))
+        members = member_count(config.symmetry)
         for index, (maps, size) in enumerate(one for one in found if one is not None):
             mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
             curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
             mine = poses.select(poses.in_class(index))
-            evidence = evidence_of_run(config, progress.plan, progress.history, mine, agreeing_starts)
+            evidence = evidence_of_run(config, progress, mine, agreeing_starts, curves)
             pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained, index)
             judged.append(
                 MapResult.judged(maps, mask, curves, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence)
             )
         results = RunResults(
-            plan=progress.plan,
+            progress=progress,
             maps=judged,
             poses=poses,
             kept=kept,
             agreeing_starts=agreeing_starts,
-            history=progress.history,
-            timings=progress.timings,
             warnings=log.warnings,
         )
         reconstruction = write_outputs(folder, config, prepared.images, results)

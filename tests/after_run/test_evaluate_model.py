@@ -13,6 +13,7 @@ from cryofifa.cli import main
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulated.pseudo_protein import density_of_atoms, pseudo_atoms
+from cryofifa_testkit.said import assert_one_line
 
 BOX, PIXEL, RADIUS_SHARE = 32, 5.0, 0.45
 Q = Rotation.from_rotvec([-1.3, 0.4, 1.9]).as_matrix()
@@ -143,9 +144,7 @@ def test_wrong_calls_are_refused_in_one_line(model: Path, tmp_path: Path, capsys
         (["small.mrc", "--model", str(model), "--select", "A"], "the box only"),
     ):
         assert main(["evaluate", str(tmp_path / calls[0]), *calls[1:]]) == 2
-        message = capsys.readouterr().err.strip()
-        assert wanted in message
-        assert "\n" not in message
+        assert_one_line(capsys, wanted)
     with pytest.raises(InputError, match="nothing to compare"):
         evaluate(path)
 

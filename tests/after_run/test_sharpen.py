@@ -11,6 +11,7 @@ from cryofifa.cli import main
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.results.fsc import write_fsc_csv
+from cryofifa_testkit.said import assert_one_line
 
 SIZE, PIXEL = 64, 2.0
 BOX_ANGSTROM, SHELLS = SIZE * PIXEL, SIZE // 2 + 1
@@ -149,9 +150,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.Ca
         (["--b-factor", "-50", "-o", str(tmp_path / "a.txt")], ".mrc or .map"),
     ]:
         assert main(["sharpen", str(source), *arguments]) == 2, arguments
-        message = capsys.readouterr().err.strip()
-        assert wanted in message
-        assert "\n" not in message
+        assert_one_line(capsys, wanted)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half1.mrc", "map.mrc", "small.mrc", "text.csv"]
     with pytest.raises(InputError, match="no such run"):
         sharpen(tmp_path / "absent")

@@ -16,6 +16,7 @@ from cryofifa.physics.fourier import fourier_3d, rescale_volume
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.results.fsc import read_fsc_csv
 from cryofifa.train.ab_initio import AbInitio
+from cryofifa_testkit.said import assert_one_line
 from cryofifa_testkit.small_sets import simulated_particles
 
 SIZE, PIXEL = 32, 6.0
@@ -137,9 +138,7 @@ def test_deepemhancer_that_is_absent_or_fails_is_one_line(unfiltered_and_run, tm
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
     assert main(command) == 2
-    message = capfd.readouterr().err.strip()
-    assert "exit code 3" in message
-    assert "\n" not in message
+    assert_one_line(capfd, "exit code 3")
     assert main([*command, "--b-factor", "-50"]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["deepemhancer"]
 
@@ -220,6 +219,4 @@ def test_a_running_run_is_sampled_as_far_as_it_has_learnt(
 )
 def test_impossible_grids_are_refused(unfiltered_and_run, capsys, arguments: list[str], wanted: str):
     assert main(["volume", str(unfiltered_and_run[1]), *arguments]) == 2
-    message = capsys.readouterr().err.strip()
-    assert wanted in message
-    assert "\n" not in message
+    assert_one_line(capsys, wanted)

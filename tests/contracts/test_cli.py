@@ -14,6 +14,7 @@ from cryofifa.cli import main
 from cryofifa.errors import Stopped
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
+from cryofifa_testkit.said import assert_one_line
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,7 @@ def test_an_absent_file_is_one_line_and_exit_code_2(
 ):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    message = capsys.readouterr().err.strip()
-    assert wanted in message
-    assert "\n" not in message
+    assert_one_line(capsys, wanted)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from cryofifa import Config, reconstruct
 from cryofifa.cli import main
 from cryofifa.particles.files.read import read_particles
+from cryofifa_testkit.said import assert_one_line
 from cryofifa_testkit.small_sets import simulated_particles
 
 SMALL = Config().changed(
@@ -122,9 +123,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     monkeypatch.chdir(star_run.parent)
     before = {path: path.stat().st_mtime_ns for path in star_run.parent.rglob("*")}
     assert main(["export", *arguments, "--format", "star"]) == 2
-    message = capsys.readouterr().err.strip()
-    assert wanted in message
-    assert "\n" not in message
+    assert_one_line(capsys, wanted)
     assert {path: path.stat().st_mtime_ns for path in star_run.parent.rglob("*")} == before
 
 

@@ -3,7 +3,6 @@
 import itertools
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,17 +32,15 @@ SMALL = Config().changed(
     half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
 OUTPUTS = (
-    *(
-        "map.mrc",
-        "half1.mrc",
-        "half2.mrc",
-        "mask.mrc",
-        "decoder.mrc",
-        "particles.star",
-        "kept.star",
-        "fsc.csv",
-        "report.html",
-    ),
+    "map.mrc",
+    "half1.mrc",
+    "half2.mrc",
+    "mask.mrc",
+    "decoder.mrc",
+    "particles.star",
+    "kept.star",
+    "fsc.csv",
+    "report.html",
     "run.json",
 )
 
@@ -99,7 +96,7 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
     particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_of_kept: bool
 ):
     """A split that drops the lower half: the rest is what kept.star holds, in order, and what the map is made of."""
-    from cryofifa import reconstruct as module
+    from cryofifa import main_path
     from cryofifa.run import phases
 
     used = []
@@ -110,9 +107,7 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
 
     original = phases.back_project_halves
     monkeypatch.setattr(phases, "back_project_halves", back_project)
-    monkeypatch.setattr(
-        sys.modules[module.__module__], "split_scores", lambda score: JunkSplit(float(np.median(score)))
-    )
+    monkeypatch.setattr(main_path, "split_scores", lambda score: JunkSplit(float(np.median(score))))
     reconstruct(particles, tmp_path, config=SMALL.changed(junk={"map_of_kept": map_of_kept}))
     everyone, kept = rows_of(tmp_path / "particles.star"), rows_of(tmp_path / "kept.star")
     score = everyone["cryofifaScore"].to_numpy()

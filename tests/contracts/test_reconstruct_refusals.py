@@ -8,6 +8,7 @@ import pytest
 
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
+from cryofifa_testkit.said import assert_one_line
 from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
@@ -64,9 +65,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 ):
     output = tmp_path / "run"
     assert main(["reconstruct", str(particles), "-o", str(output), *arguments]) == 2
-    message = capsys.readouterr().err.strip()
-    assert wanted in message
-    assert "\n" not in message
+    assert_one_line(capsys, wanted)
     assert not output.exists()
 
 

@@ -28,6 +28,8 @@ from cryofifa.run.progress import read_run_state
 from cryofifa.settings.config import config_as_toml
 from cryofifa.system.atomic_file import PART
 from cryofifa.train.training_loop import TrainingLoop
+from cryofifa_testkit.said import assert_one_line
+from cryofifa_testkit.same_results import differing
 from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
@@ -80,17 +82,8 @@ def command(particles: Path, run: Path) -> list[str]:
 
 def assert_as_undisturbed(run: Path, undisturbed: Path) -> None:
     """Poses and maps bit for bit, but for headers, which say when they were written; nothing half-written."""
-    for name in ("particles.star", "map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc"):
-        found, expected = ((folder / name).read_bytes() for folder in (run, undisturbed))
-        skipped = 1024 if name.endswith(".mrc") else expected.index(b"data_optics")
-        assert found[skipped:] == expected[skipped:], name
+    assert differing(run, undisturbed, ("particles.star", "map.mrc", "half1.mrc", "half2.mrc", "decoder.mrc")) == []
     assert [path for path in run.rglob("*") if PART.fullmatch(path.name)] == []
-
-
-def assert_one_line(capsys: pytest.CaptureFixture[str], *wanted: str) -> None:
-    message = capsys.readouterr().err.strip()
-    assert all(text in message for text in wanted), message
-    assert "\n" not in message
 
 
 @pytest.fixture

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from cryofifa import Config, simulate
+from cryofifa import Config
 from cryofifa.cli import _parser, main
 from cryofifa.commands.reconstruct import _config
-from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import ImageSurvey
-from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.run.planning import plan_run
 from cryofifa.settings.presets import PRESETS, Preset
 from cryofifa.train.curriculum import Curriculum, stage_at
 from cryofifa.train.image_copies import CopyChoice
+from cryofifa_testkit.small_sets import simulated_particles
 
 # The paper's rows as printed, columns from left to right
 NAMES = ["streptavidin", "gat1", "ribosome", "trisnrnp", "rag", "trpv1", "trpm8", "apoferritin"]
@@ -63,10 +62,7 @@ def test_each_preset_is_its_column(name):
 
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("presets")
-    write_map(folder / "map.mrc", pseudo_protein(32, 6.0), 6.0)
-    simulate(folder / "map.mrc", folder / "set", particles=30, box=32, pixel_size_angstrom=6.0, snr=1.0)
-    return folder / "set" / "particles.star"
+    return simulated_particles(tmp_path_factory.mktemp("presets"), particles=30, box=32, pixel_size_angstrom=6.0)
 
 
 def curriculum_of(preset: Preset, particles: Path) -> Curriculum:

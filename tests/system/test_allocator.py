@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from cryofifa.system.allocator import keep_freed_memory
+
 # In a process of its own, whose heap nothing else has used. What is left over when a block is laid on its alignment
 # goes to the thread's cache of small pieces, so that the next block does not fit where the last one was and the heap
 # grows, until that cache has its seven pieces of one size: only then is every block laid where one was before.
@@ -25,6 +27,11 @@ as_glibc_does = faults_per_page()
 import cryofifa
 print(json.dumps([as_glibc_does, faults_per_page()]))
 """
+
+
+@pytest.mark.glibc
+def test_glibc_takes_the_setting() -> None:
+    assert keep_freed_memory()
 
 
 @pytest.mark.glibc

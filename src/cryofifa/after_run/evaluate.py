@@ -8,19 +8,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from cryofifa.conventions import flip_hand
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.compare_poses import PoseComparison, compare_poses
-from cryofifa.particles.files.star import read_poses_star
-from cryofifa.particles.files.star_blocks import read_star_blocks
+from cryofifa.particles.files.star import poses_of_star
+from cryofifa.particles.files.star_blocks import StarBlocks, read_star_blocks
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.simulated.structure import model_volume
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.fsc import FscToTruth, fsc_to_truth
+from cryofifa.run.folder import RunFolder
 
-MAP_NAME = "map.mrc"
-PARTICLES_NAME = "particles.star"
 # With a smaller share of good poses, their common frame is no safe start for aligning the maps.
 _TRUSTED_SHARE = 0.3
 
@@ -132,10 +132,10 @@ def evaluate(
 
     poses, particles = None, None
     if truth_poses is not None:
-        found, true, particles = _matched(run_or_map / PARTICLES_NAME, Path(truth_poses))
+        found, true, particles = _matched(RunFolder(run_or_map).particles, Path(truth_poses))
         poses = compare_poses(found, true, group)
     fsc, correlation, mirrored = None, None, None
-    map_path = run_or_map / MAP_NAME if is_run else run_or_map
+    map_path = RunFolder(run_or_map).map().combined if is_run else run_or_map
     if truth_map is not None:
         fsc, correlation, mirrored = _compared_maps(
             read_map(map_path), read_map(Path(truth_map)), _frame_of(poses), radius
@@ -185,14 +185,15 @@ def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
     if poses is None or poses.share_within_10_degree < _TRUSTED_SHARE:
         return None
     rotation = torch.from_numpy(poses.rotation_truth_to_estimate)
-    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=rotation.dtype))
-    return [(poses.hand_flipped, rotation), (not poses.hand_flipped, mirror @ rotation @ mirror)]
+    other_hand = torch.from_numpy(flip_hand(poses.rotation_truth_to_estimate[None])[0])
+    return [(poses.hand_flipped, rotation), (not poses.hand_flipped, other_hand)]
 
 
 def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
     """Found and true poses of the particles that are in both files, in the run's order; and the run's particles."""
-    found, found_names = read_poses_star(found_path), _image_names(found_path)
-    true, true_names = read_poses_star(truth_path), _image_names(truth_path)
+    found_star, true_star = (read_star_blocks(path) for path in (found_path, truth_path))
+    found, found_names = poses_of_star(found_star), _image_names(found_star)
+    true, true_names = poses_of_star(true_star), _image_names(true_star)
     row_of_name = {name: row for row, name in enumerate(true_names)}
     pairs = [(row, row_of_name[name]) for row, name in enumerate(found_names) if name in row_of_name]
     if not pairs:
@@ -203,17 +204,19 @@ def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
     return found.select(rows), true.select(true_rows), len(found)
 
 
-def _image_names(path: Path) -> list[tuple[int, str]]:
+def _image_names(star: StarBlocks) -> list[tuple[int, str]]:
     """Image number (1-based) and stack name without folders, of every row."""
     names = []
-    for row, text in enumerate(read_star_blocks(path).particles["rlnImageName"]):
+    for row, text in enumerate(star.particles["rlnImageName"]):
         number, _, stack = str(text).rpartition("@")
         try:
             names.append((int(number or 1), Path(stack).name))
         except ValueError as error:
             raise InputError(
-                f"{path}: particle row {row} (counted from 0): rlnImageName '{text}' is not like 000001@stack.mrcs"
+                f"{star.path}: particle row {row} (counted from 0): rlnImageName '{text}' is not like 000001@stack.mrcs"
             ) from error
     if len(set(names)) != len(names):
-        raise InputError(f"{path}: two particles have the same image number and stack name (folders are not compared)")
+        raise InputError(
+            f"{star.path}: two particles have the same image number and stack name (folders are not compared)"
+        )
     return names

@@ -7,10 +7,10 @@ from typing import Literal
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.cs_writer import write_particles_cs
-from cryofifa.particles.files.star import read_poses_star, read_star
+from cryofifa.particles.files.star import poses_of_star, read_star
+from cryofifa.particles.files.star_blocks import StarBlocks
 from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder
-from cryofifa.settings.config import config_from_dict
 from cryofifa.system.atomic_file import atomic_path
 
 
@@ -26,10 +26,8 @@ def export(
         InputError: if `run` is no finished run, or `output` has another format's name or is the run's input.
     """
     folder = RunFolder(Path(run))
-    if not folder.summary.is_file():
-        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
-    settings = folder.read_settings()
-    given = Path(settings["particles"])
+    folder.check_finished()
+    given = Path(folder.read_settings()["particles"])
     whole = folder.path.resolve()
     output = whole.parent / f"{whole.name}.{file_format}" if output is None else Path(output)
     if output.suffix != f".{file_format}":
@@ -43,9 +41,11 @@ def export(
     star, cs = (folder.kept, folder.kept_cs) if kept else (folder.particles, folder.particles_cs)
     if file_format == "cs" and given.suffix == ".star":
         table = read_star(star, find_stacks=False)
-        if config_from_dict(settings["config"], str(folder.settings)).invert:  # a .cs file records the contrast
+        assert isinstance(table.source, StarBlocks)
+        poses = poses_of_star(table.source)
+        if folder.read_config().invert:  # a .cs file records the contrast
             table = table.inverted()
-        write_particles_cs(output, table, read_poses_star(star))
+        write_particles_cs(output, table, poses)
         return output
     written = star if file_format == "star" else cs
     if not written.is_file():

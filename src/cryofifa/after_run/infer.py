@@ -69,8 +69,7 @@ def infer(
         InputError: if the run is not finished, its particles have another pixel size, or a file is wrong.
     """
     folder, target = RunFolder(Path(run)), RunFolder(Path(output))
-    if not folder.summary.is_file():
-        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    folder.check_finished()
     if target.path.resolve() == folder.path.resolve() or target.map().combined.exists():
         raise InputError(f"{target.path}: holds a run; choose another folder with -o")
     place = device_of(device)

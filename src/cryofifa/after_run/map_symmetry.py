@@ -14,7 +14,7 @@ from torch import Tensor
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map, write_map
-from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.physics.symmetry_average import mean_of_turned
 from cryofifa.results.symmetry.group_fit import GroupFit, SymmetryFits, fit_symmetries
 from cryofifa.run.folder import map_to_write
@@ -101,7 +101,7 @@ def find_symmetry(
             write because no group fits.
     """
     members = {
-        name.strip().upper(): torch.from_numpy(symmetry_rotations(name)).float()
+        name.strip().upper(): symmetry_members(name, torch.device("cpu"))
         for name in (GROUPS if groups is None else groups)
     }
     members.pop("C1", None)

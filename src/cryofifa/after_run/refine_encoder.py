@@ -24,7 +24,6 @@ from cryofifa.results.summary import Reconstruction
 from cryofifa.run.folder import RunFolder, run_settings
 from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
-from cryofifa.settings.config import config_from_dict
 from cryofifa.system.processes import ALONE, Processes
 
 # parts of a checkpoint that the refinement makes anew
@@ -64,24 +63,24 @@ def refine_encoder(
     if epochs is not None and epochs < 1:
         raise InputError(f"--epochs {epochs}: a refinement takes one at least")
     folder = RunFolder(Path(run))
-    if not folder.summary.is_file():
-        raise InputError(f"{folder.path}: is no finished run (has no {folder.summary.name}); reconstruct it first")
+    folder.check_finished()
     settings = folder.read_settings()
-    before = config_from_dict(settings["config"], str(folder.settings))
+    before = folder.read_config()
     config = before.changed(
         device=device or before.device,
         encoder_refinement={"epochs": epochs or before.encoder_refinement.epochs or FEWEST_EPOCHS},
     )
     particles = Path(settings["particles"])
     stacks = ImageStacks(read_particles(particles, data_folder, rows_file))
-    for name, found in run_settings(stacks, before).items():
+    now = run_settings(stacks, config)
+    for name, found in now.items():
         if name != "config" and found != settings.get(name, found):
             raise InputError(
                 f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
             )
     target = RunFolder(folder.path / "refined" if output is None else Path(output))
     if processes.is_first:
-        target.claim(run_settings(stacks, config))
+        target.claim(now)
     if processes.is_first and not target.checkpoint.exists():
         tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
         plan = replace(progress.plan, encoder_refinement=plan_refinement(config, progress.plan.full_size_frame))

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryofifa.half_map_refinement.gauss_newton import PoseFit, fit_at, newton_step
+from cryofifa.half_map_refinement.gauss_newton import fit_at, newton_step
 from cryofifa.particles.poses import Poses
 from cryofifa.physics.asymmetric_unit import symmetric_distance_radian
 from cryofifa.physics.central_slice import FourierGrid
@@ -81,7 +81,7 @@ class Reference:
             planes = [self._middle, self.plane]
         origin = found.origin
         for plane in planes:
-            found = self._down(found, image, ctf, plane).poses
+            found = self._down(found, image, ctf, plane)
         return Poses.found(found.rotation, clamp_length(found.shift_angstrom, self.shift_range_angstrom), origin=origin)
 
     @property
@@ -95,13 +95,13 @@ class Reference:
 
     def _down(
         self, poses: Poses, image: Complex[Tensor, "n more"], ctf: Float[Tensor, "n more"], plane: HalfPlane
-    ) -> PoseFit:
+    ) -> Poses:
         """Improve poses by Gauss-Newton steps in the distance over the frequencies of `plane`."""
         image, ctf = image[:, : len(plane)], ctf[:, : len(plane)]
         fit = fit_at(poses, ctf, self.grid, plane)
         for _ in range(self.settings.newton_steps):
             fit = newton_step(fit, image, ctf, self.grid, plane, self.particle_radius_angstrom)
-        return fit
+        return fit.poses
 
     @cached_property
     def _low(self) -> HalfPlane:
@@ -141,7 +141,7 @@ class Reference:
         distance = squared_distance_over_shifts(centred, self.grid.slices(candidates, low) * transfer[:, None], phase)
         shift = before[:, None] + self._offset_angstrom[distance.argmin(dim=2)]
         image, ctf = (values[:, : len(middle)].repeat_interleave(each, dim=0) for values in (image, ctf))
-        ends = self._down(Poses.found(candidates.flatten(0, 1), shift.flatten(0, 1)), image, ctf, low).poses
+        ends = self._down(Poses.found(candidates.flatten(0, 1), shift.flatten(0, 1)), image, ctf, low)
         model = fit_at(ends, ctf, self.grid, middle).model
         best = (image - model).abs().square().sum(dim=1).reshape(count, each).argmin(dim=1)
         # the remembered pose is every particle's first candidate

@@ -68,14 +68,12 @@ def compare_poses(
         found = estimated.rotation.numpy()
         found = flip_hand(found) if flipped else found
         q = _refined(_voted(found, true, group), found, true, group)
-        error = _nearest_member(q, found, true, group)[1]
+        member, error = _nearest_member(q, found, true, group)
         score = _agreement(error).mean()
         if best is None or score > best[0]:
-            best = (score, flipped, q, found)
+            best = (score, flipped, q, member, error)
     assert best is not None
-    _, flipped, q, _ = best
-    found = best[3]
-    member, error = _nearest_member(q, found, true, group)
+    _, flipped, q, member, error = best
     ideal = true @ np.swapaxes(group[member], -1, -2) @ q.T
     difference = (estimated.shift_angstrom - truth.shift_angstrom).numpy()
     origin = _common_origin(ideal, difference, error < _INLIER_DEGREE)

@@ -72,13 +72,13 @@ def survey_images(images: ParticleImages) -> ImageSurvey:
     z_score = float(means.mean() / (means.std() / max(1, len(means)) ** 0.5 + 1e-12)) if len(means) > 1 else 0.0
     profile = radial_mean(total)
     skew = float((profile.max() + profile.min()) / (profile.max() - profile.min() + 1e-30))
-    radius_angstrom = radius_of_power(power, SIGNAL_SHARE) * pixel_size
+    radius_angstrom = radius_of_power(power) * pixel_size
     noise = measure_noise(images, np.concatenate(ordinary), radius_angstrom)
     return ImageSurvey(radius_angstrom, z_score, skew, noise)
 
 
-def radius_of_power(power: Tensor, share: float) -> float:
-    """The radius in pixels that holds `share` of an image's power above its floor, up to the particle's edge.
+def radius_of_power(power: Tensor) -> float:
+    """The radius in pixels that holds `SIGNAL_SHARE` of an image's power above its floor, up to the particle's edge.
 
     The edge is the first minimum of the radial mean after it has fallen well below its peak, so that neighbouring
     particles beyond it do not count.
@@ -95,11 +95,11 @@ def radius_of_power(power: Tensor, share: float) -> float:
     edge = start + int(rising.argmax()) if rising.any() else len(smooth) - 1
     radius = np.arange(edge + 1)
     signal = (smooth[: edge + 1] - smooth[edge]).clip(0) * radius
-    return _radius_holding(signal, share, 0.35 * size)
+    return _radius_holding(signal, 0.35 * size)
 
 
-def radius_of_volume(volume: Tensor, reach: float | None = None, share: float = SIGNAL_SHARE) -> float:
-    """The radius in voxels that holds `share` of a map's power above its floor.
+def radius_of_volume(volume: Tensor, reach: float | None = None) -> float:
+    """The radius in voxels that holds `SIGNAL_SHARE` of a map's power above its floor.
 
     volume: (z, y, x).
     reach: radius in voxels beyond which the map is zero or not to be trusted. The floor is the mean power of the shells
@@ -108,16 +108,16 @@ def radius_of_volume(volume: Tensor, reach: float | None = None, share: float = 
     power, count = (sums[: None if reach is None else int(reach) + 2] for sums in _shell_sums(volume.square()))
     mean = power / count
     floor = mean[-max(2, volume.shape[-1] // 16) :].mean()
-    return _radius_holding(np.maximum(mean - floor, 0) * count, share, 0.35 * volume.shape[-1])
+    return _radius_holding(np.maximum(mean - floor, 0) * count, 0.35 * volume.shape[-1])
 
 
-def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float, share: float = SIGNAL_SHARE) -> float:
-    """The radius in voxels that holds `share` of the signal two half maps have in common, up to `largest_radius`.
+def radius_of_half_maps(half_1: Tensor, half_2: Tensor, largest_radius: float) -> float:
+    """The radius in voxels that holds `SIGNAL_SHARE` of what two half maps have in common, up to `largest_radius`.
 
     The product of the halves has no noise floor, because their noise is independent and their signal is not.
     """
     product, _ = _shell_sums(half_1 * half_2)
-    return _radius_holding(np.maximum(product[: int(largest_radius) + 1], 0), share, largest_radius)
+    return _radius_holding(np.maximum(product[: int(largest_radius) + 1], 0), largest_radius)
 
 
 def _shell_sums(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -127,9 +127,9 @@ def _shell_sums(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return shell_sums(volume, shell, shells).cpu().numpy(), shell_counts(shell, shells).cpu().numpy()
 
 
-def _radius_holding(signal_per_shell: np.ndarray, share: float, otherwise: float) -> float:
-    """The radius that holds `share` of the sum over shells; `otherwise` if there is no signal at all."""
+def _radius_holding(signal_per_shell: np.ndarray, otherwise: float) -> float:
+    """The radius that holds `SIGNAL_SHARE` of the sum over shells; `otherwise` if there is no signal at all."""
     if signal_per_shell.sum() <= 0:
         return otherwise
     cumulative = np.cumsum(signal_per_shell) / signal_per_shell.sum()
-    return float(np.interp(share, cumulative, np.arange(len(cumulative)) + 0.5))
+    return float(np.interp(SIGNAL_SHARE, cumulative, np.arange(len(cumulative)) + 0.5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
@@ -60,12 +60,9 @@ class MapResult:
         The arguments are as the attributes above, and:
 
         Args:
-            evidence: what the run says for and against its poses; the resolution in it is replaced by that of the
-                halves.
+            evidence: what the run says for and against this map.
         """
-        box_angstrom = maps.combined.shape[-1] * pixel_size_angstrom
-        at_0143, at_05 = (curves.resolution_angstrom(threshold, box_angstrom) for threshold in (0.143, 0.5))
-        evidence = replace(evidence, resolution_angstrom=at_0143)
+        at_05 = curves.resolution_angstrom(0.5, maps.combined.shape[-1] * pixel_size_angstrom)
         verdict = verdict_of(evidence)
         local = None
         if verdict.resolution_counts and evidence.confirmed_by_halves:  # what they share agrees at every voxel
@@ -78,7 +75,7 @@ class MapResult:
             pixel_size_angstrom=pixel_size_angstrom,
             particle_radius_angstrom=particle_radius_angstrom,
             verdict=verdict,
-            resolution_fsc0143_angstrom=at_0143 if verdict.resolution_counts else None,
+            resolution_fsc0143_angstrom=evidence.resolution_angstrom if verdict.resolution_counts else None,
             resolution_fsc05_angstrom=at_05 if verdict.resolution_counts else None,
             local_resolution_angstrom=local,
         )

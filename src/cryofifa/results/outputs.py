@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.machine import peak_gpu_memory_gib, peak_memory_gib, versions
 from cryofifa.results.map_result import MapResult
 from cryofifa.results.report.contents import ProvenancePart, ReportContents, VerdictPart
@@ -24,9 +25,9 @@ from cryofifa.results.summary import Reconstruction
 from cryofifa.results.verdict import Evidence
 from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
 from cryofifa.run.folder import RunFolder, write_json
-from cryofifa.run.plan import RunPlan
+from cryofifa.run.progress import RunProgress
 from cryofifa.settings.config import Config, config_as_toml
-from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
+from cryofifa.train.epoch_record import epoch_record_to_json
 
 
 @dataclass(frozen=True)
@@ -34,44 +35,41 @@ class RunResults:
     """What a run has found and how it went, ready for `write_outputs`.
 
     Attributes:
-        plan: the run's plan.
+        progress: the run's plan, history and timings.
         maps: one judged map for each class.
         poses: poses and scores of all particles.
         kept: which particles are not taken for junk.
         agreeing_starts: how many starts of ab initio came to these poses, the best one included.
-        history: one record per epoch or iteration.
-        timings: seconds by phase.
         warnings: what the user was warned of.
     """
 
-    plan: RunPlan
+    progress: RunProgress
     maps: Sequence[MapResult]
     poses: Poses
     kept: Bool[np.ndarray, " n"]
     agreeing_starts: int
-    history: Sequence[EpochRecord]
-    timings: Mapping[str, float]
     warnings: Sequence[str]
-
-    @property
-    def last_pose_change_degree(self) -> float | None:
-        """Median pose change in the last epoch, in degrees; None if there was no epoch or it has none."""
-        return self.history[-1].pose_change_median_degree if self.history else None
 
 
 def evidence_of_run(
-    config: Config, plan: RunPlan, history: Sequence[EpochRecord], poses: Poses, agreeing_starts: int
+    config: Config, progress: RunProgress, poses: Poses, agreeing_starts: int, curves: MaskedFsc
 ) -> Evidence:
-    """The evidence that a run has for or against its maps before their half maps are compared.
+    """The evidence that a run has for or against one of its maps.
 
-    Its resolution stands at the width of the box until `MapResult.judged` puts in that of the halves.
+    Args:
+        config: settings of the run.
+        progress: its plan and history.
+        poses: of the map's particles.
+        agreeing_starts: how many starts came to them, the best one included.
+        curves: the FSC of the map's halves.
     """
+    plan = progress.plan
     box_angstrom = plan.box_size * plan.pixel_size_angstrom
     return Evidence(
-        pose_change_median_degree=history[-1].pose_change_median_degree if history else None,
+        pose_change_median_degree=progress.last_pose_change_degree,
         starts=plan.starts,
         agreeing_starts=agreeing_starts,
-        resolution_angstrom=box_angstrom,
+        resolution_angstrom=curves.resolution_angstrom(0.143, box_angstrom),
         shared_resolution_angstrom=plan.shared_resolution_angstrom,
         unshared_resolution_angstrom=box_angstrom / (plan.shared_shell + 1),
         fourier_sampling=fourier_sampling(_views(config, poses)),
@@ -90,7 +88,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     Returns:
         The result that `reconstruct` returns.
     """
-    poses, first = results.poses, results.maps[0]
+    poses, first, progress = results.poses, results.maps[0], results.progress
     for index, result in enumerate(results.maps):
         result.write(folder.map(index))
     rows = np.flatnonzero(results.kept)
@@ -111,11 +109,11 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         resolution_fsc0143_angstrom=first.resolution_fsc0143_angstrom,
         resolution_fsc05_angstrom=first.resolution_fsc05_angstrom,
         local_resolution_quartiles_angstrom=first.local_resolution_quartiles_angstrom,
-        shared_resolution_angstrom=results.plan.shared_resolution_angstrom,
-        starts=results.plan.starts,
+        shared_resolution_angstrom=progress.plan.shared_resolution_angstrom,
+        starts=progress.plan.starts,
         agreeing_starts=results.agreeing_starts,
-        pose_change_median_degree=results.last_pose_change_degree,
-        seconds=sum(results.timings.values()),
+        pose_change_median_degree=progress.last_pose_change_degree,
+        seconds=sum(progress.timings.values()),
     )
     write_report(folder.report, _report(config, images, results, found))
     write_json(folder.summary, _summary(found, results))
@@ -134,11 +132,11 @@ def _summary(found: Reconstruction, results: RunResults) -> dict[str, Any]:
         "hand": "unknown",
         "signs": [vars(sign) for sign in results.maps[0].verdict.signs],
         "warnings": list(results.warnings),
-        "timings_seconds": dict(results.timings),
+        "timings_seconds": dict(results.progress.timings),
         "peak_memory_gib": peak_memory_gib(),
         "peak_gpu_memory_gib": peak_gpu_memory_gib(),
         "versions": versions(),
-        "history": [epoch_record_to_json(record) for record in results.history],
+        "history": [epoch_record_to_json(record) for record in results.progress.history],
     }
 
 
@@ -152,7 +150,7 @@ def _report(config: Config, images: ParticleImages, results: RunResults, found: 
             for index, result in enumerate(results.maps)
         ],
         rotation_volume_to_image=_views(config, results.poses),
-        history=results.history,
+        history=results.progress.history,
         particles=particle_part(images, first.maps.combined, results.poses),
-        provenance=ProvenancePart(list(results.timings.items()), versions(), config_as_toml(config)),
+        provenance=ProvenancePart(list(results.progress.timings.items()), versions(), config_as_toml(config)),
     )

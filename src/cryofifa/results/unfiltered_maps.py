@@ -23,7 +23,6 @@ from cryofifa.physics.shells import scale_shells
 from cryofifa.results.fsc import MASK_EDGE_PIXEL, in_mask, read_fsc_csv
 from cryofifa.results.summary import read_summary
 from cryofifa.run.folder import RunFolder, run_of_maps
-from cryofifa.settings.config import config_from_dict
 
 SPHERE_SHARE = 0.45  # radius of the soft sphere for maps without a mask, as a share of the box
 
@@ -99,8 +98,8 @@ def _run_maps(folder: RunFolder, class_index: int) -> UnfilteredMaps:
     box_angstrom = combined.shape[-1] * pixel_size
     if len(fsc) != combined.shape[-1] // 2 + 1 or abs(float(frequency[-1]) * box_angstrom - len(fsc) + 1) > 0.01:
         raise InputError(f"{files.fsc}: is not the curve of {files.combined.name} (other box or pixel size)")
-    config = config_from_dict(folder.read_settings()["config"], str(folder.settings))
-    size = ParticleSize(read_summary(folder).particle_radius_angstrom, is_given=True, settings=config.image)
+    radius_angstrom = read_summary(folder).particle_radius_angstrom
+    size = ParticleSize(radius_angstrom, is_given=True, settings=folder.read_config().image)
     sphere = size.image_mask(pixel_size)
     return UnfilteredMaps(
         scale_shells(combined, 1 / combined_map_gain(half_map_gain(fsc))),

@@ -18,7 +18,6 @@ from cryofifa.errors import InputError
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.run.map_files import MapFiles
 from cryofifa.settings.config import Config, config_as_dict, config_from_dict
-from cryofifa.settings.old_names import with_present_names
 from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
 
 CLASS_FOLDER = re.compile(r"class(\d+)")  # of a further class within a run's: `RunFolder.map`
@@ -90,8 +89,25 @@ class RunFolder:
         """The last checkpoint: networks, poses and progress, from which the run is resumed."""
         return self.path / "checkpoint" / "state.safetensors"
 
+    def check_finished(self) -> None:
+        """Check that the run is finished.
+
+        Raises:
+            InputError: if it is not, or this is no run's folder.
+        """
+        if not self.summary.is_file():
+            raise InputError(f"{self.path}: is no finished run (has no {self.summary.name}); reconstruct it first")
+
+    def read_config(self) -> Config:
+        """The settings that the run was begun with; those that came later have the default.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        return config_from_dict(self.read_settings()["config"], str(self.settings))
+
     def read_settings(self) -> dict[str, Any]:
-        """What `run_settings` gave when the run began, with settings under the names that they have now.
+        """What `run_settings` gave when the run began; its "config" may have earlier names (see `read_config`).
 
         Raises:
             InputError: if the file is damaged.
@@ -100,7 +116,7 @@ class RunFolder:
         kinds = {"particles": str, "particle_file_sha256": str, "rows_sha256": str, "config": dict}
         if not isinstance(values, dict) or any(not isinstance(values.get(key), kind) for key, kind in kinds.items()):
             raise InputError(f"{self.settings}: is damaged ({', '.join(kinds)} are not all there); start anew")
-        return values | {"config": with_present_names(values["config"], str(self.settings))}
+        return values
 
     def claim(self, settings: dict[str, Any]) -> None:
         """Make the folder this run's, or check that it already is, and remove files that were left half-written.
@@ -128,9 +144,8 @@ class RunFolder:
             ) from None
 
     def _compare(self, settings: dict[str, Any]) -> None:
-        before = self.read_settings()
         # settings that came later had no other value than today's default
-        before["config"] = config_as_dict(config_from_dict(before["config"], str(self.settings)))
+        before = self.read_settings() | {"config": config_as_dict(self.read_config())}
         old, new = _flat(before), _flat(settings)
         if old["particle_file_sha256"] != new["particle_file_sha256"]:
             raise InputError(

@@ -95,6 +95,16 @@ class RunPlan:
         return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
 
     @property
+    def ab_initio_epochs(self) -> int:
+        """Epochs of ab initio in all: the best start's whole curriculum, and what the other starts go through."""
+        return self.curriculum.epochs + (self.starts - 1) * self.start_epochs
+
+    @property
+    def judgements(self) -> int:
+        """How often the particles of ab initio are matched to judge them: once for every start, once at the end."""
+        return self.starts + 1 if self.judges_by_matching else 0
+
+    @property
     def judges_by_matching(self) -> bool:
         """Whether every start, and the end of ab initio, is judged by half maps, which takes projection matching."""
         return self.start_judge == "half maps"
@@ -118,7 +128,7 @@ class RunPlan:
         """Rough minutes on two CPU cores; a GPU takes half of it for small images, a small fraction for large ones."""
         learning = self._learning_seconds(
             self.curriculum,
-            self.curriculum.epochs + (self.starts - 1) * self.start_epochs,
+            self.ab_initio_epochs,
             SECONDS_PER_POINT[self.pose_mode],
         )
         if self.encoder_refinement is not None:
@@ -126,9 +136,7 @@ class RunPlan:
                 self.encoder_refinement, self.encoder_refinement.epochs, REFINEMENT_SECONDS_PER_POINT
             )
         half_map_points = math.pi / 8 * self.full_size_frame.box_size**2
-        visits = self.particles * self.half_map_iterations
-        if self.judges_by_matching:  # every start is matched once, and so is the end of ab initio
-            visits += self.ab_initio_particles * (self.starts + 1)
+        visits = self.particles * self.half_map_iterations + self.ab_initio_particles * self.judgements
         half_maps = visits * half_map_points * SECONDS_PER_HALF_MAP_POINT
         return (20 + learning + half_maps) / 60
 

@@ -77,15 +77,15 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     margin = config.image.mask_margin + config.image.shift_margin_share
     window = min(box_size, max(SMALLEST_BOX, even_at_least(2 * radius * margin / pixel_size)))
     extent = window * pixel_size
-    starts = start_choice(config)
+    starts, guided = start_choice(config), config.pose_mode == "guided"
     start = config.start_resolution_angstrom
     if start is None:
-        mode = config.curriculum if config.pose_mode == "guided" else config.amortized
+        mode = config.curriculum if guided else config.amortized
         start = min(mode.start_resolution_angstrom, radius / starts.cycles)
     end = config.end_resolution_angstrom
     if end is None:
         end = radius / config.curriculum.end_cycles
-        if config.pose_mode == "guided":
+        if guided:
             # a small particle needs a mask that grows by at least an octave
             end = max(end, min(config.half_map_refinement.split_resolution_angstrom, start / 2))
     end = max(end, 2 * pixel_size)
@@ -101,7 +101,6 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         box = min(window, max(SMALLEST_BOX, even_at_least(2 * (extent / end + 1))))
     if box % 2 or not SMALLEST_BOX <= box <= window:
         raise InputError(f"--box {box}: give an even number of pixels from {SMALLEST_BOX} to {window}")
-    guided = config.pose_mode == "guided"
     half_map_iterations = config.half_map_refinement.iterations if guided else 0
     # half-map refinement poses all particles; without it every particle takes part from the start
     subset = min(len(table), config.curriculum.most_particles) if half_map_iterations else len(table)
@@ -128,6 +127,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     )
     if curriculum.start_radius >= curriculum.end_radius:
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
+    full_size_frame = Frame(window, window, pixel_size)
     plan = RunPlan(
         pose_mode=config.pose_mode,
         particles=len(table),
@@ -138,7 +138,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         noise=survey.noise,
         ab_initio_particles=subset,
         ab_initio_frame=Frame(window, box, pixel_size),
-        full_size_frame=Frame(window, window, pixel_size),
+        full_size_frame=full_size_frame,
         half_map_iterations=half_map_iterations,
         curriculum=curriculum,
         starts=starts.starts,
@@ -146,7 +146,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         start_epochs=max(1, round(starts.share * epochs)) if starts.starts > 1 else 0,
         start_judge=starts.judge,
         shared_by_filter_angstrom=map_filter_of(config).shared_resolution_angstrom,
-        encoder_refinement=plan_refinement(config, Frame(window, window, pixel_size)),
+        encoder_refinement=plan_refinement(config, full_size_frame),
     )
     first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
     if first_points < 2:

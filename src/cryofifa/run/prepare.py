@@ -34,16 +34,19 @@ class Prepared:
     Attributes:
         images: the particles, whose stacks can be read.
         plan: what the run will do.
-        device: where it computes.
         mask: the user's mask for comparing half maps; None where it is to be made from the map.
         warnings: what the user should be told.
     """
 
     images: ParticleImages
     plan: RunPlan
-    device: torch.device
     mask: Float[Tensor, "z y x"] | None
     warnings: tuple[str, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run computes."""
+        return self.images.device
 
 
 def prepare(
@@ -60,7 +63,6 @@ def prepare(
     Raises:
         InputError: if a file or a setting is wrong.
     """
-    device = device_of(config.device)
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", UserWarning)
         images = _read_images(particles, data_folder, rows_file, config)
@@ -88,15 +90,15 @@ def prepare(
             f"images of {table.box_size} px take about {plan.least_bytes / GIB:.1f} GiB of memory without any images, "
             f"and {free / GIB:.1f} GiB may be used: bin the particles, or use a machine with more"
         )
-    return Prepared(images, plan, device, mask, tuple(warnings))
+    return Prepared(images, plan, mask, tuple(warnings))
 
 
 def _read_images(
     particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
 ) -> ParticleImages:
-    return ParticleImages.of_table(
-        read_particles(particles, data_folder, rows_file), inverted=config.invert, device=device_of(config.device)
-    )
+    device = device_of(config.device)  # a device that is not there is told before a long table is read
+    table = read_particles(particles, data_folder, rows_file)
+    return ParticleImages.of_table(table, inverted=config.invert, device=device)
 
 
 def prepare_together(
@@ -128,7 +130,7 @@ def prepare_together(
         said = processes.broadcast_text("")
         if not said:
             return None
-        return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), device_of(config.device), None, ())
+        return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), None, ())
     if folder.summary.exists():
         folder.claim(run_settings(images_without_a_look().stacks, config))
         processes.broadcast_text("")

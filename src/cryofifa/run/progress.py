@@ -96,10 +96,9 @@ class RunProgress:
     def visits_in_all(self) -> int:
         """Particle visits of the whole run, as far as is known: each particle counts once per epoch or iteration."""
         plan = self.plan
-        epochs = plan.curriculum.epochs + (plan.starts - 1) * plan.start_epochs
-        epochs += plan.encoder_refinement.epochs if plan.encoder_refinement else 0
-        judged = plan.starts + 1 if plan.judges_by_matching else 0
-        return plan.ab_initio_particles * (epochs + judged) + plan.particles * self.half_map_iterations
+        refined = plan.encoder_refinement.epochs if plan.encoder_refinement else 0
+        visits = plan.ab_initio_epochs + refined + plan.judgements
+        return plan.ab_initio_particles * visits + plan.particles * self.half_map_iterations
 
     @property
     def visits_done(self) -> int:

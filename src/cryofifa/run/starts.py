@@ -95,8 +95,7 @@ class Starts:
             else:
                 run.log.line(f"{self._name(first)} is made anew: it was begun by another number of processes")
                 progress.start_history = []
-        last = run.plan.start_epochs - 1
-        for epoch in range(len(progress.start_history), last + 1):
+        for epoch in range(len(progress.start_history), run.plan.start_epochs):
             record = run.train_epoch(start, epoch, self._name(first), bar, state, len(side_by_side))
             said = processes.all_gather_text(json.dumps(epoch_record_to_json(record)))
             records = [epoch_record_from_json(json.loads(text)) for text in said[: len(side_by_side)]]

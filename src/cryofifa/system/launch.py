@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
@@ -20,7 +20,7 @@ import torch
 import torch.distributed as distributed
 
 from cryofifa.system.processes import LAUNCHER
-from cryofifa.system.stop_signals import SIGNALS
+from cryofifa.system.stop_signals import handled_by
 
 POLL_SECONDS = 0.05
 # after the first failure all others are ended; until then they may still print their own error. Less than QUIET_SECONDS
@@ -37,7 +37,7 @@ def launch(command: Sequence[str], count: int) -> int:
         port = stack.enter_context(store_port())
         error_outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, count)]
         stack.callback(lambda: _kill(processes))
-        stack.enter_context(_signals_forwarded(lambda number: _send_signal(processes, number)))
+        stack.enter_context(handled_by(lambda number, _: _send_signal(processes, number)))
         for rank, error_output in enumerate([None, *error_outputs]):
             processes.append(
                 subprocess.Popen(
@@ -113,13 +113,3 @@ def _kill(processes: list[subprocess.Popen]) -> None:
         process.kill()
     for process in processes:
         process.wait()
-
-
-@contextmanager
-def _signals_forwarded(send: Callable[[int], None]) -> Iterator[None]:
-    before = {one: signal.signal(one, lambda number, _: send(number)) for one in SIGNALS}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

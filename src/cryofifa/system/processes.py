@@ -145,24 +145,6 @@ class Processes:
         """What this process restores of a saved sum over the processes: the first takes all of it, the others zero."""
         return total if self.is_first else torch.zeros_like(total)
 
-    def check_count(self, tensors: dict[str, Tensor], what: str) -> None:
-        """Check that a state saved in the middle of an epoch is resumed with the number of processes that saved it.
-
-        With another number the particles would be divided differently.
-
-        tensors: the saved state; "processes" is the number that saved it, 1 if absent.
-        what: of what epoch it is, for the message.
-
-        Raises:
-            InputError: if it was saved by another number of processes.
-        """
-        kept = int(tensors.get("processes", torch.tensor(1)))
-        if kept != self.count:
-            raise InputError(
-                f"the run was stopped in the middle of an {what} with --devices {kept}; go on with as many, "
-                f"not {self.count}"
-            )
-
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on any process."""
         return flag if self.alone else bool(self.all_reduce(torch.tensor(flag)))

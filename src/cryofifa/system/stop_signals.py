@@ -6,11 +6,22 @@ SIGTERM (kill, a batch system's end), SIGUSR1 (Slurm's `--signal=USR1@300`, befo
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+@contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within the block these signals go to `handler`, afterwards to what they went to before. Main thread only."""
+    before = {one: signal.signal(one, handler) for one in SIGNALS}
+    try:
+        yield
+    finally:
+        for one, earlier in before.items():
+            signal.signal(one, earlier)
 
 
 class StopSignals:
@@ -26,15 +37,9 @@ class StopSignals:
         """Whether a signal has asked this process to stop."""
         return self.came is not None
 
-    @contextmanager
-    def caught(self) -> Iterator[None]:
+    def caught(self) -> AbstractContextManager[None]:
         """Catch the signals within the block; a second Ctrl-C ends the program at once. Main thread only."""
-        before = {one: signal.signal(one, self._note) for one in SIGNALS}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
+        return handled_by(self._note)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryofifa.errors import InputError
 from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.system.processes import Processes
@@ -79,7 +80,12 @@ class ParticlePass:
         Raises:
             InputError: if the state was taken by another number of processes.
         """
-        processes.check_count(tensors, what)
+        kept = int(tensors["processes"])
+        if kept != processes.count:  # the particles would be divided differently
+            raise InputError(
+                f"the run was stopped in the middle of an {what} with --devices {kept}; go on with as many, "
+                f"not {processes.count}"
+            )
         radii = tensors["sampled_radius"].tolist()
         return cls(
             before=Poses.from_columns(tensors_under(tensors, "before.")),

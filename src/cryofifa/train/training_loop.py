@@ -266,7 +266,7 @@ class TrainingLoop(ABC, Generic[Encoder]):
         config = self.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            encoder = with_shared_statistics(self.new_encoder(), self.processes).to(self.device)
+            encoder = with_shared_statistics(self.new_encoder(), self.processes)
             decoders = [decoder_of(config, self.plane.box_size, self.plane.pixel_size_angstrom, self.size)]
         share = DECODER_SHARE / len(decoders)
         for decoder in decoders:

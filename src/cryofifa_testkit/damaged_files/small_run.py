@@ -8,21 +8,19 @@ import numpy as np
 import torch
 
 from cryofifa.main_path import reconstruct
-from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.kept_images import ImagesInMemory
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulated.simulate import simulate
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.run.folder import RunFolder
 from cryofifa.settings.config import Config
 from cryofifa.train.working_set import WorkingSet
+from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_ANGSTROM, BOX = 10.0, 16
 SMALL = Config().changed(
     encoder={"channels": 2, "stages": 1, "feature_width": 8},
-    decoder={"width": 8, "modulant_layers": 1, "envelope_layers": 1},
+    decoder={"fourier_net": {"width": 8, "modulant_layers": 1, "envelope_layers": 1}},
     curriculum={"visits": 24, "fewest_epochs": 1, "starts": 1},
     search={"orientations": 20},
     half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
@@ -41,11 +39,7 @@ class SmallRun:
 
 def small_run(folder: Path) -> SmallRun:
     folder.mkdir(parents=True, exist_ok=True)
-    write_map(folder / "structure.mrc", pseudo_protein(BOX, PIXEL_ANGSTROM), PIXEL_ANGSTROM)
-    particles = folder / "set" / "particles.star"
-    simulate(
-        folder / "structure.mrc", particles.parent, particles=24, box=BOX, pixel_size_angstrom=PIXEL_ANGSTROM, snr=1.0
-    )
+    particles = simulated_particles(folder, particles=24, box=BOX, pixel_size_angstrom=PIXEL_ANGSTROM)
     reconstruct(particles, folder / "run", config=SMALL)
     table = read_particles(particles)
     return SmallRun(RunFolder(folder / "run"), particles, ParticleImages(table, ImageStacks(table)))

@@ -14,6 +14,8 @@ from cryofifa_testkit.particle_files import (
     write_cs,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 def test_fields_and_units(tmp_path: Path) -> None:
     records = cs_records(**{"alignments3D/split": np.array([0, 1, 1], dtype=np.uint32)})

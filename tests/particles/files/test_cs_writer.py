@@ -25,6 +25,8 @@ from cryofifa_testkit.particle_files import (
     write_star30,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 # What cryoSPARC's own files have (listed in the tutorials of programs that read them).
 CRYOSPARC_TYPES = {
     "uid": "<u8",

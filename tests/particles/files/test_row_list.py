@@ -13,6 +13,8 @@ from cryofifa_testkit.particle_files import (
     write_star,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 @pytest.mark.parametrize("suffix", [".txt", ".npy"])
 def test_row_list_keeps_its_order(tmp_path: Path, suffix: str) -> None:

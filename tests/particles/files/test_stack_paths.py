@@ -14,6 +14,8 @@ from cryofifa_testkit.particle_files import (
     write_star,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 @pytest.mark.parametrize("name", ["stack.mrcs", "./stack.mrcs", ">stack.mrcs", ">./stack.mrcs"])
 def test_prefixes_of_stack_names(tmp_path: Path, name: str) -> None:

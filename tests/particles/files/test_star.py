@@ -22,6 +22,8 @@ from cryofifa_testkit.particle_files import (
     write_star30,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 def test_star31(tmp_path: Path) -> None:
     table = read_particles(write_star(tmp_path / "a.star"))

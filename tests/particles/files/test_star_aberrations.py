@@ -24,6 +24,8 @@ from cryofifa_testkit.particle_files import (
     write_star30,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 SIZE, PIXEL = 48, 1.5
 GROUPS = {
     "rlnOpticsGroup": [5, 2, 9],

@@ -26,6 +26,8 @@ from cryofifa_testkit.particle_files import (
     write_star30,
 )
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 def test_classes_are_written_as_relion_counts_them(tmp_path: Path) -> None:
     poses, path = some_poses(), tmp_path / "out.star"

@@ -23,12 +23,9 @@ from cryofifa.particles.files.star_columns import (
     optics_rows_of_particles,
     pixel_size_angstrom,
 )
-from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.stack_header import read_stack_header
-
-__all__ = ["read_poses_star", "read_star", "write_particles_star"]
 
 
 def read_star(
@@ -99,7 +96,15 @@ def read_poses_star(path: Path) -> Poses:
     Raises:
         InputError: if angles are missing or a number is wrong.
     """
-    star = read_star_blocks(Path(path), needed_label="rlnAngleRot")
+    return poses_of_star(read_star_blocks(Path(path), needed_label="rlnAngleRot"))
+
+
+def poses_of_star(star: StarBlocks) -> Poses:
+    """The poses in a STAR file that is already read; see `read_poses_star`.
+
+    Raises:
+        InputError: if angles are missing or a number is wrong.
+    """
     rows = np.arange(len(star.particles))
     euler = [numbers(star, label, rows) for label in ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")]
     labels = star.particles.columns

@@ -166,7 +166,6 @@ def draw_parameters(
     junk_rows = generator.permutation(particles)[: round(junk * particles)]
     junk_kind[junk_rows] = np.arange(len(junk_rows)) % len(JUNK_KINDS)
     return SimulatedParameters(
-        euler_degree=euler,
         rotation_volume_to_image=rotations_from_relion_euler_degrees(euler),
         shift_angstrom=shift,
         micrograph=micrograph.astype(np.int64),

@@ -27,7 +27,6 @@ class SimulatedParameters:
     junk_kind: -1 for a particle, else an index into JUNK_KINDS.
     """
 
-    euler_degree: Float64[np.ndarray, "n 3"]
     rotation_volume_to_image: Float64[np.ndarray, "n 3 3"]
     shift_angstrom: Float64[np.ndarray, "n 2"]
     micrograph: Int64[np.ndarray, " n"]
