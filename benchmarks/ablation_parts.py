@@ -54,7 +54,7 @@ PARTS = (
         {"orientation set": {}, "off, temperature too": {"search": {"global_search_share": 0.0}}},
     ),
     Part("temperature", "guided", {"winners drawn": {}, "best taken": {"search": {"temperature": 0.0}}}),
-    Part("starts", "guided", {"several starts": {}, "one": {"curriculum": {"starts": 1}}}),
+    Part("starts", "guided", {"several starts": {}, "one": {"starts": {"count": 1}}}),
     Part("encoder", "guided", {"encoder joins": {}, "never": {"search": {"encoder_share": 1.0}}}),
     Part(
         "half-map refinement", "guided", {"half-map refinement": {}, "off": {"half_map_refinement": {"iterations": 0}}}

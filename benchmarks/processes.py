@@ -42,8 +42,10 @@ class Measured:
 def main() -> None:
     options = _options()
     particles = SimulatedSet(None, None, 200 if options.check else 2000, 48, 4.0, 0.5)
-    curriculum = {"starts": options.starts, "visits": 400 if options.check else 20_000, "minibatch": options.minibatch}
-    config = Config().changed(device="cpu", curriculum=curriculum)
+    visits = 400 if options.check else 20_000
+    starts = {"count": options.starts, "growth_visits": visits, "most_visits": visits}
+    curriculum = {"visits": visits, "minibatch": options.minibatch}
+    config = Config().changed(device="cpu", starts=starts, curriculum=curriculum)
     options.runs.mkdir(parents=True, exist_ok=True)
     star, settings = particles.made(options.runs), options.runs / "processes.toml"
     settings.write_text(config_as_toml(config), encoding="utf-8")

@@ -87,7 +87,8 @@ def passes_over(count: int, options: argparse.Namespace) -> Iterator[Measured]:
         particles = options.runs / f"set-{one.name}" / "particles.star"
     config = Config().changed(
         end_resolution_angstrom=30.0,
-        curriculum={"starts": 1, "epochs": 1, "most_particles": count},
+        starts={"count": 1, "growth_visits": count, "most_visits": count},
+        curriculum={"epochs": 1, "most_particles": count},
         search={"encoder_share": 0.0},
         half_map_refinement={"iterations": 0},
         memory_gib=MEMORY_GIB,

@@ -30,6 +30,7 @@ CAPTIONS = {
     "main_path": "reconstruct: particles in; map, poses, report out",
     "results": "8 FSC, verdict, files, report",
     "run": "3 plan and starts   the phases in order, checkpoints",
+    "stochastic_em": "3 starts: maps and poses from nothing",
     "half_map_refinement": "6 each half matched to its own map   7 final maps",
     "train": "4 ab initio   5 second encoder",
     "model": "encoders, decoders",

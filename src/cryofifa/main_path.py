@@ -121,7 +121,7 @@ def _reconstructed(
         if not processes.is_first:
             processes.barrier()
             return read_summary(folder)
-        agreeing_starts, judged = phases.starts.agreeing(poses.rotation), list[MapResult]()
+        agreeing_starts, judged = phases.starts.agreeing_with_end(poses.rotation), list[MapResult]()
         members = member_count(config.symmetry)
         for index, (maps, size) in enumerate(one for one in found if one is not None):
             mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)

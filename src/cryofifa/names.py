@@ -2,6 +2,7 @@
 
 # Phases that train or match in epochs. Records of epochs carry these names, and users read them in run.json and the
 # report.
+STARTS = "starts"
 AB_INITIO = "ab-initio"
 ENCODER_REFINEMENT = "encoder refinement"
 HALF_MAP_REFINEMENT = "half-map refinement"

@@ -124,5 +124,5 @@ def test_every_option_of_reconstruct_reaches_its_setting(tmp_path: Path):
     options += " --end-resolution 9 --invert --symmetry C4 --mask mask.mrc --memory-gib 3 --cache fast --cache-gib 7"
     parse = cli._parser().parse_args
     found = _config(parse(["reconstruct", "x.star", "-o", str(tmp_path), *options.split(), "--quick"]))
-    assert found == Config().changed(**wanted, curriculum={"starts": 1})
+    assert found == Config().changed(**wanted, starts={"count": 1})
     assert _config(parse(["reconstruct", "x.star", "-o", str(tmp_path)])) == Config()

@@ -15,7 +15,8 @@ from cryofifa_testkit.said import assert_one_line
 from cryofifa_testkit.small_sets import simulated_particles
 
 SMALL = Config().changed(
-    curriculum={"visits": 60, "fewest_epochs": 2, "starts": 1},
+    starts={"count": 1, "growth_visits": 80, "most_visits": 80, "minibatch": 40, "orientations": 60},
+    curriculum={"visits": 60, "fewest_epochs": 2},
     search={"orientations": 60},
     half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
 )

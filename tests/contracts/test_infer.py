@@ -19,7 +19,8 @@ from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
-    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 1},
+    starts={"count": 1, "growth_visits": 80, "most_visits": 80, "minibatch": 40, "orientations": 60},
+    curriculum={"visits": 200, "fewest_epochs": 3},
     search={"orientations": 100},
     half_map_refinement={"iterations": 1, "most_searches": 1, "candidates": 2},
 )

@@ -26,7 +26,8 @@ from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
-    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
+    starts={"count": 2, "growth_visits": 80, "most_visits": 80, "minibatch": 40, "orientations": 60},
+    curriculum={"visits": 200, "fewest_epochs": 3},
     search={"orientations": 100},
     amortized={"visits": 200},
     half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
@@ -74,9 +75,9 @@ def test_a_run_leaves_all_its_files(finished: Path, particles: Path):
     summary = json.loads((finished / "run.json").read_text())
     assert summary["particles"] == 80
     phases = [record["phase"] for record in summary["history"]]
-    assert phases[:3] == ["ab-initio"] * 3
-    assert set(phases[3:]) == {"half-map refinement"}
-    assert len(phases[3:]) >= 2  # more, where the first search finds many poses anew
+    assert phases[:7] == ["starts"] * 4 + ["ab-initio"] * 3
+    assert set(phases[7:]) == {"half-map refinement"}
+    assert len(phases[7:]) >= 2  # more, where the first search finds many poses anew
 
 
 def rows_of(path: Path) -> pd.DataFrame:
@@ -247,7 +248,7 @@ def test_an_imposed_symmetry_is_that_of_the_maps_and_no_pose_is_left_outside_its
 @pytest.mark.slow
 def test_a_single_start_of_a_cubic_particle_is_not_judged(particles: Path, tmp_path: Path):
     """As with --quick: there is nothing to compare it with."""
-    single = SMALL.changed(symmetry="T", curriculum={"starts": 1})
+    single = SMALL.changed(symmetry="T", starts={"count": 1})
     assert reconstruct(particles, tmp_path / "run", config=single).starts == 1
 
 

@@ -13,7 +13,8 @@ from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
-    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.34},
+    starts={"count": 2, "growth_visits": 80, "most_visits": 80, "minibatch": 40, "orientations": 60},
+    curriculum={"visits": 200, "fewest_epochs": 3},
     search={"orientations": 100},
     amortized={"visits": 200},
     half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
@@ -57,7 +58,7 @@ def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest
         (["--mask", "absent.mrc"], "absent.mrc"),
         (["--symmetry", "X9"], "symmetry 'X9' is unknown"),
         (["--end-resolution", "-3"], "end_resolution_angstrom is -3"),
-        (["--box", "16", "--start-resolution", "20", "--diameter", "120"], "--box 16 is too small"),
+        (["--box", "16", "--start-resolution", "22", "--diameter", "120"], "--box 16 is too small"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(

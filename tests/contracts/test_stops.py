@@ -26,6 +26,7 @@ from cryofifa.run import starts
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.progress import read_run_state
 from cryofifa.settings.config import config_as_toml
+from cryofifa.stochastic_em.start import Start
 from cryofifa.system.atomic_file import PART
 from cryofifa.train.training_loop import TrainingLoop
 from cryofifa_testkit.said import assert_one_line
@@ -33,17 +34,18 @@ from cryofifa_testkit.same_results import differing
 from cryofifa_testkit.small_sets import simulated_particles
 
 PIXEL_SIZE_ANGSTROM = 6.0
-# five steps per epoch, of which every second one samples the decoder anew, and the first of a larger mask; two starts
+# two starts of two steps per epoch; then five, of which every second one samples the decoder anew
 SMALL = Config().changed(
     device="cpu",  # where the same run gives the same bits
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
     decoder={"minibatches_per_sampling": 2},
-    curriculum={"visits": 200, "fewest_epochs": 3, "starts": 2, "start_share": 0.67, "minibatch": 16, "mask_steps": 4},
+    starts={"count": 2, "growth_visits": 80, "most_visits": 80, "minibatch": 40, "orientations": 60},
+    curriculum={"visits": 200, "fewest_epochs": 3, "minibatch": 16, "mask_steps": 4},
     search={"orientations": 60},
     encoder_refinement={"epochs": 1, "minibatches_per_sampling": 2, "mask_steps": 2},
     half_map_refinement={"iterations": 2, "most_searches": 2, "candidates": 2},
 )
-STEPS = 2 * 2 * 5 + 5 + 5  # of both starts, of what the better one has left, of the refinement
+STEPS = 2 * 4 * 2 + 3 * 5 + 5  # of both starts, of ab initio after them, of the refinement
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,15 +93,19 @@ def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None
     """Do something right after a step of the training, counted from 1; gives a counter of all steps."""
 
     def install(number: int, act: Callable[[], None]) -> Iterator[int]:
-        original, steps = TrainingLoop._step, count(1)
+        steps = count(1)
 
-        def step(*arguments):
-            found = original(*arguments)
-            if next(steps) == number:
-                act()
-            return found
+        def counted(original: Callable) -> Callable:
+            def step(*arguments):
+                found = original(*arguments)
+                if next(steps) == number:
+                    act()
+                return found
 
-        monkeypatch.setattr(TrainingLoop, "_step", step)
+            return step
+
+        for training in (Start, TrainingLoop):
+            monkeypatch.setattr(training, "_step", counted(training._step))
         return steps
 
     return install
@@ -123,14 +129,14 @@ def test_a_run_stopped_again_and_again_ends_as_undisturbed(particles: Path, undi
 def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(
     particles: Path, undisturbed: Path, tmp_path: Path, at_step, seconds: float, repeated: int
 ):
-    """Killed within the fourth step of the second epoch, with a checkpoint after every step, or of every epoch."""
+    """Killed within the fourth step of an epoch, with a checkpoint after every step, or of every epoch."""
 
     def kill() -> None:
         (tmp_path / "run" / ".map.mrc.0123abcd.part.mrc").write_bytes(b"half")
         (tmp_path / "run" / "checkpoint" / ".state.safetensors.0123abcd.part.safetensors").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    steps = at_step(9, kill)
+    steps = at_step(2 * 4 * 2 + 4, kill)
     config = SMALL.changed(checkpoint_seconds=seconds)
     with pytest.raises(KeyboardInterrupt):
         reconstruct(particles, tmp_path / "run", config=config)
@@ -168,7 +174,7 @@ def test_a_signal_leaves_a_checkpoint_and_its_own_exit_code(
     particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str], number: int
 ):
     before = signal.getsignal(number)
-    steps = at_step(3, lambda: os.kill(os.getpid(), number))
+    steps = at_step(1, lambda: os.kill(os.getpid(), number))
     run = tmp_path / "run"
     assert main(command(particles, run)) == 128 + number
     assert_one_line(capsys, f"stopped by {signal.Signals(number).name}", "same command")
@@ -273,7 +279,7 @@ def test_a_folder_that_becomes_read_only_costs_nothing_that_was_kept(
     particles: Path, undisturbed: Path, tmp_path: Path, at_step, capsys: pytest.CaptureFixture[str]
 ):
     run = tmp_path / "run"
-    steps = at_step(8, lambda: (run / "checkpoint").chmod(0o555))
+    steps = at_step(2 * 4 * 2 + 3, lambda: (run / "checkpoint").chmod(0o555))
     with permissions_count():
         assert main(command(particles, run)) == 2
     assert_one_line(capsys, "state.safetensors: cannot be written", "Permission denied")
@@ -340,8 +346,8 @@ def test_a_search_whose_starts_are_judged_by_half_maps_resumes(particles: Path, 
     cubic = SMALL.changed(symmetry="T", encoder_refinement={"epochs": 0})
     reconstruct(particles, tmp_path / "undisturbed", config=cubic)
     told = (tmp_path / "undisturbed" / "log.txt").read_text()
-    assert "start 1 of 2: half maps" in told
-    assert "start 2 of 2: half maps" in told
+    assert "start 1: half maps" in told
+    assert "start 2: half maps" in told
     for patience in count(5):
         asked = count()
         try:

@@ -22,9 +22,14 @@ def partly(share: float, degrees: float = 8.0) -> torch.Tensor:
     return found @ frame
 
 
-def test_half_of_the_particles_are_enough_and_a_third_is_not():
-    assert starts_agree(partly(0.5), POSES, NONE)
-    assert not starts_agree(partly(0.33), POSES, NONE)
+def test_a_quarter_of_the_particles_is_enough_and_an_eighth_is_not():
+    assert starts_agree(partly(0.25), POSES, NONE)
+    assert not starts_agree(partly(0.12), POSES, NONE)
+
+
+def test_a_third_of_a_near_sphere_is_not_enough():
+    assert starts_agree(partly(0.5, degrees=4.0), POSES, symmetry_rotations("O"))
+    assert not starts_agree(partly(0.33, degrees=4.0), POSES, symmetry_rotations("O"))
 
 
 def test_unrelated_searches_do_not_agree_whatever_the_symmetry():

@@ -19,7 +19,8 @@ PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(
     device="cpu",
     encoder={"channels": 4, "stages": 2, "feature_width": 32},
-    curriculum={"visits": 240, "fewest_epochs": 3, "starts": 2, "start_share": 0.67, "minibatch": 16, "mask_steps": 4},
+    starts={"count": 2, "growth_visits": 80, "most_visits": 80, "minibatch": 40, "orientations": 60},
+    curriculum={"visits": 240, "fewest_epochs": 3, "minibatch": 16, "mask_steps": 4},
     search={"orientations": 60},
     half_map_refinement={"iterations": 1, "candidates": 2, "most_searches": 1},
 )
@@ -42,7 +43,7 @@ def lines(run: Path) -> list[dict]:
 
 def test_every_epoch_of_every_start_and_of_the_run_is_there_once(run: Path, lines: list[dict]):
     of_starts = [[line for line in lines if line["start"] == start] for start in range(2)]
-    assert [[line["epoch"] for line in start] for start in of_starts] == [[0, 1], [0, 1]]
+    assert [[line["epoch"] for line in start] for start in of_starts] == [[0, 1, 2, 3], [0, 1, 2, 3]]
     assert all(math.isfinite(line["start_score"]) for start in of_starts for line in start)
     best = max(of_starts, key=lambda start: start[0]["start_score"])
     whole = json.loads((run / "run.json").read_text())["history"]

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--memory-gib", type=float, metavar="G", help="memory for one process (default: most of what is free)")
     add("--cache", metavar="DIR", help="folder on a fast disk for images that have no room in memory")
     add("--cache-gib", type=float, metavar="G", help="size of DIR; what was used longest ago goes (default: 100)")
-    add("--quick", action="store_true", help="one start instead of several: faster, and nothing confirms the poses")
+    add("--quick", action="store_true", help="one start instead of several: faster, and the result stays unconfirmed")
     add("--preset", choices=tuple(PRESETS), metavar="NAME", help="the paper's recipe for a set (`cryofifa presets`)")
     add("--config", type=Path, metavar="FILE", help="TOML file with settings of the method")
     add("--dry-run", action="store_true", help="print the resolved plan and touch nothing")
@@ -94,6 +94,6 @@ def _config(options: argparse.Namespace) -> Config:
         "memory_gib": options.memory_gib,
         "cache_folder": options.cache,
         "cache_gib": options.cache_gib,
-        "curriculum": {"starts": 1} if options.quick else None,
+        "starts": {"count": 1} if options.quick else None,
     }
     return config.changed(**{name: value for name, value in given.items() if value is not None})

@@ -16,11 +16,14 @@ from torch import Tensor
 from cryofifa.particles.files.row_list import evenly_spread
 from cryofifa.particles.noise_spectrum import WHITE, NoiseSpectrum, measure_noise
 from cryofifa.particles.outlier_weight import bounded_influence
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.particles.signal_spectrum import UNKNOWN_SIGNAL, SignalSpectrum, measure_signal
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa.physics.fourier import HalfPlane, fourier_2d, inverse_fourier_2d
 from cryofifa.physics.mask import distance_from_centre
 from cryofifa.physics.shells import radial_mean, shell_counts, shell_numbers, shell_sums
+from cryofifa.settings.images import ImageSettings
 
 LOW_PASS_ANGSTROM = 20.0  # measured on three sets: 15 to 30 A give the same radius within 3 %
 WIENER_CONSTANT = 0.1  # 0.1 and 0.5 give the same radius within 2 %
@@ -31,7 +34,7 @@ FALLEN_SHARE = 0.3  # the particle's edge is looked for where the power is under
 
 @dataclass(frozen=True)
 class ImageSurvey:
-    """What a first look at the images tells: particle radius, sign of the contrast, and noise spectrum.
+    """What a first look at the images tells: particle radius, sign of the contrast, and spectra of noise and signal.
 
     contrast_z_score: mean of the central disc against the background ring, in standard errors; negative for dark or
         hollow particles.
@@ -43,10 +46,19 @@ class ImageSurvey:
     contrast_z_score: float
     contrast_skew: float
     noise: NoiseSpectrum = WHITE
+    signal: SignalSpectrum = UNKNOWN_SIGNAL
 
 
-def survey_images(images: ParticleImages) -> ImageSurvey:
-    """Estimate the particle's radius, the sign of the contrast and the noise spectrum from at most 3,000 particles."""
+def survey_images(
+    images: ParticleImages, settings: ImageSettings | None = None, diameter_angstrom: float | None = None
+) -> ImageSurvey:
+    """Estimate the particle's radius, the sign of the contrast and both spectra from at most 3,000 particles.
+
+    Args:
+        images: the particles.
+        settings: how much larger than the particle its mask is; those of `ImageSettings()` by default.
+        diameter_angstrom: of the particle, where the user knows it: the signal is measured in a mask of this size.
+    """
     table, device = images.table, images.device
     rows = evenly_spread(len(table), MOST_PARTICLES)
     size, pixel_size = table.box_size, images.pixel_size_angstrom
@@ -73,8 +85,11 @@ def survey_images(images: ParticleImages) -> ImageSurvey:
     profile = radial_mean(total)
     skew = float((profile.max() + profile.min()) / (profile.max() - profile.min() + 1e-30))
     radius_angstrom = radius_of_power(power) * pixel_size
-    noise = measure_noise(images, np.concatenate(ordinary), radius_angstrom)
-    return ImageSurvey(radius_angstrom, z_score, skew, noise)
+    usual = np.concatenate(ordinary)
+    noise = measure_noise(images, usual, radius_angstrom)
+    given = None if diameter_angstrom is None else min(diameter_angstrom, size * pixel_size) / 2
+    mask = ParticleSize(given or radius_angstrom, False, settings or ImageSettings()).training_mask(pixel_size)
+    return ImageSurvey(radius_angstrom, z_score, skew, noise, measure_signal(images, usual, mask, noise))
 
 
 def radius_of_power(power: Tensor) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryofifa.physics.central_slice import OVERSAMPLING, FourierGrid, slice_coordinates, trilinear_gridding
@@ -73,25 +73,37 @@ class BackProjector:
         centred_transform: the images' transforms at the points of `plane`, the particle already shifted to the centre.
         ctf: CTF of every image at the same points.
         """
+        self.spread(centred_transform * ctf, ctf.square(), rotation_volume_to_image, plane)
+
+    def spread(
+        self,
+        data: Complex[Tensor, "slices points"],
+        weight: Float[Tensor, "slices points"],
+        rotation_volume_to_image: Float[Tensor, "slices 3 3"],
+        plane: HalfPlane,
+    ) -> None:
+        """Add sums of CTF_i F_i and of CTF_i^2 over images that have the same rotation, for each of these rotations.
+
+        data: the sums of CTF_i F_i at the points of `plane`.
+        weight: the sums of CTF_i^2 at the same points.
+        """
         size = FourierGrid.size_for(self.box_size / 2)
         position = slice_coordinates(rotation_volume_to_image, plane) * OVERSAMPLING + size // 2
         corner = position.floor()
         upper = position - corner
         base = corner.long()
         base_index = (base[..., 2] * size + base[..., 1]) * size + base[..., 0]
-        numerator = centred_transform * ctf
-        denominator = ctf.square()
-        real, imaginary = numerator.real.contiguous(), numerator.imag.contiguous()
+        real, imaginary = data.real.contiguous(), data.imag.contiguous()
         for z in (0, 1):
             for y in (0, 1):
                 for x in (0, 1):
-                    share = torch.ones_like(denominator)
+                    share = torch.ones_like(weight)
                     for axis, bit in enumerate((x, y, z)):
                         share = share * (upper[..., axis] if bit else 1 - upper[..., axis])
                     index = (base_index + (z * size + y) * size + x).flatten()
                     self.data_real.index_add_(0, index, (share * real).flatten())
                     self.data_imaginary.index_add_(0, index, (share * imaginary).flatten())
-                    self.weight.index_add_(0, index, (share * denominator).flatten())
+                    self.weight.index_add_(0, index, (share * weight).flatten())
 
     def volume(self) -> Float[Tensor, "z y x"]:
         """The volume in real space, box_size voxels a side; a soft ball cuts off its corners.
@@ -102,18 +114,42 @@ class BackProjector:
         Apply a gain per shell (a Wiener filter) to the result, not to the sums: on their finer grid it would smear over
         neighbouring shells.
         """
-        size = FourierGrid.size_for(self.box_size / 2)
-        data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
-        weight = add_hermitian_mate(self.weight.reshape(size, size, size))
-        shells = self.box_size // 2 + 1
-        shell = (distance_from_centre(size, 3, weight.device) / OVERSAMPLING).round().long()
+        data, weight, shell, shells = self._whole_plane_sums()
         mean_weight = shell_means(weight, shell, shells)
         floor = (LEAST_WEIGHT_SHARE * mean_weight).clamp_min(1e-6 * mean_weight.max().clamp_min(1e-30))
         # data and weight were spread with the same trilinear weights: their ratio interpolates, as RELION's does
         transform = torch.where(shell < shells, data / torch.maximum(weight, floor[shell.clamp(max=shells - 1)]), 0)
-        padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
-        volume = window_centre(padded, self.box_size, 3) / trilinear_gridding(self.box_size, padded.device)
+        volume = self._volume_of(transform)
         return volume * spherical_mask(self.box_size, self.box_size / 2 + CORNER_EDGE / 2, CORNER_EDGE, volume.device)
+
+    def volume_with_prior(self, slice_power: Float[Tensor, " shells"]) -> Float[Tensor, "z y x"]:
+        """The volume that is likeliest given the images and the power tau^2 that its slices have in each shell.
+
+            V(k) = sum_i CTF_i F_i / ( sum_i CTF_i^2 + 1 / tau^2(k) )       noise of variance 1 per point
+
+        This is the map that RELION's regularised likelihood asks for. The sums of a Fourier pixel are spread over
+        OVERSAMPLING^3 points of the grid, and so is the prior.
+
+        slice_power: tau^2 of shells 0 .. box_size // 2.
+        """
+        data, weight, shell, shells = self._whole_plane_sums()
+        prior = 1 / (OVERSAMPLING**3 * slice_power)
+        transform = torch.where(shell < shells, data / (weight + prior[shell.clamp(max=shells - 1)]), 0)
+        return self._volume_of(transform)
+
+    def _whole_plane_sums(
+        self,
+    ) -> tuple[Complex[Tensor, "z y x"], Float[Tensor, "z y x"], Int[Tensor, "z y x"], int]:
+        """Data and weights with their Hermitian mates, the shell of every point, and the number of shells."""
+        size = FourierGrid.size_for(self.box_size / 2)
+        data = add_hermitian_mate(torch.complex(self.data_real, self.data_imaginary).reshape(size, size, size))
+        weight = add_hermitian_mate(self.weight.reshape(size, size, size))
+        shell = (distance_from_centre(size, 3, weight.device) / OVERSAMPLING).round().long()
+        return data, weight, shell, self.box_size // 2 + 1
+
+    def _volume_of(self, transform: Complex[Tensor, "kz ky kx"]) -> Float[Tensor, "z y x"]:
+        padded = inverse_fourier_3d(window_centre(transform, OVERSAMPLING * self.box_size, 3))
+        return window_centre(padded, self.box_size, 3) / trilinear_gridding(self.box_size, padded.device)
 
 
 def add_hermitian_mate(grid: Tensor) -> Tensor:

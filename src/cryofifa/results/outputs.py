@@ -67,7 +67,7 @@ def evidence_of_run(
     box_angstrom = plan.box_size * plan.pixel_size_angstrom
     return Evidence(
         pose_change_median_degree=progress.last_pose_change_degree,
-        starts=plan.starts,
+        starts=max(1, len(progress.starts)),
         agreeing_starts=agreeing_starts,
         resolution_angstrom=curves.resolution_angstrom(0.143, box_angstrom),
         shared_resolution_angstrom=plan.shared_resolution_angstrom,
@@ -110,7 +110,7 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         resolution_fsc05_angstrom=first.resolution_fsc05_angstrom,
         local_resolution_quartiles_angstrom=first.local_resolution_quartiles_angstrom,
         shared_resolution_angstrom=progress.plan.shared_resolution_angstrom,
-        starts=progress.plan.starts,
+        starts=max(1, len(progress.starts)),
         agreeing_starts=results.agreeing_starts,
         pose_change_median_degree=progress.last_pose_change_degree,
         seconds=sum(progress.timings.values()),

@@ -24,7 +24,7 @@ class Reconstruction:
         particle_radius_angstrom: as the map shows it.
         verdict, verdict_reasons: how far the result can be trusted, in one word and in sentences.
         resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected half-map FSC falls under 0.143 and
-            0.5; None where the verdict is "not converged".
+            0.5; None where the verdict is "unconfirmed" or "not converged".
         local_resolution_quartiles_angstrom: 25, 50 and 75 % of the local resolution inside the mask; None where there
             is none.
         shared_resolution_angstrom: down to this resolution both halves shared one network.

@@ -1,11 +1,12 @@
 """The verdict on a run: how far it can be trusted, in one word that follows from several signs.
 
-    not converged   poses still move, or nothing supports the map beyond what the search itself put in
-    doubtful        one sign supports it, another is against it
-    converged       poses are settled, independent starts came to them, the halves agree beyond what they shared,
-                    and all directions are seen
+    not converged   poses still move, or independent starts did not come to the same poses
+    unconfirmed     there was one start only, so nothing found apart speaks for the map
+    doubtful        two starts came to the same poses, and another sign is against the map
+    converged       they did, the halves agree beyond what they shared, and all directions are seen
 
-No sign knows the truth: a wrong map to which several starts converge passes.
+A resolution is stated in the last two cases only: half maps that were given one start's wrong poses agree on the wrong
+map (measured: down to 8 to 17 A, LOG.md). No sign knows the truth: a wrong map to which two starts converge passes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ EVEN_SAMPLING = 0.5  # Fourier sampling below which views are too uneven; side v
 # noise beyond what they shared do not reach the first such shell.
 FINER_SHARE = 0.9
 
-Word = Literal["converged", "doubtful", "not converged"]
+Word = Literal["converged", "doubtful", "unconfirmed", "not converged"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Verdict:
     @property
     def resolution_counts(self) -> bool:
         """Whether a resolution is stated at all: a reader would believe it even for a map that is not real."""
-        return self.word != "not converged"
+        return self.word in ("converged", "doubtful")
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
@@ -92,9 +93,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
             (evidence.settled, "the poses still move"),
             (
                 evidence.confirmed_by_starts,
-                "no second start came to the same poses"
-                if evidence.starts > 1
-                else "there was one start only, so nothing independent confirms the poses",
+                "no second start came to the same poses" if evidence.starts > 1 else _one_start(evidence),
             ),
             (
                 evidence.confirmed_by_halves,
@@ -105,11 +104,32 @@ def verdict_of(evidence: Evidence) -> Verdict:
         )
         if not holds
     ]
-    if not evidence.settled or not (evidence.confirmed_by_starts or evidence.confirmed_by_halves):
-        word: Word = "not converged"
-    else:
+    word: Word = "not converged"
+    if evidence.settled and evidence.starts == 1:
+        word = "unconfirmed"
+    elif evidence.settled and evidence.confirmed_by_starts:
         word = "doubtful" if against else "converged"
     return Verdict(word, tuple(against) or ("all signs are good",), _signs(evidence))
+
+
+def _one_start(evidence: Evidence) -> str:
+    """What is said of a run with a single start."""
+    halves = (
+        f"; its half maps agree to {evidence.resolution_angstrom:.1f} A, as those of a wrong map may"
+        if evidence.confirmed_by_halves
+        else ""
+    )
+    return f"there was one start only, so nothing independent confirms the poses{halves}"
+
+
+def _half_maps(evidence: Evidence) -> str:
+    """What the half maps show, without a figure where independent starts do not agree."""
+    shared = f"{evidence.shared_resolution_angstrom:.1f} A"
+    if not evidence.confirmed_by_halves:
+        return f"agree no farther than the {shared} down to which they had one model in common"
+    if not evidence.confirmed_by_starts:
+        return f"agree beyond the {shared} that they had in common, as those of wrong poses do, too"
+    return f"corrected FSC 0.143 at {evidence.resolution_angstrom:.1f} A, one model in common down to {shared}"
 
 
 def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
@@ -125,19 +145,14 @@ def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
         HealthSign(
             "Starts",
             f"{evidence.agreeing_starts} of {evidence.starts} agree",
-            evidence.confirmed_by_starts or None,
-            "Independent starts from other seeds, two fifths and more of whose particles had about the poses of the "
-            "end (within 20 degrees; less for symmetric particles) when the starts were compared. Several that agree "
-            "speak for a right solution; one alone may still be right: the likeliest one went on, and starts of a "
-            "particle whose symmetry was not imposed do not agree even when right.",
+            evidence.confirmed_by_starts if evidence.starts > 1 else None,
+            "Independent starts from other seeds, a fifth and more of whose particles came to about the poses of the "
+            "end (within 20 degrees; less for symmetric particles). Two that agree speak for a right solution, for "
+            "they know nothing of each other; without them no resolution is given.",
         ),
         HealthSign(
             "Half maps",
-            f"corrected FSC 0.143 at {evidence.resolution_angstrom:.1f} A, one model in common down to "
-            f"{evidence.shared_resolution_angstrom:.1f} A"
-            if evidence.confirmed_by_halves
-            else f"agree no farther than the {evidence.shared_resolution_angstrom:.1f} A down to which they had one "
-            "model in common",
+            _half_maps(evidence),
             evidence.confirmed_by_halves,
             "Both halves saw the same model down to that resolution and were refined apart from there. What they "
             "agree on beyond it, neither has from the other.",

@@ -16,6 +16,7 @@ from cryofifa.particles.preprocess import Frame, ParticleImages
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.run.session import Session
+from cryofifa.stochastic_em.start import Start
 from cryofifa.system.processes import Processes
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.encoder_refinement import EncoderRefinement
@@ -58,7 +59,7 @@ class RunParticles:
         order = RandomDraws(self._run.config.seed, "subset").order(everyone)
         return order[: plan.ab_initio_particles].sort().values
 
-    def matching(self, trained: AbInitio | EncoderRefinement) -> ProjectionMatching:
+    def matching(self, trained: Start | AbInitio | EncoderRefinement) -> ProjectionMatching:
         """Projection matching of all particles at full size, masked by the particle's size as a training knows it.
 
         The images are kept until `forget_full_size_images` is called.
@@ -77,13 +78,13 @@ class RunParticles:
             symmetry_members(run.config.symmetry, run.device),
             run.processes,
         )
-        return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom, trained.networks.classes)
+        return ProjectionMatching(run.config, particles, run.plan.shift_range_angstrom, trained.classes)
 
     def forget_full_size_images(self) -> None:
         """Drop the images of all particles: the final map reads untouched images from the stacks, and needs memory."""
         self._full_size_images = None
 
-    def before_half_map_refinement(self, trained: AbInitio | EncoderRefinement) -> Poses:
+    def before_half_map_refinement(self, trained: Start | AbInitio | EncoderRefinement) -> Poses:
         """A table of all particles with their half sets, in which those of a training have the poses it has found."""
         half = half_sets(self.images.table, self._run.config.seed, self._run.log.warning)
         poses, chosen = Poses.unknown(half.to(self._run.device)), trained.particles.particle

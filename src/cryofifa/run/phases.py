@@ -53,9 +53,9 @@ class Phases:
         self.starts = Starts(run, self._particles)
 
     def find_poses(self, bar: Progress) -> AbInitio:
-        """Ab initio: make the independent starts, go on with the best until the curriculum ends, and return it."""
+        """Ab initio: make the independent starts, train the networks from the best one's poses, and return them."""
         run = self._run
-        ab_initio = self.starts.best_of_all(bar)
+        ab_initio = self.starts.trained_from_best(bar)
         self._train(ab_initio, AB_INITIO_PART, "ab initio", bar)
         if not run.processes.alone:  # on GPUs, whose sums have no fixed order, the processes' results differ a little
             ab_initio.load_state({name: run.processes.broadcast(values) for name, values in ab_initio.state().items()})

@@ -13,7 +13,9 @@ from cryofifa.particles.kept_images import image_bytes
 from cryofifa.particles.noise_spectrum import NoiseSpectrum
 from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame
+from cryofifa.particles.signal_spectrum import SignalSpectrum, signal_spectrum_from_json
 from cryofifa.settings.config import Config, PoseMode
+from cryofifa.stochastic_em.schedule import StartSchedule
 from cryofifa.system.memory import GIB
 from cryofifa.train.curriculum import Curriculum, stage_at
 
@@ -23,6 +25,7 @@ from cryofifa.train.curriculum import Curriculum, stage_at
 # 240 to 300 s.
 SECONDS_PER_VISIT = 4e-4
 SECONDS_PER_POINT: dict[PoseMode, float] = {"guided": 1e-6, "amortized": 2.5e-5}
+SECONDS_PER_START_POINT = 3e-6  # of a start, whose images are compared with 2,000 orientations; measured on gpcr
 REFINEMENT_SECONDS_PER_POINT = 1e-5
 SECONDS_PER_HALF_MAP_POINT = 2.5e-6
 
@@ -47,9 +50,10 @@ class RunPlan:
         ab_initio_frame, full_size_frame: window, box and pixel size of the images in ab initio, and after it.
         half_map_iterations: iterations of half-map refinement, not counting repeated searches.
         curriculum: of ab initio.
-        starts: number of independent starts.
-        start_epochs: epochs after which they are compared; 0 for a single start.
+        start_schedule: of every independent start; None in amortized mode, which has none.
+        least_starts, most_starts: how many independent starts there are; they end as soon as two agree.
         start_judge: what they are compared by.
+        signal: spectra of the images' signal.
         shared_by_filter_angstrom: resolution down to which a map filter gives both halves the same; None where it does
             not.
         encoder_refinement: curriculum of the second encoder; None where there is none. A Fourier pixel is the same in
@@ -68,9 +72,11 @@ class RunPlan:
     full_size_frame: Frame
     half_map_iterations: int
     curriculum: Curriculum
-    starts: int
-    start_epochs: int
+    start_schedule: StartSchedule | None
+    least_starts: int
+    most_starts: int
     start_judge: StartJudge
+    signal: SignalSpectrum
     shared_by_filter_angstrom: float | None
     encoder_refinement: Curriculum | None
 
@@ -79,7 +85,7 @@ class RunPlan:
         return ParticleSize(self.particle_radius_angstrom, config.diameter_angstrom is not None, config.image)
 
     def resolution_at(self, progress: float) -> float:
-        """Resolution in angstrom of ab initio's Fourier mask at a progress from 0 to 1."""
+        """Resolution in angstrom of ab initio's Fourier mask at a progress from 0 to 1, after the starts."""
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
 
     @property
@@ -95,14 +101,15 @@ class RunPlan:
         return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
 
     @property
-    def ab_initio_epochs(self) -> int:
-        """Epochs of ab initio in all: the best start's whole curriculum, and what the other starts go through."""
-        return self.curriculum.epochs + (self.starts - 1) * self.start_epochs
+    def start_epochs(self) -> int:
+        """Epochs of one start at most; 0 where there is none."""
+        return 0 if self.start_schedule is None else self.start_schedule.epochs_at_most
 
     @property
-    def judgements(self) -> int:
-        """How often the particles of ab initio are matched to judge them: once for every start, once at the end."""
-        return self.starts + 1 if self.judges_by_matching else 0
+    def usual_start_epochs(self) -> int:
+        """Epochs of a start that rests once its mask has grown; 0 where there are no starts."""
+        schedule = self.start_schedule
+        return 0 if schedule is None else min(schedule.epochs_at_most, math.ceil(schedule.growth_epochs) + 2)
 
     @property
     def judges_by_matching(self) -> bool:
@@ -126,17 +133,18 @@ class RunPlan:
     @property
     def cpu_minutes(self) -> float:
         """Rough minutes on two CPU cores; a GPU takes half of it for small images, a small fraction for large ones."""
-        learning = self._learning_seconds(
-            self.curriculum,
-            self.ab_initio_epochs,
-            SECONDS_PER_POINT[self.pose_mode],
-        )
+        learning = self._learning_seconds(self.curriculum, self.curriculum.epochs, SECONDS_PER_POINT[self.pose_mode])
+        if self.start_schedule is not None:
+            points = math.pi / 2 * self.start_schedule.last_radius**2
+            start_visits = self.least_starts * self.usual_start_epochs * self.ab_initio_particles
+            learning += start_visits * points * SECONDS_PER_START_POINT
         if self.encoder_refinement is not None:
             learning += self._learning_seconds(
                 self.encoder_refinement, self.encoder_refinement.epochs, REFINEMENT_SECONDS_PER_POINT
             )
         half_map_points = math.pi / 8 * self.full_size_frame.box_size**2
-        visits = self.particles * self.half_map_iterations + self.ab_initio_particles * self.judgements
+        judged = self.least_starts + 1 if self.judges_by_matching else 0
+        visits = self.particles * self.half_map_iterations + self.ab_initio_particles * judged
         half_maps = visits * half_map_points * SECONDS_PER_HALF_MAP_POINT
         return (20 + learning + half_maps) / 60
 
@@ -152,6 +160,7 @@ class RunPlan:
             ("particle radius", f"{self.particle_radius_angstrom:.0f} A"),
             ("shifts", f"up to {self.shift_range_angstrom:.0f} A"),
             ("noise", self._describe_noise()),
+            ("information", self._describe_signal()),
             (
                 "ab initio",
                 f"{self.ab_initio_particles} particles, window {frame.window_pixel} px sampled to "
@@ -174,9 +183,23 @@ class RunPlan:
         return "\n".join(f"{name:<20} {text}" for name, text in rows)
 
     def _describe_starts(self) -> str:
-        if self.starts == 1:
-            return "one"
-        return f"{self.starts} of {self.start_epochs} epochs, compared by {self.start_judge}"
+        schedule = self.start_schedule
+        if schedule is None:
+            return "none"
+        extent, many = self.ab_initio_frame.extent_angstrom, f"{self.least_starts} to {self.most_starts}"
+        return (
+            (str(self.most_starts) if self.least_starts == self.most_starts else f"{many}, until two agree")
+            + f", masks from {extent / schedule.first_radius:.0f} to {extent / schedule.last_radius:.1f} A, "
+            + f"compared by {self.start_judge}"
+        )
+
+    def _describe_signal(self) -> str:
+        """How much the images tell of a pose by frequency."""
+        extent, schedule = self.ab_initio_frame.extent_angstrom, self.start_schedule
+        radii = () if schedule is None else (schedule.first_radius, schedule.last_radius)
+        ends = (*(extent / radius for radius in radii), 2 * self.pixel_size_angstrom)
+        told = ", ".join(f"{self.signal.information_to(end):.0f} to {end:.1f} A" for end in ends)
+        return f"{told} (some 12 choose among poses)"
 
     def _describe_noise(self) -> str:
         ends = (self.resolution_at(0), self.resolution_at(1))
@@ -197,6 +220,8 @@ def plan_from_json(values: dict) -> RunPlan:
     """The plan of which `dataclasses.asdict` gave these values, as JSON has kept them."""
     nested = {
         "noise": NoiseSpectrum(values["noise"]["extent_angstrom"], tuple(values["noise"]["power"])),
+        "signal": signal_spectrum_from_json(values["signal"]),
+        "start_schedule": None if values["start_schedule"] is None else StartSchedule(**values["start_schedule"]),
         "ab_initio_frame": Frame(**values["ab_initio_frame"]),
         "full_size_frame": Frame(**values["full_size_frame"]),
         "curriculum": Curriculum(**values["curriculum"]),

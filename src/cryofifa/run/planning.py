@@ -9,10 +9,12 @@ from cryofifa.errors import InputError
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.preprocess import Frame, even_at_least
+from cryofifa.particles.signal_spectrum import SignalSpectrum
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.physics.point_group_names import is_cubic
 from cryofifa.run.plan import RunPlan, StartJudge
 from cryofifa.settings.config import Config
+from cryofifa.stochastic_em.schedule import StartSchedule
 from cryofifa.train.curriculum import Curriculum
 from cryofifa.train.decoder_choice import last_decoder_rate
 from cryofifa.train.map_filter_choice import map_filter_of
@@ -21,31 +23,36 @@ SMALLEST_BOX = 16
 # The Fourier mask grows at least by this factor, where particles are so large that the usual start is near the end; our
 # choice.
 LEAST_GROWTH = 1.5
+FEWEST_START_EPOCHS = 2  # of a start, however many particles there are; our choice
 
 
 @dataclass(frozen=True)
 class StartChoice:
-    """How many starts of ab initio there are, where they begin, and when and by what they are compared.
+    """How many independent starts there may be, where their masks begin, and what they are compared by.
 
     Attributes:
-        starts: number of independent starts.
+        least, most: number of independent starts; they end as soon as two agree.
         cycles: the first Fourier mask reaches at least this frequency times the particle radius.
-        share: share of ab initio after which the starts are compared.
         judge: what they are compared by.
     """
 
-    starts: int
+    least: int
+    most: int
     cycles: float
-    share: float
     judge: StartJudge
 
 
-USUAL_STARTS = StartChoice(starts=4, cycles=0.8, share=0.5, judge="explained power")
-# Particles of T, O and I are nearly spheres, whose views differ in fine detail only. Measured on apoferritin, single
-# starts right at 26 A: from 45 A 1 of 12, from 36 A (1.5 cycles) 4 of 14, from 30 A 0 of 8. The power that they explain
-# hardly tells them apart (0.175 and 0.176 of right ones, 0.179 of the best of 14 wrong ones); the agreement of their
-# half maps does (LOG.md).
-CUBIC_STARTS = StartChoice(starts=16, cycles=1.5, share=0.85, judge="half maps")
+USUAL_STARTS = StartChoice(least=2, most=8, cycles=2.0, judge="explained power")
+# Particles of T, O and I are nearly spheres, whose views differ in fine detail only. The power that they explain hardly
+# tells right starts from wrong ones; the agreement of their half maps does (LOG.md).
+CUBIC_STARTS = StartChoice(least=2, most=16, cycles=3.0, judge="half maps")
+
+# Information per image (particles/signal_spectrum.py) that the first mask of a start lets through, and that is enough
+# at its last. Measured with true maps (LOG.md): at 8 no pose is known, at 40 nearly all are.
+FIRST_INFORMATION, ENOUGH_INFORMATION = 8.0, 45.0
+# Where there is less, the last mask lets through this share of what there is up to `FINEST_CYCLES` over the radius:
+# random orientations lie too far apart to resolve more.
+SHARE_OF_INFORMATION, FINEST_CYCLES = 0.97, 4.0
 
 
 def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPlan:
@@ -80,14 +87,14 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     starts, guided = start_choice(config), config.pose_mode == "guided"
     start = config.start_resolution_angstrom
     if start is None:
-        mode = config.curriculum if guided else config.amortized
-        start = min(mode.start_resolution_angstrom, radius / starts.cycles)
+        enough = survey.signal.resolution_of(FIRST_INFORMATION) or math.inf
+        start = min(radius / starts.cycles, enough) if guided else config.amortized.start_resolution_angstrom
     end = config.end_resolution_angstrom
     if end is None:
         end = radius / config.curriculum.end_cycles
         if guided:
-            # a small particle needs a mask that grows by at least an octave
-            end = max(end, min(config.half_map_refinement.split_resolution_angstrom, start / 2))
+            end = max(end, config.half_map_refinement.split_resolution_angstrom)
+            end = min(end, resolution_with_enough_information(survey.signal, radius))
     end = max(end, 2 * pixel_size)
     if config.start_resolution_angstrom is None:
         start = max(start, LEAST_GROWTH * end)
@@ -105,18 +112,25 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     # half-map refinement poses all particles; without it every particle takes part from the start
     subset = min(len(table), config.curriculum.most_particles) if half_map_iterations else len(table)
     visits = config.curriculum.visits if guided else config.amortized.visits
+    schedule = StartSchedule(
+        first_radius=extent / start,
+        last_radius=min(extent / end, box / 2 - 1),
+        growth_epochs=config.starts.growth_visits / subset,
+        most_epochs=max(FEWEST_START_EPOCHS, math.ceil(config.starts.most_visits / subset)),
+        memory_particles=config.starts.memory_particles,
+    )
     epochs = config.curriculum.epochs
     if epochs is None:
         epochs = max(config.curriculum.fewest_epochs, math.ceil(visits / subset))
     curriculum = Curriculum(
         epochs=epochs,
         mask_steps=config.curriculum.mask_steps,
-        start_radius=extent / start,
-        end_radius=min(extent / end, box / 2 - 1),
+        # after the starts the mask stays where they ended
+        start_radius=schedule.last_radius if guided else schedule.first_radius,
+        end_radius=schedule.last_radius,
         growth_share=config.curriculum.growth_share,
         global_search_share=config.search.global_search_share,
-        # what an encoder learns before the starts are compared is lost unless its start wins
-        encoder_share=max(config.search.encoder_share, starts.share) if guided else 0.0,
+        encoder_share=config.search.encoder_share if guided else 0.0,
         keep_fraction_start=1.0,
         keep_fraction_end=config.curriculum.keep_fraction,
         keep_growth_share=config.curriculum.keep_growth_share,
@@ -125,7 +139,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         disturbance_share=config.amortized.disturbance_share,
         decoder_rate_end=last_decoder_rate(config),
     )
-    if curriculum.start_radius >= curriculum.end_radius:
+    if schedule.first_radius >= schedule.last_radius:
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
     full_size_frame = Frame(window, window, pixel_size)
     plan = RunPlan(
@@ -141,14 +155,15 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         full_size_frame=full_size_frame,
         half_map_iterations=half_map_iterations,
         curriculum=curriculum,
-        starts=starts.starts,
-        # a single start has no other to be compared with
-        start_epochs=max(1, round(starts.share * epochs)) if starts.starts > 1 else 0,
+        start_schedule=schedule if guided else None,
+        least_starts=starts.least,
+        most_starts=starts.most,
         start_judge=starts.judge,
+        signal=survey.signal,
         shared_by_filter_angstrom=map_filter_of(config).shared_resolution_angstrom,
         encoder_refinement=plan_refinement(config, full_size_frame),
     )
-    first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, curriculum.start_radius))
+    first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, schedule.first_radius))
     if first_points < 2:
         least = 2 * extent / 3
         raise InputError(f"start resolution {start:.0f} A is coarser than the window allows; at most {least:.0f} A")
@@ -157,13 +172,22 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
 
 def start_choice(config: Config) -> StartChoice:
     """The starts as the settings say, and where they leave it open, as the point group calls for."""
-    asked, usual = config.curriculum, CUBIC_STARTS if is_cubic(config.symmetry) else USUAL_STARTS
-    starts = usual.starts if asked.starts is None else asked.starts
-    cycles = usual.cycles if asked.start_cycles is None else asked.start_cycles
-    share = usual.share if asked.start_share is None else asked.start_share
-    if starts == 1 or config.pose_mode != "guided":  # there is nothing to compare
-        return StartChoice(1, cycles, 0.0, USUAL_STARTS.judge)
-    return StartChoice(starts, cycles, share, usual.judge)
+    asked, usual = config.starts, CUBIC_STARTS if is_cubic(config.symmetry) else USUAL_STARTS
+    cycles = usual.cycles if asked.first_cycles is None else asked.first_cycles
+    if config.pose_mode != "guided":
+        return StartChoice(1, 1, cycles, USUAL_STARTS.judge)
+    if asked.count is not None:
+        # there is nothing to compare a single start with
+        return StartChoice(asked.count, asked.count, cycles, usual.judge if asked.count > 1 else USUAL_STARTS.judge)
+    most = usual.most if asked.most is None else asked.most
+    return StartChoice(min(asked.least, most), most, cycles, usual.judge)
+
+
+def resolution_with_enough_information(signal: SignalSpectrum, radius_angstrom: float) -> float:
+    """The coarsest resolution in angstrom at which images tell enough of their poses, or nearly all that they can."""
+    finest = radius_angstrom / FINEST_CYCLES
+    enough = signal.resolution_of(min(ENOUGH_INFORMATION, SHARE_OF_INFORMATION * signal.information_to(finest)))
+    return math.inf if enough is None else max(enough, finest)
 
 
 def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:

@@ -67,7 +67,7 @@ def prepare(
         python_warnings.simplefilter("always", UserWarning)
         images = _read_images(particles, data_folder, rows_file, config)
     table = images.table
-    survey = survey_images(images)
+    survey = survey_images(images, config.image, config.diameter_angstrom)
     warnings = [str(one.message) for one in caught if one.category is UserWarning]
     # a hollow particle is darker in its centre than in its shell, so the deconvolved mean must look dark, too
     if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:

@@ -30,6 +30,7 @@ class RunProgress:
         starts: score of each finished start, by the plan's judge; the highest is the best.
         records_of_finished_starts: records of every epoch of each finished start.
         start_history: for every epoch of the starts that are being made side by side, the record of each.
+        starts_are_made: no further start is needed.
         end_score: score of the poses at the end of ab initio; None until they are compared with the best start's.
     """
 
@@ -40,6 +41,7 @@ class RunProgress:
     starts: list[float] = field(default_factory=list)
     records_of_finished_starts: list[list[EpochRecord]] = field(default_factory=list)
     start_history: list[list[EpochRecord]] = field(default_factory=list)
+    starts_are_made: bool = False
     end_score: float | None = None
 
     def epochs_done(self, phase: str) -> int:
@@ -97,17 +99,21 @@ class RunProgress:
         """Particle visits of the whole run, as far as is known: each particle counts once per epoch or iteration."""
         plan = self.plan
         refined = plan.encoder_refinement.epochs if plan.encoder_refinement else 0
-        visits = plan.ab_initio_epochs + refined + plan.judgements
+        missing = 0 if self.starts_are_made else max(1, plan.least_starts - len(self.starts))
+        starts = missing * plan.usual_start_epochs + sum(map(len, self.records_of_finished_starts))
+        judged = missing + len(self.starts) + 1 if plan.judges_by_matching else 0
+        visits = plan.curriculum.epochs + refined + starts + judged
         return plan.ab_initio_particles * visits + plan.particles * self.half_map_iterations
 
     @property
     def visits_done(self) -> int:
         """Particle visits made so far, those of all starts included."""
         plan = self.plan
-        losers = max(0, len(self.starts) - 1) * plan.start_epochs
         judged = len(self.starts) + (self.end_score is not None) if plan.judges_by_matching else 0
-        trained = sum(record.particles for record in itertools.chain(self.history, *self.start_history))
-        return plan.ab_initio_particles * (losers + judged) + trained
+        of_starts = itertools.chain(*self.records_of_finished_starts, *self.start_history)
+        after_them = self.history[self.epochs_of_best_start :]
+        trained = sum(record.particles for record in itertools.chain(of_starts, after_them))
+        return plan.ab_initio_particles * judged + trained
 
 
 def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgress) -> None:
@@ -126,6 +132,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
             [epoch_record_to_json(record) for record in start] for start in progress.records_of_finished_starts
         ],
         "start_history": [[epoch_record_to_json(record) for record in epoch] for epoch in progress.start_history],
+        "starts_are_made": progress.starts_are_made,
         "end_score": progress.end_score,
     }
     write_checkpoint(path, tensors, values)
@@ -149,6 +156,7 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
                 [epoch_record_from_json(record) for record in start] for start in values["records_of_finished_starts"]
             ],
             start_history=[[epoch_record_from_json(record) for record in epoch] for epoch in values["start_history"]],
+            starts_are_made=values["starts_are_made"],
             end_score=values["end_score"],
         )
     except (KeyError, TypeError) as error:

@@ -18,9 +18,9 @@ from cryofifa.run.plan import RunPlan
 from cryofifa.run.progress import RunProgress, read_run_state, write_run_state
 from cryofifa.run.watching import write_history, write_snapshot
 from cryofifa.settings.config import Config
+from cryofifa.stochastic_em.start import Start
 from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.ab_initio import AbInitio
-from cryofifa.train.curriculum import stage_at
 from cryofifa.train.encoder_refinement import EncoderRefinement
 from cryofifa.train.epoch_record import EpochRecord
 from cryofifa.train.particle_pass import tensors_under
@@ -140,7 +140,7 @@ class Session:
 
     def train_epoch(
         self,
-        training: AbInitio | EncoderRefinement,
+        training: Start | AbInitio | EncoderRefinement,
         epoch: int,
         name: str,
         bar: Progress,
@@ -166,9 +166,7 @@ class Session:
             self.after_step(state)
 
         with self.timed(training.phase):
-            stage = stage_at(training.curriculum, epoch / training.curriculum.epochs)
-            resolution_angstrom = training.plane.extent_angstrom / stage.mask_radius
-            bar.stage(name, resolution_angstrom, self.progress.last_pose_change_degree)
+            bar.stage(name, training.resolution_angstrom(epoch), self.progress.last_pose_change_degree)
             return training.train_epoch(epoch, after_step)
 
     def finished(self, record: EpochRecord, snapshots: Sequence[Snapshot] = ()) -> None:

@@ -1,4 +1,7 @@
-"""Independent starts of ab initio: each is made and judged, the best goes on, and is compared with its own end."""
+"""Independent starts of ab initio, until two agree: each is made and judged; networks go on from the best one's poses.
+
+Two starts know nothing of each other, so where they come to the same poses, these are in the data.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from cryofifa.run.particles import RunParticles
 from cryofifa.run.session import Session
 from cryofifa.run.start_agreement import starts_agree
 from cryofifa.run.watching import snapshots_of
+from cryofifa.stochastic_em.start import Start
 from cryofifa.system.processes import ALONE
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.epoch_record import epoch_record_from_json, epoch_record_to_json
@@ -35,13 +39,31 @@ class Starts:
     def __init__(self, run: Session, particles: RunParticles) -> None:
         self._run, self._particles = run, particles
 
-    def best_of_all(self, bar: Progress) -> AbInitio:
-        """Make and judge the starts that are not made yet; returns the best one, as far as ab initio has trained it."""
-        run = self._run
-        while len(run.progress.starts) < run.plan.starts:
-            self._make_next(bar)
-        ab_initio = self._begun(run.progress.best_start)
-        ab_initio.load_state(run.kept(AB_INITIO_PART))
+    def trained_from_best(self, bar: Progress) -> AbInitio:
+        """Make and judge starts until two agree; returns ab initio, which goes on from the best one's poses.
+
+        Where ab initio was under way already, it is returned as far as it has come.
+        """
+        run, progress = self._run, self._run.progress
+        if run.plan.start_schedule is not None:
+            while not progress.starts_are_made:
+                self._make_next(bar)
+        # A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing
+        # it: each goes on from the best start alone and alike. Without starts most is the encoder's, and they share.
+        processes = ALONE if run.plan.start_schedule is not None else run.processes
+        ab_initio = AbInitio(
+            run.config,
+            run.plan.curriculum,
+            self._particles.working_set(run.plan.ab_initio_frame, processes),
+            run.plan.particle_radius_angstrom,
+            run.plan.shift_range_angstrom,
+            processes,
+        )
+        if kept := run.kept(AB_INITIO_PART):
+            ab_initio.load_state(kept)
+        elif run.plan.start_schedule is not None:
+            best = run.kept(judged_start_part(progress.best_start))
+            ab_initio.begin_from(Poses.found(best["rotation"], best["shift_angstrom"]))
         return ab_initio
 
     def hold_against_best(self, ab_initio: AbInitio, bar: Progress) -> None:
@@ -64,26 +86,32 @@ class Starts:
         run.keep({AB_INITIO_PART: ab_initio.state()})
 
     def agreeing(self, rotation: Float[Tensor, "n 3 3"]) -> int:
-        """How many starts, the best one included, had about the run's final poses when they were judged.
+        """How many starts, the best one included, came to about these poses.
 
-        They are compared with the end and not with each other, as two starts halfway are both far from the end and so
-        farther from each other: measured on gpcr, 13 and 14 degrees from the end, but over 20 apart.
+        Args:
+            rotation: rotation_volume_to_image of the particles of ab initio, of the best start or of the run's end.
+        """
+        run, progress = self._run, self._run.progress
+        group = symmetry_rotations(run.config.symmetry)
+        others = [which for which in range(len(progress.starts)) if which != progress.best_start]
+        poses = [run.kept(judged_start_part(which))["rotation"] for which in others]
+        return 1 + sum(starts_agree(other, rotation, group) for other in poses)
+
+    def agreeing_with_end(self, rotation: Float[Tensor, "n 3 3"]) -> int:
+        """How many starts, the best one included, had about the run's final poses.
 
         Args:
             rotation: final rotation_volume_to_image of all particles of the run.
         """
-        run, progress = self._run, self._run.progress
-        found, group = rotation[self._particles.of_ab_initio()], symmetry_rotations(run.config.symmetry)
-        others = [which for which in range(len(progress.starts)) if which != progress.best_start]
-        return 1 + sum(starts_agree(run.kept(judged_start_part(which))["rotation"], found, group) for which in others)
+        return self.agreeing(rotation[self._particles.of_ab_initio()])
 
     def _make_next(self, bar: Progress) -> None:
-        """Make the next starts, one in each process at the same time, judge them, and keep the best start so far."""
+        """Make the next starts, one in each process at the same time, judge them, and see whether two agree."""
         run, progress, processes = self._run, self._run.progress, self._run.processes
-        first, count = len(progress.starts), run.plan.starts
+        first, count = len(progress.starts), run.plan.most_starts
         side_by_side = range(first, min(first + processes.count, count))
         # where fewer starts are left than there are processes, the last processes make starts that do not count
-        start = self._begun(0 if count == 1 else first + processes.rank)
+        start = self._begun(first + processes.rank)
 
         def state() -> dict[str, dict[str, Tensor]]:
             stacked = {name: processes.all_gather_stack(values) for name, values in start.state().items()}
@@ -95,16 +123,18 @@ class Starts:
             else:
                 run.log.line(f"{self._name(first)} is made anew: it was begun by another number of processes")
                 progress.start_history = []
-        for epoch in range(len(progress.start_history), run.plan.start_epochs):
+        # of starts side by side those that are finished wait for the others
+        while processes.any(not start.is_finished(epoch := len(progress.start_history))):
             record = run.train_epoch(start, epoch, self._name(first), bar, state, len(side_by_side))
             said = processes.all_gather_text(json.dumps(epoch_record_to_json(record)))
             records = [epoch_record_from_json(json.loads(text)) for text in said[: len(side_by_side)]]
             run.finished_of_starts(records, snapshots_of(start, record))
             run.keep(state())
         self._compare(side_by_side, start, state()[STARTS_UNDER_WAY_PART], bar)
+        bar.expect(progress.visits_in_all)
 
-    def _compare(self, side_by_side: range, start: AbInitio, states: dict[str, Tensor], bar: Progress) -> None:
-        """Judge these starts one after another, all processes together, and keep the best start so far.
+    def _compare(self, side_by_side: range, start: Start, states: dict[str, Tensor], bar: Progress) -> None:
+        """Judge these starts one after another, all processes together, keep their poses, and decide whether to go on.
 
         start: this process's start, which is used to judge all of them.
         states: state of every process's start, stacked along a first axis.
@@ -112,22 +142,25 @@ class Starts:
         run, progress = self._run, self._run.progress
         found = {}
         for rank, which in enumerate(side_by_side):
-            made = {name: values[rank].clone() for name, values in states.items()}
-            start.load_state(made)
+            start.load_state({name: values[rank].clone() for name, values in states.items()})
             score, found[judged_start_part(which)] = self._judge(start, bar)
-            if run.plan.starts > 1:
-                run.log.line(f"{self._name(which)}: {run.plan.start_judge} {score:.4f}")
+            run.log.line(f"{self._name(which)}: {run.plan.start_judge} {score:.4f}")
+            # a start that came to its end before the others of its side waited for them
+            records = [records[rank] for records in progress.start_history][: start.epochs_in_all]
             if not progress.starts or score > max(progress.starts):
-                progress.history = [records[rank] for records in progress.start_history]
-                found[AB_INITIO_PART] = made
+                progress.history = records
+            progress.records_of_finished_starts.append(list(records))
             progress.starts.append(score)
-        progress.records_of_finished_starts += [
-            [records[rank] for records in progress.start_history] for rank in range(len(side_by_side))
-        ]
         progress.start_history = []
         run.keep({STARTS_UNDER_WAY_PART: {}, **found})
+        made, plan = len(progress.starts), run.plan
+        agreeing = self.agreeing(run.kept(judged_start_part(progress.best_start))["rotation"])
+        if made > 1:
+            run.log.line(f"{agreeing} of {made} starts agree with start {progress.best_start + 1}, the best so far")
+        progress.starts_are_made = made >= plan.most_starts or (made >= plan.least_starts and agreeing > 1)
+        run.keep({})
 
-    def _judge(self, start: AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
+    def _judge(self, start: Start | AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
         """The score of a start, and the rotations and shifts that it holds for.
 
         By explained power: all starts see the same particles through the same Fourier masks, so the power that they
@@ -146,30 +179,26 @@ class Starts:
 
         with run.timed(JUDGE_STARTS):
             matching.iterate(poses, 0, search=True, on_block=after_block)
-            every = [matching.half_maps(poses, index) for index in range(start.networks.classes)]
+            every = [matching.half_maps(poses, index) for index in range(start.classes)]
             # the halves share what ab initio's last mask lets through; local refinement, which shares more, comes later
             shared = run.plan.curriculum.end_radius
             score = sum(half_map_agreement(maps.half_1, maps.half_2, shared) for maps in every) / len(every)
         return score, _poses_of(poses, start.particles.particle)
 
     def _name(self, which: int) -> str:
-        return f"start {which + 1} of {self._run.plan.starts}"
+        return f"start {which + 1}"
 
-    def _begun(self, which: int) -> AbInitio:
-        """A start with new networks and random poses. Processes share a single start; of several, each makes its own.
-
-        A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing it.
-        So the best of several starts goes on in every process in the same way.
-        """
+    def _begun(self, which: int) -> Start:
+        """A start with an empty map and random poses, in this process alone."""
         run, plan = self._run, self._run.plan
-        processes = run.processes if plan.starts == 1 else ALONE
-        return AbInitio(
+        assert plan.start_schedule is not None
+        return Start(
             replace(run.config, seed=run.config.seed + START_SEED_STEP * which),
-            plan.curriculum,
-            self._particles.working_set(plan.ab_initio_frame, processes),
-            plan.particle_radius_angstrom,
+            plan.start_schedule,
+            self._particles.working_set(plan.ab_initio_frame, ALONE),
+            plan.signal,
+            plan.particle_size(run.config),
             plan.shift_range_angstrom,
-            processes,
         )
 
 

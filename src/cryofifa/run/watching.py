@@ -16,21 +16,19 @@ from pathlib import Path
 from cryofifa.mrc_map import write_map
 from cryofifa.physics.snapshot import SNAPSHOT_PIXEL, Snapshot
 from cryofifa.run.progress import RunProgress
+from cryofifa.stochastic_em.start import Start
 from cryofifa.system.atomic_file import atomic_path
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.encoder_refinement import EncoderRefinement
 from cryofifa.train.epoch_record import EpochRecord, epoch_record_to_json
 
 
-def snapshots_of(training: AbInitio | EncoderRefinement, record: EpochRecord) -> list[Snapshot]:
-    """A snapshot of each decoder's volume, low-passed to the Fourier mask and to what a snapshot can hold."""
+def snapshots_of(training: Start | AbInitio | EncoderRefinement, record: EpochRecord) -> list[Snapshot]:
+    """A snapshot of each class's volume, low-passed to the Fourier mask and to what a snapshot can hold."""
     radius = record.mask_radius_pixel
     size = min(SNAPSHOT_PIXEL, 2 * int(radius + 2))
     within, pixel_size_angstrom = min(radius, size / 2 - 1), training.plane.extent_angstrom / size
-    return [
-        Snapshot(training.networks.decoder(index).volume(size, within), pixel_size_angstrom)
-        for index in range(training.networks.classes)
-    ]
+    return [Snapshot(volume, pixel_size_angstrom) for volume in training.volumes(size, within)]
 
 
 def write_history(folder: Path, progress: RunProgress) -> None:

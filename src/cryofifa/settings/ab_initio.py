@@ -15,28 +15,14 @@ class CurriculumSettings:
     mask_steps: Annotated[int, Range(1, 1e9)] = 32  # number of different masks; Extended Data Table 2
     # Particles of one update, of all processes together. Prototype; Extended Data Table 2 has 16 to 128 per GPU.
     minibatch: Annotated[int, Range(2, 1e9)] = 64
-    # Guided mode: independent starts, of which the likeliest goes on; None is 4, or what run/planning.py has for cubic
-    # point groups. Measured with 30 % junk: 9 of 14 single starts are right, so of sets of three 5 % have none that is,
-    # and of sets of four 2 %. Each start costs about 5 of 80 s.
-    starts: Annotated[int | None, Range(1, 1000)] = None
-    # Share of the run after which the starts are compared, and before which no encoder learns; None is 0.5, or what
-    # run/planning.py has for cubic point groups.
-    start_share: Annotated[float | None, SHARE] = None
-    # Guided mode: how many particles ab initio sees, each counted as often as it is seen. Measured: poses settle by
-    # 40,000; RELION's initial model sees 100,000.
-    visits: Annotated[int, Range(1, 1e12)] = 50_000
-    fewest_epochs: Annotated[int, Range(1, 1e6)] = 6  # passes at least, however many particles there are
+    # Guided mode: how many particles the networks see after the starts, each counted as often as it is seen. Measured:
+    # poses settle by then.
+    visits: Annotated[int, Range(1, 1e12)] = 25_000
+    fewest_epochs: Annotated[int, Range(1, 1e6)] = 3  # passes at least, however many particles there are
     # Passes over the particles, instead of visits. Extended Data Table 2 has about 100 in all (steps x epochs).
     epochs: Annotated[int | None, Range(1, 1e6)] = None
     # Ab initio works on a random subset of this size; all particles are posed after it.
     most_particles: Annotated[int, Range(1, 1e9)] = 10_000
-    # First mask, as a resolution. Measured on beta2AR-Gs, 2,000 particles of which 30 % are junk, two seeds: from 75 A
-    # poses end 12 and 42 degrees off, from 45 A 2.0 and 2.1 in little more time. From 140 A ribosome fails: there the
-    # CTF lets nothing through.
-    start_resolution_angstrom: Annotated[float, POSITIVE] = 45.0
-    # The first mask reaches at least this frequency times the particle radius, which counts for small particles; None
-    # is 0.8, or what run/planning.py has for cubic point groups.
-    start_cycles: Annotated[float | None, POSITIVE] = None
     # Last mask of ab initio, as frequency times particle radius; half-map refinement goes on from there.
     end_cycles: Annotated[float, POSITIVE] = 4.0
     growth_share: Annotated[float, Range(1e-6, 1)] = 0.9  # share of the run in which masks grow; prototype: 0.7 to 0.95
@@ -51,8 +37,8 @@ class SearchSettings:
 
     orientations: Annotated[int, Range(1, 1e6)] = 2000  # random rotations of the global search; prototype: 1500 to 2500
     best_orientations: Annotated[int, Range(1, 1000)] = 4  # how many of them become candidates; prototype
-    # Share of the run for which the global search is on. Prototype: 0.6 to 0.8.
-    global_search_share: Annotated[float, SHARE] = 0.75
+    # Share of ab initio for which the global search is on. The starts have found the poses before.
+    global_search_share: Annotated[float, SHARE] = 0.0
     # Orientations are scored on frequencies up to this over the particle radius (no Fourier point is within 0.5).
     orientation_cycles: Annotated[float, Range(0.5, 1e6)] = 3.0
     wide_perturbations: Annotated[int, Range(0, 1000)] = 8  # wide random turns of the remembered pose; prototype
@@ -64,9 +50,8 @@ class SearchSettings:
     # are -log likelihood over the mask's share of the noise, which is about 0.5. Measured: 5 of 5 starts are right
     # within 5 epochs, 4 of 5 at temperature 0.
     temperature: Annotated[float, Range(0, 1e6)] = 0.5
-    # Share of the run after which the encoder joins. Before, poses are near random, and it would cost as much as all
-    # the rest.
-    encoder_share: Annotated[float, SHARE] = 0.5
+    # Share of ab initio after which the encoder joins; the starts have found the poses before.
+    encoder_share: Annotated[float, SHARE] = 0.0
     # Copies of an image from which the encoder predicts candidates; each gives one candidate per head.
     encoder_copies: Annotated[int, Range(1, 64)] = 1
     # Largest shift over the particle radius, where the images do not tell. Our choice.

@@ -31,6 +31,7 @@ from cryofifa.settings.old_names import with_present_names
 from cryofifa.settings.ranges import LARGEST_INTEGER, POSITIVE, Range, out_of_range
 from cryofifa.settings.reading import overlaid, read_toml
 from cryofifa.settings.refinements import EncoderRefinementSettings, HalfMapRefinementSettings, JunkSettings
+from cryofifa.settings.starts import StartSettings
 from cryofifa.settings.toml_text import as_toml
 
 PoseMode = Literal["guided", "amortized"]
@@ -68,6 +69,7 @@ class Config:
     image: ImageSettings = field(default_factory=ImageSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
+    starts: StartSettings = field(default_factory=StartSettings)
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     amortized: AmortizedSettings = field(default_factory=AmortizedSettings)

@@ -18,6 +18,8 @@ OLD_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("search", "bank_best"): ("search", "best_orientations"),
     ("search", "bank_share"): ("search", "global_search_share"),
     ("search", "bank_cycles"): ("search", "orientation_cycles"),
+    ("curriculum", "starts"): ("starts", "count"),
+    ("curriculum", "start_cycles"): ("starts", "first_cycles"),
     ("encoder", "imagined"): ("encoder", "synthetic_per_particle"),
     ("decoder", "voxel_learning_rate"): ("decoder", "voxels", "learning_rate"),
     ("decoder", "voxel_last_rate"): ("decoder", "voxels", "last_rate"),
@@ -32,6 +34,8 @@ OLD_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("decoder", "omega_envelope"): ("decoder", "fourier_net", "omega_envelope"),
     ("decoder", "coordinate_scale"): ("decoder", "fourier_net", "coordinate_scale"),
 }
+# What is no longer a setting: files with them are read as if they were absent.
+GONE: tuple[tuple[str, ...], ...] = (("curriculum", "start_share"), ("curriculum", "start_resolution_angstrom"))
 _DEEPEST = max(map(len, OLD_NAMES.values()))
 
 
@@ -50,6 +54,10 @@ def with_present_names(values: dict[str, Any], where: str) -> dict[str, Any]:
         table = _table_of(present, old)
         if table is not None and old[-1] in table:
             _put(present, new, table.pop(old[-1]), f"{where}: '{'.'.join(old)}' is an old name of '{'.'.join(new)}'")
+    for gone in GONE:
+        table = _table_of(present, gone)
+        if table is not None:
+            table.pop(gone[-1], None)
     return present
 
 

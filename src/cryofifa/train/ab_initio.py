@@ -1,4 +1,7 @@
-"""Ab initio: the first encoder and the decoder learn together, at the working box, until the curriculum ends."""
+"""Ab initio: the first encoder and the decoder learn together, at the working box, until the curriculum ends.
+
+In guided mode they begin with the poses of the best start (`stochastic_em/`), in amortized mode with random ones.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import torch
 
 from cryofifa.model.pose_encoder import INPUTS, PoseEncoder
 from cryofifa.names import AB_INITIO
+from cryofifa.particles.poses import Poses
 from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.settings.config import Config
 from cryofifa.system.processes import ALONE, Processes
@@ -69,6 +73,10 @@ class AbInitio(TrainingLoop[PoseEncoder]):
             heads=settings.heads,
             shift_scale_angstrom=self.shift_range_angstrom / 3,
         )
+
+    def begin_from(self, poses: Poses) -> None:
+        """Begin with poses that a start has found instead of random ones; call once, before the first epoch."""
+        self.poses.put(torch.arange(len(poses)), poses)
 
     def infer(
         self, batch: Minibatch, sampled: list[FourierGrid], stage: Stage, epoch: int, step: StepNumber

@@ -8,7 +8,11 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryofifa.particles.noise_spectrum import NoiseSpectrum
+from cryofifa.particles.observed import observed
+from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.poses import Poses
+from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import HalfPlane
 from cryofifa.system.processes import Processes
 from cryofifa.train.random_draws import RandomDraws
@@ -43,6 +47,44 @@ class Minibatch:
     shift_angstrom: Float[Tensor, "n 2"]
     shift_sd_angstrom: float
     particle_radius_angstrom: float
+
+
+def seen_through(
+    plane: HalfPlane,
+    noise: NoiseSpectrum,
+    image: Float[Tensor, "n y x"],
+    ctf_parameters: CtfParameters,
+    particle: Int[Tensor, " n"],
+    poses: Poses,
+    size: ParticleSize,
+    shift_sd_angstrom: float,
+) -> Minibatch:
+    """A minibatch as a Fourier mask lets it through, with its noise made white and its particles masked.
+
+    Args:
+        plane: the Fourier points of the mask.
+        noise: power spectrum of the images' noise.
+        image: the images as they are kept.
+        ctf_parameters: their optics.
+        particle: rows of the working set.
+        poses: remembered poses of these particles.
+        size: the particle's size.
+        shift_sd_angstrom: standard deviation of the particles' shifts along an axis.
+    """
+    image, shift = noise.whitened(image, plane.pixel_size_angstrom), poses.shift_angstrom
+    seen = observed(image, ctf_parameters, shift, size.training_mask(plane.pixel_size_angstrom), plane)
+    return Minibatch(
+        particle=particle,
+        image=image,
+        mask=seen.mask,
+        measured=seen.measured,
+        ctf=seen.ctf * noise.whitening_gain(plane.frequency_per_angstrom.norm(dim=-1)),
+        plane=plane,
+        rotation=poses.rotation,
+        shift_angstrom=shift,
+        shift_sd_angstrom=shift_sd_angstrom,
+        particle_radius_angstrom=size.radius_angstrom,
+    )
 
 
 def random_minibatches(

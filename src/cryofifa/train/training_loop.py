@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryofifa.particles.observed import observed
 from cryofifa.particles.outlier_weight import bounded_influence
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.particle_size import ParticleSize
@@ -31,13 +30,13 @@ from cryofifa.settings.config import Config
 from cryofifa.system.memory import allowed_bytes_on
 from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.batch_statistics import with_shared_statistics
-from cryofifa.train.curriculum import Curriculum, Stage, stages_of_epoch
+from cryofifa.train.curriculum import Curriculum, Stage, stage_at, stages_of_epoch
 from cryofifa.train.decoder_choice import decoder_learning_rate, decoder_of
 from cryofifa.train.epoch_record import WINNER_ORIGINS, EpochRecord, count_of_origins
 from cryofifa.train.first_poses import random_poses
 from cryofifa.train.loss_ranking import gradient_weight
 from cryofifa.train.map_filter_choice import map_filter_of
-from cryofifa.train.minibatch import Inference, Minibatch, StepNumber, random_minibatches
+from cryofifa.train.minibatch import Inference, Minibatch, StepNumber, random_minibatches, seen_through
 from cryofifa.train.networks import Encoder, Networks
 from cryofifa.train.particle_pass import ParticlePass, tensors_under
 from cryofifa.train.pose_change import median_pose_change
@@ -89,6 +88,11 @@ class TrainingLoop(ABC, Generic[Encoder]):
         self.poses = random_poses(len(particles), config.seed, self.device, self.networks.classes)
         self.so_far: ParticlePass | None = None  # the epoch that is under way
         self.recorded_steps = RecordedSteps.on(self.device, processes)
+
+    @property
+    def classes(self) -> int:
+        """How many structures are learned."""
+        return self.networks.classes
 
     @property
     @abstractmethod
@@ -224,6 +228,14 @@ class TrainingLoop(ABC, Generic[Encoder]):
         epoch = tensors_under(tensors, "epoch.")
         self.so_far = ParticlePass.from_state(epoch, self.processes, "epoch") if epoch else None
 
+    def resolution_angstrom(self, epoch: int) -> float:
+        """Resolution of the Fourier mask at the beginning of an epoch."""
+        return self.plane.extent_angstrom / stage_at(self.curriculum, epoch / self.curriculum.epochs).mask_radius
+
+    def volumes(self, size: int, radius: float) -> list[Float[Tensor, "z y x"]]:
+        """Every class's volume at this number of voxels over the extent, up to a radius in Fourier pixels."""
+        return [self.networks.decoder(index).volume(size, radius) for index in range(self.networks.classes)]
+
     def sampled_volumes(self, stage: Stage) -> list[FourierGrid]:
         """The volumes that candidates are scored with: every class's decoder on a grid, symmetric and map-filtered."""
         sampled = self.networks.sampled(stage.mask_radius, self.symmetry, self.processes)
@@ -244,22 +256,10 @@ class TrainingLoop(ABC, Generic[Encoder]):
 
     def minibatch_of(self, members: Int[Tensor, " n"], image: Float[Tensor, "n y x"], stage: Stage) -> Minibatch:
         """A minibatch of members whose images, as they are kept, are given; seen through the stage's Fourier mask."""
-        plane, noise = self.plane.within(stage.mask_radius), self.particles.noise
-        pixel_size = plane.pixel_size_angstrom
-        image, shift = noise.whitened(image, pixel_size), self.poses.shift_angstrom[members]
-        mask = self.size.training_mask(pixel_size)
-        seen = observed(image, self.particles.ctf[self.processes.local_index(members)], shift, mask, plane)
-        return Minibatch(
-            particle=members,
-            image=image,
-            mask=seen.mask,
-            measured=seen.measured,
-            ctf=seen.ctf * noise.whitening_gain(plane.frequency_per_angstrom.norm(dim=-1)),
-            plane=plane,
-            rotation=self.poses.rotation[members],
-            shift_angstrom=shift,
-            shift_sd_angstrom=self.shift_sd_angstrom,
-            particle_radius_angstrom=self.size.radius_angstrom,
+        plane, optics = self.plane.within(stage.mask_radius), self.particles.ctf[self.processes.local_index(members)]
+        poses = self.poses.select(members)
+        return seen_through(
+            plane, self.particles.noise, image, optics, members, poses, self.size, self.shift_sd_angstrom
         )
 
     def _new_networks(self) -> Networks[Encoder]:

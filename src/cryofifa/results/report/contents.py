@@ -41,7 +41,7 @@ class RunPart:
 class VerdictPart:
     """What the run says of itself.
 
-    word: "converged", "doubtful" or "not converged".
+    word: "converged", "doubtful", "unconfirmed" or "not converged".
     reasons: why, each in a few words.
     signs: what the verdict was made from.
     warnings: all that the run warned of on its way.
