@@ -19,6 +19,7 @@ from simulated_runs import SimulatedSet, junk_rows, reconstructed
 
 from cryofifa.after_run.evaluate import evaluate
 from cryofifa.half_map_refinement.half_maps import back_project_halves, solve_half_maps
+from cryofifa.half_map_refinement.score_split import roc_auc
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.star import read_poses_star, read_star
 from cryofifa.particles.files.star_blocks import read_star_blocks
@@ -29,7 +30,6 @@ from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.simulated.simulated_set import JUNK_KINDS
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.results.score_split import roc_auc
 
 WITHOUT = "[curriculum]\nkeep_fraction = 1.0\n\n[junk]\nmap_of_kept = false\n"
 MASK_EDGE_PIXEL = 3.0

@@ -26,7 +26,6 @@ from cryofifa.physics.point_group_names import member_count
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.map_result import MapResult
 from cryofifa.results.outputs import RunResults, evidence_of_run, write_outputs
-from cryofifa.results.score_split import split_scores
 from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.log import Progress, RunLog
@@ -109,9 +108,8 @@ def _reconstructed(
         with Progress(progress.visits_in_all, done=progress.visits_done, stream=stream) as bar:
             ab_initio = phases.find_poses(bar)
             trained = phases.refine_poses(ab_initio, bar)
-            poses = phases.refine_against_half_maps(trained, bar)
+            poses, split = phases.refine_against_half_maps(trained, bar)
         score = known(poses.score).cpu().double().numpy()
-        split = split_scores(score)
         kept = split.kept(score)
         log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
         taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
@@ -126,7 +124,7 @@ def _reconstructed(
         for index, (maps, size) in enumerate(one for one in found if one is not None):
             mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
             curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
-            mine = poses.select(poses.in_class(index))
+            mine = poses.select(taken & poses.in_class(index))  # views of junk are none of the map's
             evidence = evidence_of_run(config, progress, mine, agreeing_starts, curves)
             pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained, index)
             judged.append(

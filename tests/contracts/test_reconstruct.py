@@ -16,11 +16,11 @@ import torch
 
 from cryofifa import Config, InputError, reconstruct
 from cryofifa.cli import main
+from cryofifa.half_map_refinement.score_split import JunkSplit
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.mask import spherical_mask
-from cryofifa.results.score_split import JunkSplit
 from cryofifa.train.training_loop import TrainingLoop
 from cryofifa_testkit.small_sets import simulated_particles
 
@@ -97,7 +97,7 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
     particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_of_kept: bool
 ):
     """A split that drops the lower half: the rest is what kept.star holds, in order, and what the map is made of."""
-    from cryofifa import main_path
+    from cryofifa.half_map_refinement import projection_matching
     from cryofifa.run import phases
 
     used = []
@@ -108,7 +108,7 @@ def test_the_map_is_made_of_kept_particles_if_wanted(
 
     original = phases.back_project_halves
     monkeypatch.setattr(phases, "back_project_halves", back_project)
-    monkeypatch.setattr(main_path, "split_scores", lambda score: JunkSplit(float(np.median(score))))
+    monkeypatch.setattr(projection_matching, "split_scores", lambda score, _: JunkSplit(float(np.median(score))))
     reconstruct(particles, tmp_path, config=SMALL.changed(junk={"map_of_kept": map_of_kept}))
     everyone, kept = rows_of(tmp_path / "particles.star"), rows_of(tmp_path / "kept.star")
     score = everyone["cryofifaScore"].to_numpy()

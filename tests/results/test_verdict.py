@@ -62,6 +62,13 @@ def test_a_single_start_is_unconfirmed_and_has_no_resolution_of_its_own():
     assert "one start only" in verdict.reasons[0]
 
 
+def test_where_directions_are_hardly_seen_no_figure_holds_for_all():
+    verdict = verdict_of(replace(GOOD, fourier_sampling=0.3, resolution_angstrom=9.87))
+    assert verdict.word == "doubtful"
+    assert not verdict.resolution_counts
+    assert "9.9" not in " ".join([*verdict.reasons, *(sign.value for sign in verdict.signs)])
+
+
 def test_noise_has_no_resolution():
     """As a run on noise looks: poses at rest, halves that agree as far as they shared a model, no other start."""
     verdict = verdict_of(replace(GOOD, agreeing_starts=1, resolution_angstrom=20.5))

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryofifa.half_map_refinement.half_maps import HalfMaps, back_project_halves, solve_half_maps
+from cryofifa.half_map_refinement.score_split import JunkSplit
 from cryofifa.names import (
     AB_INITIO_PART,
     ENCODER_REFINEMENT_PART,
@@ -82,8 +83,10 @@ class Phases:
         self._train(refinement, ENCODER_REFINEMENT_PART, "second encoder", bar)
         return refinement
 
-    def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> Poses:
-        """Half-map refinement of all particles, then a score of each against the other half's map; returns the poses.
+    def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> tuple[Poses, JunkSplit]:
+        """Half-map refinement of all particles, then a score of each against the other half's map.
+
+        Returns the poses, and the score at which particles and junk are split.
 
         With a point group, all poses are moved into one asymmetric unit.
         """
@@ -92,6 +95,7 @@ class Phases:
         matching = self._particles.matching(trained)
         if kept := run.kept(HALF_MAP_POSES_PART):
             poses = Poses.from_columns(kept)
+        matching.least_score = progress.least_score
         if kept := run.kept(HALF_MAP_ITERATION_PART):
             matching.so_far = ParticlePass.from_state(kept, run.processes, "iteration")
 
@@ -111,13 +115,16 @@ class Phases:
                 bar.stage(HALF_MAP_REFINEMENT, resolution_angstrom, progress.last_pose_change_degree)
                 record = matching.iterate(poses, iteration, search=search, on_block=after_block)
             run.finished(record, matching.snapshots)
+            if search:
+                with run.timed(SCORE):
+                    progress.least_score = matching.split(poses).threshold
             bar.expect(progress.visits_in_all)
             run.keep({HALF_MAP_POSES_PART: poses.columns(), HALF_MAP_ITERATION_PART: {}})
         poses.rotation = in_asymmetric_unit(poses.rotation, symmetry_members(run.config.symmetry, run.device))
         with run.timed(SCORE):
-            matching.score(poses)
+            split = matching.split(poses)
         self._particles.forget_full_size_images()
-        return poses
+        return poses, split
 
     def final_map(
         self, poses: Poses, taken: Bool[Tensor, " n"], size: ParticleSize

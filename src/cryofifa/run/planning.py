@@ -11,7 +11,7 @@ from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.preprocess import Frame, even_at_least
 from cryofifa.particles.signal_spectrum import SignalSpectrum
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.physics.point_group_names import is_cubic
+from cryofifa.physics.point_group_names import is_cubic, member_count
 from cryofifa.run.plan import RunPlan, StartJudge
 from cryofifa.settings.config import Config
 from cryofifa.stochastic_em.schedule import StartSchedule
@@ -45,14 +45,15 @@ class StartChoice:
 USUAL_STARTS = StartChoice(least=2, most=8, cycles=2.0, judge="explained power")
 # Particles of T, O and I are nearly spheres, whose views differ in fine detail only. The power that they explain hardly
 # tells right starts from wrong ones; the agreement of their half maps does (LOG.md).
-CUBIC_STARTS = StartChoice(least=2, most=16, cycles=3.0, judge="half maps")
+CUBIC_STARTS = StartChoice(least=2, most=16, cycles=1.5, judge="half maps")
 
 # Information per image (particles/signal_spectrum.py) that the first mask of a start lets through, and that is enough
 # at its last. Measured with true maps (LOG.md): at 8 no pose is known, at 40 nearly all are.
 FIRST_INFORMATION, ENOUGH_INFORMATION = 8.0, 45.0
-# Where there is less, the last mask lets through this share of what there is up to `FINEST_CYCLES` over the radius:
-# random orientations lie too far apart to resolve more.
-SHARE_OF_INFORMATION, FINEST_CYCLES = 0.97, 4.0
+# Where there is less, the last mask lets through this share of what there is up to `FINEST_CYCLES` over the radius, for
+# random orientations lie too far apart to resolve more. With a point group they lie closer together, and that limit is
+# finer, but not beyond `FINEST_CYCLES_OF_ALL`, where a start would take too long.
+SHARE_OF_INFORMATION, FINEST_CYCLES, FINEST_CYCLES_OF_ALL = 0.97, 4.0, 6.0
 
 
 def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPlan:
@@ -94,7 +95,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         end = radius / config.curriculum.end_cycles
         if guided:
             end = max(end, config.half_map_refinement.split_resolution_angstrom)
-            end = min(end, resolution_with_enough_information(survey.signal, radius))
+            end = min(end, resolution_with_enough_information(survey.signal, radius, member_count(config.symmetry)))
     end = max(end, 2 * pixel_size)
     if config.start_resolution_angstrom is None:
         start = max(start, LEAST_GROWTH * end)
@@ -183,9 +184,15 @@ def start_choice(config: Config) -> StartChoice:
     return StartChoice(min(asked.least, most), most, cycles, usual.judge)
 
 
-def resolution_with_enough_information(signal: SignalSpectrum, radius_angstrom: float) -> float:
-    """The coarsest resolution in angstrom at which images tell enough of their poses, or nearly all that they can."""
-    finest = radius_angstrom / FINEST_CYCLES
+def resolution_with_enough_information(signal: SignalSpectrum, radius_angstrom: float, members: int) -> float:
+    """The coarsest resolution in angstrom at which images tell enough of their poses, or nearly all that they can.
+
+    Args:
+        signal: the images' spectra.
+        radius_angstrom: the particle's radius.
+        members: of the point group.
+    """
+    finest = radius_angstrom / min(FINEST_CYCLES * members ** (1 / 3), FINEST_CYCLES_OF_ALL)
     enough = signal.resolution_of(min(ENOUGH_INFORMATION, SHARE_OF_INFORMATION * signal.information_to(finest)))
     return math.inf if enough is None else max(enough, finest)
 

@@ -129,7 +129,9 @@ class Start:
         if not is_waiting:
             self.explained_power = float(so_far.sums) / len(self.particles)
         turned, moved = median_pose_change(so_far.before, self.poses, self.symmetry)
-        rests = turned is not None and turned < self.config.starts.settled_degree
+        # random poses of a symmetric particle differ by less, by the cube root of its group's members
+        settled_degree = self.config.starts.settled_degree * len(self.symmetry) ** (-1 / 3)
+        rests = turned is not None and turned < settled_degree
         if self.rested_after is None and (rests or epoch + 1 >= self.schedule.most_epochs):
             self.rested_after = epoch + 1
         radius = self._radius(epoch + 1)

@@ -1,7 +1,14 @@
-"""Split particles into kept ones and junk by their scores alone, as a mixture of two Gaussians.
+"""Split particles into kept ones and junk by their scores.
 
-The Bayesian information criterion decides whether one Gaussian fits the scores or two. Two count only where the lower
-one is clearly apart: heavy tails and slight skews are one population, all of which is kept.
+Where it is known what the search scores in images without a particle (the null), scores are a mixture of
+
+    particles               a Gaussian above the null
+    no particle             the null's own Gaussian
+    worse than nothing      even, below the null's mean: ice, edges, aggregates, other molecules
+
+and particles end where the other two are likelier. Without a null they are a mixture of two Gaussians: the Bayesian
+information criterion decides whether one fits the scores or two. Two populations count only where the lower one is
+clearly apart: heavy tails and slight skews are one population, all of which is kept.
 """
 
 from __future__ import annotations
@@ -21,6 +28,10 @@ LEAST_SHARE = 0.1  # of the upper population: a few high outliers cannot be the 
 # Highest mean score of junk over that of particles; a population nearer to the particles may be in thicker ice or at
 # another defocus. Our choice.
 HIGHEST_JUNK = 0.75
+LEAST_NULLS = 30  # null images that say how the null is spread; our choice
+NULL_RISE, NULL_WIDENING = 1.0, 1.2  # of the null's mean, in its standard deviations, and of its spread; our choice
+LEAST_SPREAD = 1e-3  # of a population of scores, so that equal scores are no division by zero
+LEAST_JUNK = 0.02  # of all particles: less is a tail of the particles' own scores; our choice
 _ITERATIONS = 500
 
 
@@ -48,16 +59,22 @@ class JunkSplit:
 ONE_POPULATION = JunkSplit(None)
 
 
-def split_scores(score: Float64[np.ndarray, " n"]) -> JunkSplit:
+def split_scores(score: Float64[np.ndarray, " n"], null: Float64[np.ndarray, " nulls"] | None = None) -> JunkSplit:
     """Split at the score where a particle belongs to the lower population as likely as to the upper one.
 
     Scores that are not finite are ignored; where there is only one population, nothing is split off.
+
+    Args:
+        score: of every particle.
+        null: scores of images without a particle; None where they are not known.
     """
     known = np.sort(score[np.isfinite(score)])
     if len(known) < LEAST_PARTICLES or known[0] == known[-1]:
         return ONE_POPULATION
     if len(known) > MOST_FITTED:
         known = np.quantile(known, (np.arange(MOST_FITTED) + 0.5) / MOST_FITTED)
+    if null is not None and np.isfinite(null).sum() >= LEAST_NULLS:
+        return _split_by_null(known, null[np.isfinite(null)])
     share, mean, spread = _two_gaussians(known)
     one = norm.logpdf(known, known.mean(), known.std()).sum()
     two = np.logaddexp(*_log_densities(known, share, mean, spread)).sum()
@@ -73,6 +90,49 @@ def split_scores(score: Float64[np.ndarray, " n"]) -> JunkSplit:
     if lower_over_upper(mean[0]) <= 0 or lower_over_upper(mean[1]) >= 0:
         return ONE_POPULATION
     return JunkSplit(float(root_scalar(lower_over_upper, bracket=(mean[0], mean[1])).root))
+
+
+def _split_by_null(known: np.ndarray, null: np.ndarray) -> JunkSplit:
+    """The split by the mixture of particles, the null and what is worse than it, by expectation maximisation."""
+    # median and quartiles: a null image may look like a particle by chance
+    null_mean = float(np.median(null))
+    null_spread = max(float(np.subtract(*np.quantile(null, [0.75, 0.25]))) / 1.349, LEAST_SPREAD)
+    upper = known[known > null_mean + 2 * null_spread]
+    if len(upper) < LEAST_SHARE * len(known):
+        return ONE_POPULATION
+    share = np.array([0.6, 0.2, 0.2])
+    mean, spread = np.array([np.median(upper), null_mean]), np.array([max(upper.std(), LEAST_SPREAD), null_spread])
+    # particles are searched longer than null images, so what the null is for them may be a little higher and wider
+    highest, widest = null_mean + NULL_RISE * null_spread, NULL_WIDENING * null_spread
+    width = max(null_mean - float(known[0]), null_spread)
+
+    def densities(value: np.ndarray) -> np.ndarray:
+        even = np.where(value < null_mean, 1 / width, 0.0)
+        parts = (norm.pdf(value, mean[0], spread[0]), norm.pdf(value, mean[1], spread[1]), even)
+        return share[:, None] * np.stack(parts) + 1e-300
+
+    for _ in range(_ITERATIONS):
+        weight = densities(known)
+        weight /= weight.sum(axis=0)
+        before, share = mean, weight.mean(axis=1)
+        total = weight[:2].sum(axis=1) + 1e-12
+        mean = weight[:2] @ known / total
+        spread = np.sqrt((weight[:2] * (known - mean[:, None]) ** 2).sum(axis=1) / total)
+        mean[1], spread[1] = np.clip(mean[1], null_mean, highest), np.clip(spread[1], null_spread, widest)
+        mean[0], spread[0] = max(mean[0], mean[1]), max(spread[0], LEAST_SPREAD)
+        if np.abs(mean - before).max() < 1e-6:
+            break
+    apart = (mean[0] - mean[1]) / np.sqrt((spread**2).mean())
+    if apart < LEAST_SEPARATION or share[0] < LEAST_SHARE or share[1:].sum() < LEAST_JUNK:
+        return ONE_POPULATION
+
+    def junk_over_particles(value: float) -> float:
+        one, *others = densities(np.array([value]))[:, 0]
+        return float(np.log(sum(others)) - np.log(one))
+
+    if junk_over_particles(mean[1]) <= 0 or junk_over_particles(mean[0]) >= 0:
+        return ONE_POPULATION
+    return JunkSplit(float(root_scalar(junk_over_particles, bracket=(mean[1], mean[0])).root))
 
 
 def _two_gaussians(sorted_values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

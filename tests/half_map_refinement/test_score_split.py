@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from cryofifa.results.score_split import MOST_FITTED, roc_auc, split_scores
+from cryofifa.half_map_refinement.score_split import MOST_FITTED, roc_auc, split_scores
 
 ONE_POPULATION = {
     "normal": lambda g, n: g.normal(1.0, 0.15, n),
@@ -92,3 +92,41 @@ def test_roc_auc_is_the_mann_whitney_statistic(ties: bool):
 def test_roc_auc_needs_both_kinds():
     with pytest.raises(ValueError, match="good and bad"):
         roc_auc(np.arange(3.0), np.ones(3, dtype=bool))
+
+
+def populations(seed: int, particles: int, unexplained: int, worse: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores of particles, of images as good as empty and of worse ones; the null; and which are particles."""
+    generator = np.random.default_rng(seed)
+    parts = (
+        generator.normal(1.1, 0.13, particles),
+        generator.normal(0.65, 0.12, unexplained),
+        generator.uniform(-0.1, 0.6, worse),
+    )
+    null = generator.normal(0.62, 0.12, 200)
+    return np.concatenate(parts), null, np.arange(particles + unexplained + worse) < particles
+
+
+@pytest.mark.parametrize(("particles", "unexplained", "worse"), [(1800, 700, 500), (1000, 1900, 100), (2000, 200, 800)])
+def test_with_a_null_junk_of_several_kinds_is_told(particles: int, unexplained: int, worse: int):
+    """Also where most are not explained, which two Gaussians take for the particles."""
+    score, null, good = populations(1, particles, unexplained, worse)
+    kept = split_scores(score, null).kept(score)
+    assert (kept & good).sum() > 0.94 * good.sum()
+    assert (~kept & ~good).sum() > 0.94 * (~good).sum()
+
+
+def test_with_a_null_a_set_without_junk_is_left_whole():
+    for seed in range(5):
+        score, null, _ = populations(seed, 3000, 0, 0)
+        assert split_scores(score, null).kept(score).mean() > 0.98
+
+
+def test_where_particles_score_as_nothing_does_all_are_kept():
+    generator = np.random.default_rng(3)
+    score, null = generator.normal(0.9, 0.15, 2000), generator.normal(0.8, 0.15, 200)
+    assert split_scores(score, null).kept(score).all()
+
+
+def test_too_few_null_scores_say_nothing():
+    score, null, _ = populations(4, 1800, 700, 500)
+    assert split_scores(score, null[:10]) == split_scores(score)
