@@ -50,6 +50,13 @@ class RunResults:
     agreeing_starts: int
     warnings: Sequence[str]
 
+    @property
+    def poses_of_map(self) -> Poses:
+        """Poses of the particles that the maps are made of: views of junk are none of theirs."""
+        if not self.progress.config.junk.map_of_kept:
+            return self.poses
+        return self.poses.select(torch.from_numpy(self.kept).to(self.poses.rotation.device))
+
 
 def evidence_of_run(
     config: Config, progress: RunProgress, poses: Poses, agreeing_starts: int, curves: MaskedFsc
@@ -149,7 +156,7 @@ def _report(config: Config, images: ParticleImages, results: RunResults, found: 
             map_part(result, found.shared_resolution_angstrom, f"class {index + 1}" if len(results.maps) > 1 else "")
             for index, result in enumerate(results.maps)
         ],
-        rotation_volume_to_image=_views(config, results.poses),
+        rotation_volume_to_image=_views(config, results.poses_of_map),
         history=results.progress.history,
         particles=particle_part(images, first.maps.combined, results.poses),
         provenance=ProvenancePart(list(results.progress.timings.items()), versions(), config_as_toml(config)),
