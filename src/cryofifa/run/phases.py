@@ -110,14 +110,15 @@ class Phases:
 
         while (iteration := progress.epochs_done(HALF_MAP_REFINEMENT)) < progress.half_map_iterations:
             search = iteration < progress.half_map_searches
+            if progress.split_before < iteration <= progress.half_map_searches:  # the iteration before was a search
+                with run.timed(SCORE):
+                    progress.least_score, progress.split_before = matching.split(poses).threshold, iteration
+                run.keep({HALF_MAP_POSES_PART: poses.columns()})
             with run.timed(HALF_MAP_REFINEMENT):
                 resolution_angstrom = progress.history[-1].resolution_angstrom
                 bar.stage(HALF_MAP_REFINEMENT, resolution_angstrom, progress.last_pose_change_degree)
                 record = matching.iterate(poses, iteration, search=search, on_block=after_block)
             run.finished(record, matching.snapshots)
-            if search:
-                with run.timed(SCORE):
-                    progress.least_score = matching.split(poses).threshold
             bar.expect(progress.visits_in_all)
             run.keep({HALF_MAP_POSES_PART: poses.columns(), HALF_MAP_ITERATION_PART: {}})
         poses.rotation = in_asymmetric_unit(poses.rotation, symmetry_members(run.config.symmetry, run.device))

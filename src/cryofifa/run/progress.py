@@ -31,7 +31,8 @@ class RunProgress:
         records_of_finished_starts: records of every epoch of each finished start.
         start_history: for every epoch of the starts that are being made side by side, the record of each.
         starts_are_made: no further start is needed.
-        least_score: of particles that half maps are made of, after the last search; None where all are.
+        least_score: of particles that half maps are made of; None where all are.
+        split_before: the iteration of half-map refinement before which that was found; 0 where it was not yet.
         end_score: score of the poses at the end of ab initio; None until they are compared with the best start's.
     """
 
@@ -44,6 +45,7 @@ class RunProgress:
     start_history: list[list[EpochRecord]] = field(default_factory=list)
     starts_are_made: bool = False
     least_score: float | None = None
+    split_before: int = 0
     end_score: float | None = None
 
     def epochs_done(self, phase: str) -> int:
@@ -136,6 +138,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
         "start_history": [[epoch_record_to_json(record) for record in epoch] for epoch in progress.start_history],
         "starts_are_made": progress.starts_are_made,
         "least_score": progress.least_score,
+        "split_before": progress.split_before,
         "end_score": progress.end_score,
     }
     write_checkpoint(path, tensors, values)
@@ -161,6 +164,7 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
             start_history=[[epoch_record_from_json(record) for record in epoch] for epoch in values["start_history"]],
             starts_are_made=values["starts_are_made"],
             least_score=values["least_score"],
+            split_before=values["split_before"],
             end_score=values["end_score"],
         )
     except (KeyError, TypeError) as error:
