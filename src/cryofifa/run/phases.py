@@ -110,7 +110,7 @@ class Phases:
 
         while (iteration := progress.epochs_done(HALF_MAP_REFINEMENT)) < progress.half_map_iterations:
             search = iteration < progress.half_map_searches
-            if progress.split_before < iteration <= progress.half_map_searches:  # the iteration before was a search
+            if search and progress.split_before < iteration:
                 with run.timed(SCORE):
                     progress.least_score, progress.split_before = matching.split(poses).threshold, iteration
                 run.keep({HALF_MAP_POSES_PART: poses.columns()})

@@ -32,7 +32,7 @@ class RunProgress:
         start_history: for every epoch of the starts that are being made side by side, the record of each.
         starts_are_made: no further start is needed.
         least_score: of particles that half maps are made of; None where all are.
-        split_before: the iteration of half-map refinement before which that was found; 0 where it was not yet.
+        split_before: the search of half-map refinement, by its iteration, before which that was found; 0 for none.
         end_score: score of the poses at the end of ab initio; None until they are compared with the best start's.
     """
 

@@ -35,7 +35,7 @@ class HalfMapRefinementSettings:
     # How many of an orientation set are improved for every particle whose pose is looked for anew, the best of the set.
     # Measured, new particles of 32 px, SNR 0.5, within 10 degrees after one search and after two: 76 and 95 % with 4,
     # 83 and 96 % with 8, 88 and 98 % with 16, in 2.9, 3.2 and 4.7 ms each.
-    candidates: Annotated[int, Range(1, 1000)] = 16
+    candidates: Annotated[int, Range(1, 1000)] = 8
     # The first iteration looks for all poses anew in an orientation set, and so do the next ones while that set gives
     # more than this share of the poses. Measured on hard/pref (LOG.md), whose rare views are found late: 93 % of the
     # particles within 10 degrees after two searches, 96, 97 and 98 % after further ones, 8 seconds each.
