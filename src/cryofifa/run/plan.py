@@ -89,6 +89,14 @@ class RunPlan:
         return self.ab_initio_frame.extent_angstrom / stage_at(self.curriculum, progress).mask_radius
 
     @property
+    def first_resolution_angstrom(self) -> float:
+        """Resolution in angstrom of the run's first Fourier mask."""
+        schedule = self.start_schedule
+        return (
+            self.resolution_at(0) if schedule is None else self.ab_initio_frame.extent_angstrom / schedule.first_radius
+        )
+
+    @property
     def shared_resolution_angstrom(self) -> float:
         """Resolution in angstrom down to which both halves have something in common: the decoder, or a map filter."""
         curriculum = self.encoder_refinement or self.curriculum
@@ -154,7 +162,7 @@ class RunPlan:
 
     def describe(self) -> str:
         """The plan in a few lines, for --dry-run and the log."""
-        c, frame = self.curriculum, self.ab_initio_frame
+        frame = self.ab_initio_frame
         rows = [
             ("particles", f"{self.particles}, box {self.box_size} px, {self.pixel_size_angstrom:.4g} A/px"),
             ("particle radius", f"{self.particle_radius_angstrom:.0f} A"),
@@ -166,12 +174,8 @@ class RunPlan:
                 f"{self.ab_initio_particles} particles, window {frame.window_pixel} px sampled to "
                 f"{frame.box_size} px of {frame.pixel_size_angstrom:.3g} A",
             ),
-            (
-                "stages",
-                f"{c.mask_steps} masks over {c.epochs} epochs, {self.resolution_at(0):.0f} A to "
-                f"{self.resolution_at(1):.1f} A",
-            ),
             ("starts", self._describe_starts()),
+            ("stages", self._describe_stages()),
             (ENCODER_REFINEMENT, self._describe_refinement()),
             (
                 HALF_MAP_REFINEMENT,
@@ -201,8 +205,14 @@ class RunPlan:
         told = ", ".join(f"{self.signal.information_to(end):.0f} to {end:.1f} A" for end in ends)
         return f"{told} (some 12 choose among poses)"
 
+    def _describe_stages(self) -> str:
+        c, end = self.curriculum, f"{self.resolution_at(1):.1f} A"
+        if c.start_radius == c.end_radius:
+            return f"{c.epochs} epochs at {end} from the best start's poses"
+        return f"{c.mask_steps} masks over {c.epochs} epochs, {self.resolution_at(0):.0f} A to {end}"
+
     def _describe_noise(self) -> str:
-        ends = (self.resolution_at(0), self.resolution_at(1))
+        ends = (self.first_resolution_angstrom, self.resolution_at(1))
         power = self.noise.at(1 / torch.tensor(ends)).tolist()
         return ", ".join(f"{n:.2g} at {end:.1f} A" for n, end in zip(power, ends, strict=True)) + " (white: 1)"
 
