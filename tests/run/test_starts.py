@@ -44,6 +44,7 @@ def test_two_that_agree_are_enough(particles: Path, tmp_path: Path, monkeypatch:
     assert len(made) == agreeing == 2
 
 
+@pytest.mark.slow
 def test_without_agreement_there_are_as_many_as_allowed_and_no_resolution(
     particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -53,6 +54,7 @@ def test_without_agreement_there_are_as_many_as_allowed_and_no_resolution(
     assert reconstruct(particles, tmp_path, config=SMALL).resolution_fsc0143_angstrom is None
 
 
+@pytest.mark.slow
 def test_they_end_with_the_first_that_agrees(particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The first comparison, of starts 1 and 2, is answered with no, the next one with yes."""
     asked = count()
@@ -60,6 +62,7 @@ def test_they_end_with_the_first_that_agrees(particles: Path, tmp_path: Path, mo
     assert len(made) == 3
 
 
+@pytest.mark.slow
 def test_ab_initio_begins_with_the_poses_of_the_best(particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     began, original = [], AbInitio.begin_from
 

@@ -52,7 +52,7 @@ def result(size: int, mask: torch.Tensor, local: torch.Tensor | None) -> MapResu
         decoder_map=volume,
         pixel_size_angstrom=2.5,
         particle_radius_angstrom=5.0,
-        verdict=Verdict("doubtful", (), ()),
+        verdict=Verdict("doubtful", (), (), seen_from_all_sides=True),
         resolution_fsc0143_angstrom=None,
         resolution_fsc05_angstrom=None,
         local_resolution_angstrom=local,
