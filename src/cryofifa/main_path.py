@@ -120,11 +120,11 @@ def _reconstructed(
             processes.barrier()
             return read_summary(folder)
         agreeing_starts, judged = phases.starts.agreeing_with_end(poses.rotation), list[MapResult]()
-        members = member_count(config.symmetry)
+        members, poses_of_maps = member_count(config.symmetry), poses.select(taken)
         for index, (maps, size) in enumerate(one for one in found if one is not None):
             mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
             curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
-            mine = poses.select(taken & poses.in_class(index))  # views of junk are none of the map's
+            mine = poses_of_maps.select(poses_of_maps.in_class(index))
             evidence = evidence_of_run(config, progress, mine, agreeing_starts, curves)
             pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained, index)
             judged.append(
@@ -135,6 +135,7 @@ def _reconstructed(
             maps=judged,
             poses=poses,
             kept=kept,
+            poses_of_maps=poses_of_maps,
             agreeing_starts=agreeing_starts,
             warnings=log.warnings,
         )

@@ -77,3 +77,23 @@ def test_ab_initio_begins_with_the_poses_of_the_best(particles: Path, tmp_path: 
     assert progress.best_start == best
     assert len(began) == 1
     assert torch.equal(began[0], tensors[f"start{best}.rotation"])
+
+
+@pytest.mark.slow
+def test_a_run_killed_before_it_saw_that_two_agree_makes_no_third(
+    particles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    killed, original = [], starts.Starts._another_is_wanted
+
+    def killed_once(self) -> bool:
+        if len(self._run.progress.starts) == 2 and not killed:
+            killed.append(True)
+            raise KeyboardInterrupt
+        return original(self)
+
+    monkeypatch.setattr(starts.Starts, "_another_is_wanted", killed_once)
+    with pytest.raises(KeyboardInterrupt):
+        starts_made(particles, tmp_path, monkeypatch, lambda *_: True)
+    made, _ = starts_made(particles, tmp_path, monkeypatch, lambda *_: True)
+    assert killed
+    assert len(made) == 2

@@ -159,19 +159,23 @@ class ProjectionMatching:
         noise = self.frame.image_power(poses, plane.within(limit))
         self._score(poses, everyone, volume if other is None else other, limit, noise)
 
-    def score(self, poses: Poses) -> None:
+    def score(self, poses: Poses) -> list[Halves]:
         """Score every particle against the other half's map, which has none of the particle's noise in it.
 
         The scores in `poses` are changed (see `particle_score.py`); all processes must call it at the same time.
+
+        Returns:
+            The half maps of every class.
         """
-        for index in range(self.classes):
-            maps = self.half_maps(poses, index)
+        every = [self.half_maps(poses, index) for index in range(self.classes)]
+        for index, maps in enumerate(every):
             limit = self._trusted_radius(maps.fsc)
             noise = self.frame.image_power(poses, self.frame.plane.within(limit))
             for which, other in ((1, maps.half_2), (2, maps.half_1)):
                 members = ((known(poses.half) == which) & poses.in_class(index)).nonzero()[:, 0]
                 self._score(poses, self.frame.processes.shard(members, members), other, limit, noise)
         poses.all_gather(self.frame.processes)
+        return every
 
     def split(self, poses: Poses) -> JunkSplit:
         """Score every particle, and split them by what the same search scores where there is no particle.
@@ -180,31 +184,28 @@ class ProjectionMatching:
         particles that are too noisy to be posed, take the others' rare views away. Measured on hard/user (LOG.md):
         60 % of the particles within 10 degrees, and 61, 61, 62 % after further searches; 63, 65, 66 % with this.
         """
-        self.score(poses)
-        null = self.null_scores(poses).cpu().double().numpy()
+        maps, *_ = self.score(poses)
+        null = self._null_scores(poses, maps).cpu().double().numpy()
         split = split_scores(known(poses.score).cpu().double().numpy(), null)
         self.least_score = split.threshold
         return split
 
-    def null_scores(self, poses: Poses) -> Float[Tensor, " nulls"]:
+    def _null_scores(self, poses: Poses, maps: Halves) -> Float[Tensor, " nulls"]:
         """Scores that the same search finds where there is no particle (`null_images.py`), of both halves together.
 
         Every null image is searched in its half's map and scored against the other one, as particles are; all processes
         must call it at the same time.
         """
-        frame, processes = self.frame, self.frame.processes
-        maps = self.half_maps(poses)
+        frame, processes, draws = self.frame, self.frame.processes, RandomDraws(self.config.seed, "null phases")
         resolution = frame.plane.extent_angstrom / self._trusted_radius(maps.fsc)
         found = [torch.zeros(0, 1, device=poses.rotation.device)]
         everyone = [torch.zeros(0, dtype=torch.long, device=poses.rotation.device)]
         for which, own, other in ((1, maps.half_1, maps.half_2), (2, maps.half_2, maps.half_1)):
             some = evenly_some((known(poses.half) == which).nonzero()[:, 0], NULLS_OF_A_HALF)
             mine = processes.shard(some, some)
-            rows = mine.cpu().numpy()
-            draws = RandomDraws(self.config.seed, "null phases")
             nulls = replace(
                 frame,
-                read_images=null_images(frame.read_images, rows, draws),
+                read_images=null_images(frame.read_images, mine.cpu().numpy(), draws),
                 ctf_parameters=frame.ctf_parameters[mine],
                 processes=ALONE,
             )

@@ -39,6 +39,7 @@ class RunResults:
         maps: one judged map for each class.
         poses: poses and scores of all particles.
         kept: which particles are not taken for junk.
+        poses_of_maps: of the particles that the maps are made of: views of junk are none of theirs.
         agreeing_starts: how many starts of ab initio came to these poses, the best one included.
         warnings: what the user was warned of.
     """
@@ -47,15 +48,9 @@ class RunResults:
     maps: Sequence[MapResult]
     poses: Poses
     kept: Bool[np.ndarray, " n"]
+    poses_of_maps: Poses
     agreeing_starts: int
     warnings: Sequence[str]
-
-    @property
-    def poses_of_map(self) -> Poses:
-        """Poses of the particles that the maps are made of: views of junk are none of theirs."""
-        if not self.progress.config.junk.map_of_kept:
-            return self.poses
-        return self.poses.select(torch.from_numpy(self.kept).to(self.poses.rotation.device))
 
 
 def evidence_of_run(
@@ -156,7 +151,7 @@ def _report(config: Config, images: ParticleImages, results: RunResults, found: 
             map_part(result, found.shared_resolution_angstrom, f"class {index + 1}" if len(results.maps) > 1 else "")
             for index, result in enumerate(results.maps)
         ],
-        rotation_volume_to_image=_views(config, results.poses_of_map),
+        rotation_volume_to_image=_views(config, results.poses_of_maps),
         history=results.progress.history,
         particles=particle_part(images, first.maps.combined, results.poses),
         provenance=ProvenancePart(list(results.progress.timings.items()), versions(), config_as_toml(config)),

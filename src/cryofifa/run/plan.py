@@ -15,7 +15,7 @@ from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame
 from cryofifa.particles.signal_spectrum import SignalSpectrum, signal_spectrum_from_json
 from cryofifa.settings.config import Config, PoseMode
-from cryofifa.stochastic_em.schedule import StartSchedule
+from cryofifa.stochastic_em.schedule import FINISHING_EPOCHS, StartSchedule
 from cryofifa.system.memory import GIB
 from cryofifa.train.curriculum import Curriculum, stage_at
 
@@ -109,15 +109,14 @@ class RunPlan:
         return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
 
     @property
-    def start_epochs(self) -> int:
-        """Epochs of one start at most; 0 where there is none."""
-        return 0 if self.start_schedule is None else self.start_schedule.epochs_at_most
-
-    @property
     def usual_start_epochs(self) -> int:
         """Epochs of a start that rests once its mask has grown; 0 where there are no starts."""
         schedule = self.start_schedule
-        return 0 if schedule is None else min(schedule.epochs_at_most, math.ceil(schedule.growth_epochs) + 2)
+        return (
+            0
+            if schedule is None
+            else min(schedule.epochs_at_most, math.ceil(schedule.growth_epochs) + FINISHING_EPOCHS)
+        )
 
     @property
     def judges_by_matching(self) -> bool:

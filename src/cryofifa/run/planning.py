@@ -113,9 +113,10 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     # half-map refinement poses all particles; without it every particle takes part from the start
     subset = min(len(table), config.curriculum.most_particles) if half_map_iterations else len(table)
     visits = config.curriculum.visits if guided else config.amortized.visits
+    first_radius, last_radius = extent / start, min(extent / end, box / 2 - 1)
     schedule = StartSchedule(
-        first_radius=extent / start,
-        last_radius=min(extent / end, box / 2 - 1),
+        first_radius=first_radius,
+        last_radius=last_radius,
         growth_epochs=config.starts.growth_visits / subset,
         most_epochs=max(FEWEST_START_EPOCHS, math.ceil(config.starts.most_visits / subset)),
         memory_particles=config.starts.memory_particles,
@@ -127,8 +128,8 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         epochs=epochs,
         mask_steps=config.curriculum.mask_steps,
         # after the starts the mask stays where they ended
-        start_radius=schedule.last_radius if guided else schedule.first_radius,
-        end_radius=schedule.last_radius,
+        start_radius=last_radius if guided else first_radius,
+        end_radius=last_radius,
         growth_share=config.curriculum.growth_share,
         global_search_share=config.search.global_search_share,
         encoder_share=config.search.encoder_share if guided else 0.0,
@@ -140,7 +141,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         disturbance_share=config.amortized.disturbance_share,
         decoder_rate_end=last_decoder_rate(config),
     )
-    if schedule.first_radius >= schedule.last_radius:
+    if first_radius >= last_radius:
         raise InputError(f"--box {box} is too small for a start resolution of {start:.0f} A; give a larger one")
     full_size_frame = Frame(window, window, pixel_size)
     plan = RunPlan(
@@ -164,7 +165,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         shared_by_filter_angstrom=map_filter_of(config).shared_resolution_angstrom,
         encoder_refinement=plan_refinement(config, full_size_frame),
     )
-    first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, schedule.first_radius))
+    first_points = len(HalfPlane.of_box(box, plan.ab_initio_frame.pixel_size_angstrom, first_radius))
     if first_points < 2:
         least = 2 * extent / 3
         raise InputError(f"start resolution {start:.0f} A is coarser than the window allows; at most {least:.0f} A")

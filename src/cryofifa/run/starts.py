@@ -47,7 +47,11 @@ class Starts:
         run, progress = self._run, self._run.progress
         if run.plan.start_schedule is not None:
             while not progress.starts_are_made:
-                self._make_next(bar)
+                if self._another_is_wanted():
+                    self._make_next(bar)
+                else:
+                    progress.starts_are_made = True
+            bar.expect(progress.visits_in_all)
         # A step of ab initio is so short that processes lose more by waiting for each other than they gain by sharing
         # it: each goes on from the best start alone and alike. Without starts most is the encoder's, and they share.
         processes = ALONE if run.plan.start_schedule is not None else run.processes
@@ -105,8 +109,17 @@ class Starts:
         """
         return self.agreeing(rotation[self._particles.of_ab_initio()])
 
+    def _another_is_wanted(self) -> bool:
+        """Whether another start is needed: there are too few, or not two that agree and not as many as may be."""
+        run, progress, made = self._run, self._run.progress, len(self._run.progress.starts)
+        if made < 2:
+            return made < run.plan.least_starts
+        agreeing = self.agreeing(run.kept(judged_start_part(progress.best_start))["rotation"])
+        run.log.line(f"{agreeing} of {made} starts agree with start {progress.best_start + 1}, the best so far")
+        return made < run.plan.least_starts or (made < run.plan.most_starts and agreeing < 2)
+
     def _make_next(self, bar: Progress) -> None:
-        """Make the next starts, one in each process at the same time, judge them, and see whether two agree."""
+        """Make the next starts, one in each process at the same time, and judge them."""
         run, progress, processes = self._run, self._run.progress, self._run.processes
         first, count = len(progress.starts), run.plan.most_starts
         side_by_side = range(first, min(first + processes.count, count))
@@ -134,7 +147,7 @@ class Starts:
         bar.expect(progress.visits_in_all)
 
     def _compare(self, side_by_side: range, start: Start, states: dict[str, Tensor], bar: Progress) -> None:
-        """Judge these starts one after another, all processes together, keep their poses, and decide whether to go on.
+        """Judge these starts one after another, all processes together, and keep their poses.
 
         start: this process's start, which is used to judge all of them.
         states: state of every process's start, stacked along a first axis.
@@ -153,12 +166,6 @@ class Starts:
             progress.starts.append(score)
         progress.start_history = []
         run.keep({STARTS_UNDER_WAY_PART: {}, **found})
-        made, plan = len(progress.starts), run.plan
-        agreeing = self.agreeing(run.kept(judged_start_part(progress.best_start))["rotation"])
-        if made > 1:
-            run.log.line(f"{agreeing} of {made} starts agree with start {progress.best_start + 1}, the best so far")
-        progress.starts_are_made = made >= plan.most_starts or (made >= plan.least_starts and agreeing > 1)
-        run.keep({})
 
     def _judge(self, start: Start | AbInitio, bar: Progress) -> tuple[float, dict[str, Tensor]]:
         """The score of a start, and the rotations and shifts that it holds for.

@@ -22,8 +22,7 @@ from cryofifa.physics.central_slice import FourierGrid
 from cryofifa.physics.shift import displacement_phase, shift_grid
 from cryofifa.train.candidates import clamp_length, shift_penalty
 from cryofifa.train.minibatch import Minibatch
-
-SHIFT_STEP_CYCLES = 0.2  # step of the 3 x 3 grid of shifts times the mask's frequency; as in the orientation set
+from cryofifa.train.orientation_set import SHIFT_STEP_CYCLES
 
 
 @dataclass(frozen=True)
