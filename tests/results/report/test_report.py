@@ -258,3 +258,10 @@ def test_a_failing_report_leaves_the_old_one(
         write_report(path, contents)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_resolution_that_the_verdict_withholds_is_not_called_unreached(contents: ReportContents) -> None:
+    withheld = replace(contents.maps[0], resolution_angstrom={0.143: None, 0.5: None})
+    page = report_html(replace(contents, maps=[withheld]))
+    assert "not given" in page
+    assert "not reached" not in page

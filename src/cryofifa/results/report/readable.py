@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 
-NOT_REACHED = "not reached"
+NOT_GIVEN, NOT_REACHED = "not given", "not reached"
 
 
 def angstrom(value: float | None) -> str:
-    """A resolution; None, NaN and infinity were not reached."""
-    return NOT_REACHED if value is None or not math.isfinite(value) else f"{value:.2f} Å"
+    """A resolution; None is one that the verdict does not give, NaN and infinity were not reached."""
+    if value is None:
+        return NOT_GIVEN
+    return f"{value:.2f} Å" if math.isfinite(value) else NOT_REACHED
 
 
 def crossed_at(value: float | None) -> str:
-    """Where a curve crosses a threshold, if it does."""
+    """Where a curve crosses a threshold, if it does and that is given."""
     text = angstrom(value)
-    return text if text == NOT_REACHED else f"crossed at {text}"
+    return text if text in (NOT_GIVEN, NOT_REACHED) else f"crossed at {text}"
 
 
 def share(value: float) -> str:
