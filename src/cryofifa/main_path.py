@@ -26,6 +26,7 @@ from cryofifa.physics.point_group_names import member_count
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.map_result import MapResult
 from cryofifa.results.outputs import RunResults, evidence_of_run, write_outputs
+from cryofifa.results.shift_limit import shift_limit_warning
 from cryofifa.results.summary import Reconstruction, read_summary
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.log import Progress, RunLog
@@ -119,6 +120,8 @@ def _reconstructed(
         if not processes.is_first:
             processes.barrier()
             return read_summary(folder)
+        if warning := shift_limit_warning(poses.select(taken), progress.plan.shift_range_angstrom):
+            log.warning(warning)
         agreeing_starts, judged = phases.starts.agreeing_with_end(poses.rotation), list[MapResult]()
         members, poses_of_maps = member_count(config.symmetry), poses.select(taken)
         for index, (maps, size) in enumerate(one for one in found if one is not None):

@@ -163,10 +163,18 @@ def background_pixels(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n pixels"
 
 
 def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
-    """Subtract from every image the mean of its background pixels, and divide by their standard deviation."""
-    background = background_pixels(image)
-    deviation = background.std(dim=1).clamp_min(1e-12)
-    return (image - background.mean(dim=1)[:, None, None]) / deviation[:, None, None]
+    """Subtract from every image the plane that fits its background best, and divide by what that deviates from it.
+
+    Ice that thickens to one side is a ramp over the image; RELION's extraction takes it out in the same way.
+    """
+    size = image.shape[-1]
+    index = centred_index(size, image.device).to(image.dtype) / size
+    plane = torch.stack([torch.ones_like(image[0]), index[:, None].expand(size, size), index.expand(size, size)], dim=2)
+    is_background = distance_from_centre(size, 2, image.device) > BACKGROUND_RING_SHARE * size
+    fit = image[:, is_background] @ torch.linalg.pinv(plane[is_background]).mT  # least squares: height and two slopes
+    flat = image - (fit @ plane.flatten(0, 1).mT).unflatten(1, (size, size))
+    deviation = background_pixels(flat).std(dim=1).clamp_min(1e-12)
+    return flat / deviation[:, None, None]
 
 
 def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Tensor, "n y x"]:

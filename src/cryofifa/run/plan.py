@@ -15,9 +15,10 @@ from cryofifa.particles.particle_size import ParticleSize
 from cryofifa.particles.preprocess import Frame
 from cryofifa.particles.signal_spectrum import SignalSpectrum, signal_spectrum_from_json
 from cryofifa.settings.config import Config, PoseMode
-from cryofifa.stochastic_em.schedule import FINISHING_EPOCHS, StartSchedule
+from cryofifa.stochastic_em.schedule import StartSchedule
 from cryofifa.system.memory import GIB
 from cryofifa.train.curriculum import Curriculum, stage_at
+from cryofifa.train.search_start import SearchSchedule
 
 # Seconds that a particle takes in each epoch, and in addition per Fourier point of the mask, on two cores of a 2023
 # server, in order of magnitude. Measured: 100,000 guided visits take 47 s (gpcr) and 45 s (ribosome), as the search
@@ -50,7 +51,8 @@ class RunPlan:
         ab_initio_frame, full_size_frame: window, box and pixel size of the images in ab initio, and after it.
         half_map_iterations: iterations of half-map refinement, not counting repeated searches.
         curriculum: of ab initio.
-        start_schedule: of every independent start; None in amortized mode, which has none.
+        start_schedule: of every independent start, by stochastic expectation maximisation or by search; None in
+            amortized mode, which has none.
         least_starts, most_starts: how many independent starts there are; they end as soon as two agree.
         start_judge: what they are compared by.
         signal: spectra of the images' signal.
@@ -72,7 +74,7 @@ class RunPlan:
     full_size_frame: Frame
     half_map_iterations: int
     curriculum: Curriculum
-    start_schedule: StartSchedule | None
+    start_schedule: StartSchedule | SearchSchedule | None
     least_starts: int
     most_starts: int
     start_judge: StartJudge
@@ -111,12 +113,7 @@ class RunPlan:
     @property
     def usual_start_epochs(self) -> int:
         """Epochs of a start that rests once its mask has grown; 0 where there are no starts."""
-        schedule = self.start_schedule
-        return (
-            0
-            if schedule is None
-            else min(schedule.epochs_at_most, math.ceil(schedule.growth_epochs) + FINISHING_EPOCHS)
-        )
+        return 0 if self.start_schedule is None else self.start_schedule.usual_epochs
 
     @property
     def judges_by_matching(self) -> bool:
@@ -142,9 +139,7 @@ class RunPlan:
         """Rough minutes on two CPU cores; a GPU takes half of it for small images, a small fraction for large ones."""
         learning = self._learning_seconds(self.curriculum, self.curriculum.epochs, SECONDS_PER_POINT[self.pose_mode])
         if self.start_schedule is not None:
-            points = math.pi / 2 * self.start_schedule.last_radius**2
-            start_visits = self.least_starts * self.usual_start_epochs * self.ab_initio_particles
-            learning += start_visits * points * SECONDS_PER_START_POINT
+            learning += self.least_starts * self._start_seconds(self.start_schedule)
         if self.encoder_refinement is not None:
             learning += self._learning_seconds(
                 self.encoder_refinement, self.encoder_refinement.epochs, REFINEMENT_SECONDS_PER_POINT
@@ -158,6 +153,13 @@ class RunPlan:
     def _learning_seconds(self, curriculum: Curriculum, epochs: int, seconds_per_point: float) -> float:
         points = [math.pi / 2 * stage_at(curriculum, step / 50).mask_radius ** 2 for step in range(50)]
         return self.ab_initio_particles * epochs * (SECONDS_PER_VISIT + sum(points) / 50 * seconds_per_point)
+
+    def _start_seconds(self, schedule: StartSchedule | SearchSchedule) -> float:
+        """Rough seconds of one start."""
+        if isinstance(schedule, SearchSchedule):
+            return self._learning_seconds(schedule.curriculum, schedule.usual_epochs, SECONDS_PER_POINT["guided"])
+        points = math.pi / 2 * schedule.last_radius**2
+        return schedule.usual_epochs * self.ab_initio_particles * points * SECONDS_PER_START_POINT
 
     def describe(self) -> str:
         """The plan in a few lines, for --dry-run and the log."""
@@ -230,7 +232,7 @@ def plan_from_json(values: dict) -> RunPlan:
     nested = {
         "noise": NoiseSpectrum(values["noise"]["extent_angstrom"], tuple(values["noise"]["power"])),
         "signal": signal_spectrum_from_json(values["signal"]),
-        "start_schedule": None if values["start_schedule"] is None else StartSchedule(**values["start_schedule"]),
+        "start_schedule": _start_schedule_from_json(values["start_schedule"]),
         "ab_initio_frame": Frame(**values["ab_initio_frame"]),
         "full_size_frame": Frame(**values["full_size_frame"]),
         "curriculum": Curriculum(**values["curriculum"]),
@@ -239,3 +241,11 @@ def plan_from_json(values: dict) -> RunPlan:
         else Curriculum(**values["encoder_refinement"]),
     }
     return RunPlan(**{**values, **nested})
+
+
+def _start_schedule_from_json(values: dict | None) -> StartSchedule | SearchSchedule | None:
+    if values is None:
+        return None
+    if "curriculum" in values:
+        return SearchSchedule(**{**values, "curriculum": Curriculum(**values["curriculum"])})
+    return StartSchedule(**values)

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.particle_radius import ImageSurvey
 from cryofifa.particles.preprocess import Frame, even_at_least
-from cryofifa.particles.signal_spectrum import SignalSpectrum
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.physics.point_group_names import is_cubic, member_count
-from cryofifa.run.plan import RunPlan, StartJudge
+from cryofifa.run.plan import RunPlan
+from cryofifa.run.start_choice import mask_resolutions, start_choice, start_schedule
 from cryofifa.settings.config import Config
-from cryofifa.stochastic_em.schedule import StartSchedule
 from cryofifa.train.curriculum import Curriculum
 from cryofifa.train.decoder_choice import last_decoder_rate
 from cryofifa.train.map_filter_choice import map_filter_of
 
 SMALLEST_BOX = 16
-# The Fourier mask grows at least by this factor, where particles are so large that the usual start is near the end; our
-# choice.
-LEAST_GROWTH = 1.5
-FEWEST_START_EPOCHS = 2  # of a start, however many particles there are; our choice
-
-
-@dataclass(frozen=True)
-class StartChoice:
-    """How many independent starts there may be, where their masks begin, and what they are compared by.
-
-    Attributes:
-        least, most: number of independent starts; they end as soon as two agree.
-        cycles: the first Fourier mask reaches at least this frequency times the particle radius.
-        judge: what they are compared by.
-    """
-
-    least: int
-    most: int
-    cycles: float
-    judge: StartJudge
-
-
-USUAL_STARTS = StartChoice(least=2, most=8, cycles=2.0, judge="explained power")
-# Particles of T, O and I are nearly spheres, whose views differ in fine detail only. The power that they explain hardly
-# tells right starts from wrong ones; the agreement of their half maps does (LOG.md).
-CUBIC_STARTS = StartChoice(least=2, most=16, cycles=1.5, judge="half maps")
-
-# Information per image (particles/signal_spectrum.py) that the first mask of a start lets through, and that is enough
-# at its last. Measured with true maps (LOG.md): at 8 no pose is known, at 40 nearly all are.
-FIRST_INFORMATION, ENOUGH_INFORMATION = 8.0, 45.0
-# Where there is less, the last mask lets through this share of what there is up to `FINEST_CYCLES` over the radius, for
-# random orientations lie too far apart to resolve more. With a point group they lie closer together, and that limit is
-# finer, but not beyond `FINEST_CYCLES_OF_ALL`, where a start would take too long.
-SHARE_OF_INFORMATION, FINEST_CYCLES, FINEST_CYCLES_OF_ALL = 0.97, 4.0, 6.0
 
 
 def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPlan:
@@ -86,24 +49,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     window = min(box_size, max(SMALLEST_BOX, even_at_least(2 * radius * margin / pixel_size)))
     extent = window * pixel_size
     starts, guided = start_choice(config), config.pose_mode == "guided"
-    start = config.start_resolution_angstrom
-    if start is None:
-        enough = survey.signal.resolution_of(FIRST_INFORMATION) or math.inf
-        start = min(radius / starts.cycles, enough) if guided else config.amortized.start_resolution_angstrom
-    end = config.end_resolution_angstrom
-    if end is None:
-        end = radius / config.curriculum.end_cycles
-        if guided:
-            end = max(end, config.half_map_refinement.split_resolution_angstrom)
-            end = min(end, resolution_with_enough_information(survey.signal, radius, member_count(config.symmetry)))
-    end = max(end, 2 * pixel_size)
-    if config.start_resolution_angstrom is None:
-        start = max(start, LEAST_GROWTH * end)
-    if start <= end:
-        raise InputError(
-            f"start resolution {start:.1f} A is not coarser than the end resolution {end:.1f} A; "
-            "change --start-resolution or --end-resolution"
-        )
+    start, end = mask_resolutions(config, starts, survey.signal, radius, pixel_size)
     box = config.box
     if box is None:
         box = min(window, max(SMALLEST_BOX, even_at_least(2 * (extent / end + 1))))
@@ -114,13 +60,6 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
     subset = min(len(table), config.curriculum.most_particles) if half_map_iterations else len(table)
     visits = config.curriculum.visits if guided else config.amortized.visits
     first_radius, last_radius = extent / start, min(extent / end, box / 2 - 1)
-    schedule = StartSchedule(
-        first_radius=first_radius,
-        last_radius=last_radius,
-        growth_epochs=config.starts.growth_visits / subset,
-        most_epochs=max(FEWEST_START_EPOCHS, math.ceil(config.starts.most_visits / subset)),
-        memory_particles=config.starts.memory_particles,
-    )
     epochs = config.curriculum.epochs
     if epochs is None:
         epochs = max(config.curriculum.fewest_epochs, math.ceil(visits / subset))
@@ -157,7 +96,7 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         full_size_frame=full_size_frame,
         half_map_iterations=half_map_iterations,
         curriculum=curriculum,
-        start_schedule=schedule if guided else None,
+        start_schedule=start_schedule(config, starts, curriculum, first_radius, subset),
         least_starts=starts.least,
         most_starts=starts.most,
         start_judge=starts.judge,
@@ -170,32 +109,6 @@ def plan_run(config: Config, table: ParticleTable, survey: ImageSurvey) -> RunPl
         least = 2 * extent / 3
         raise InputError(f"start resolution {start:.0f} A is coarser than the window allows; at most {least:.0f} A")
     return plan
-
-
-def start_choice(config: Config) -> StartChoice:
-    """The starts as the settings say, and where they leave it open, as the point group calls for."""
-    asked, usual = config.starts, CUBIC_STARTS if is_cubic(config.symmetry) else USUAL_STARTS
-    cycles = usual.cycles if asked.first_cycles is None else asked.first_cycles
-    if config.pose_mode != "guided":
-        return StartChoice(1, 1, cycles, USUAL_STARTS.judge)
-    if asked.count is not None:
-        # there is nothing to compare a single start with
-        return StartChoice(asked.count, asked.count, cycles, usual.judge if asked.count > 1 else USUAL_STARTS.judge)
-    most = usual.most if asked.most is None else asked.most
-    return StartChoice(min(asked.least, most), most, cycles, usual.judge)
-
-
-def resolution_with_enough_information(signal: SignalSpectrum, radius_angstrom: float, members: int) -> float:
-    """The coarsest resolution in angstrom at which images tell enough of their poses, or nearly all that they can.
-
-    Args:
-        signal: the images' spectra.
-        radius_angstrom: the particle's radius.
-        members: of the point group.
-    """
-    finest = radius_angstrom / min(FINEST_CYCLES * members ** (1 / 3), FINEST_CYCLES_OF_ALL)
-    enough = signal.resolution_of(min(ENOUGH_INFORMATION, SHARE_OF_INFORMATION * signal.information_to(finest)))
-    return math.inf if enough is None else max(enough, finest)
 
 
 def plan_refinement(config: Config, frame: Frame) -> Curriculum | None:

@@ -24,6 +24,7 @@ from cryofifa.stochastic_em.start import Start
 from cryofifa.system.processes import ALONE
 from cryofifa.train.ab_initio import AbInitio
 from cryofifa.train.epoch_record import epoch_record_from_json, epoch_record_to_json
+from cryofifa.train.search_start import SearchSchedule, SearchStart
 
 START_SEED_STEP = 1_000_003  # between the seeds of independent starts; it only matters that they differ
 
@@ -146,7 +147,9 @@ class Starts:
         self._compare(side_by_side, start, state()[STARTS_UNDER_WAY_PART], bar)
         bar.expect(progress.visits_in_all)
 
-    def _compare(self, side_by_side: range, start: Start, states: dict[str, Tensor], bar: Progress) -> None:
+    def _compare(
+        self, side_by_side: range, start: Start | SearchStart, states: dict[str, Tensor], bar: Progress
+    ) -> None:
         """Judge these starts one after another, all processes together, and keep their poses.
 
         start: this process's start, which is used to judge all of them.
@@ -195,18 +198,16 @@ class Starts:
     def _name(self, which: int) -> str:
         return f"start {which + 1}"
 
-    def _begun(self, which: int) -> Start:
-        """A start with an empty map and random poses, in this process alone."""
+    def _begun(self, which: int) -> Start | SearchStart:
+        """A start that knows nothing and has random poses, in this process alone."""
         run, plan = self._run, self._run.plan
-        assert plan.start_schedule is not None
-        return Start(
-            replace(run.config, seed=run.config.seed + START_SEED_STEP * which),
-            plan.start_schedule,
-            self._particles.working_set(plan.ab_initio_frame, ALONE),
-            plan.signal,
-            plan.particle_size(run.config),
-            plan.shift_range_angstrom,
-        )
+        config = replace(run.config, seed=run.config.seed + START_SEED_STEP * which)
+        particles, schedule = self._particles.working_set(plan.ab_initio_frame, ALONE), plan.start_schedule
+        if isinstance(schedule, SearchSchedule):
+            return SearchStart(config, schedule, particles, plan.particle_radius_angstrom, plan.shift_range_angstrom)
+        assert schedule is not None
+        size = plan.particle_size(run.config)
+        return Start(config, schedule, particles, plan.signal, size, plan.shift_range_angstrom)
 
 
 def _poses_of(poses: Poses, chosen: Tensor | slice) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ finishing   the memory grows to all particles, which takes the noise of a short 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FINISHING_EPOCHS = 2  # passes in which the memory grows; our choice
@@ -30,9 +31,9 @@ class StartSchedule:
     memory_particles: float
 
     @property
-    def epochs_at_most(self) -> int:
-        """Epochs of the longest start."""
-        return self.most_epochs + FINISHING_EPOCHS
+    def usual_epochs(self) -> int:
+        """Epochs of a start that rests once its mask has grown."""
+        return min(self.most_epochs, math.ceil(self.growth_epochs)) + FINISHING_EPOCHS
 
     def radius(self, epochs: float, finishing: float | None) -> float:
         """Radius of the Fourier mask.

@@ -4,7 +4,7 @@ import pytest
 
 from cryofifa import Config
 from cryofifa.particles.signal_spectrum import SignalSpectrum
-from cryofifa.run.planning import resolution_with_enough_information, start_choice
+from cryofifa.run.start_choice import resolution_with_enough_information, start_choice
 
 EXTENT = 300.0
 
