@@ -23,6 +23,7 @@ import torch
 from cryofifa.errors import InputError
 from cryofifa.particles.poses import known
 from cryofifa.physics.point_group_names import member_count
+from cryofifa.results.directional_fsc import directional_fsc
 from cryofifa.results.gold_standard import masked_fsc
 from cryofifa.results.map_result import MapResult
 from cryofifa.results.outputs import RunResults, evidence_of_run, write_outputs
@@ -128,11 +129,18 @@ def _reconstructed(
             mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
             curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)
             mine = poses_of_maps.select(poses_of_maps.in_class(index))
-            evidence = evidence_of_run(config, progress, mine, agreeing_starts, curves)
             pixel_size_angstrom, decoder_map = progress.plan.pixel_size_angstrom, phases.decoder_map(trained, index)
-            judged.append(
-                MapResult.judged(maps, mask, curves, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence)
+            directional = directional_fsc(
+                *maps.unfiltered, mask, pixel_size_angstrom, progress.plan.shared_shell, config.seed
             )
+            evidence = evidence_of_run(config, progress, mine, agreeing_starts, curves, directional)
+            judged.append(
+                MapResult.judged(
+                    maps, mask, curves, directional, decoder_map, pixel_size_angstrom, size.radius_angstrom, evidence
+                )
+            )
+            if judged[-1].verdict.warning:
+                log.warning(judged[-1].verdict.warning)
         results = RunResults(
             progress=progress,
             maps=judged,

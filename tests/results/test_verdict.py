@@ -13,7 +13,9 @@ GOOD = Evidence(
     resolution_angstrom=8.0,
     shared_resolution_angstrom=20.0,
     unshared_resolution_angstrom=17.8,
-    fourier_sampling=0.95,
+    sampling_compensation_factor=0.95,
+    area_ratio=0.9,
+    worst_direction_angstrom=8.5,
 )
 
 
@@ -30,7 +32,8 @@ def test_all_good_signs_are_convergence():
         ({"resolution_angstrom": 19.5}, "beyond the 20 A"),
         ({"resolution_angstrom": 17.9}, "beyond the 20 A"),  # not a whole shell
         ({"resolution_angstrom": 18.5, "unshared_resolution_angstrom": 19.5}, "beyond the 20 A"),
-        ({"fourier_sampling": 0.2}, "directions"),
+        ({"sampling_compensation_factor": 0.2}, "directions"),
+        ({"area_ratio": 0.3}, "directions"),
     ],
 )
 def test_one_bad_sign_is_doubt_and_says_which(change, reason):
@@ -62,11 +65,31 @@ def test_a_single_start_is_unconfirmed_and_has_no_resolution_of_its_own():
     assert "one start only" in verdict.reasons[0]
 
 
-def test_where_directions_are_hardly_seen_no_figure_holds_for_all():
-    verdict = verdict_of(replace(GOOD, fourier_sampling=0.3, resolution_angstrom=9.87))
+@pytest.mark.parametrize("few", [{"sampling_compensation_factor": 0.3}, {"area_ratio": 0.3}])
+def test_where_directions_are_hardly_seen_no_figure_holds_for_all(few):
+    verdict = verdict_of(replace(GOOD, resolution_angstrom=9.87, worst_direction_angstrom=16.54, **few))
     assert verdict.word == "doubtful"
     assert not verdict.resolution_counts
-    assert "9.9" not in " ".join([*verdict.reasons, *(sign.value for sign in verdict.signs)])
+    said = " ".join([*verdict.reasons, verdict.warning, *(sign.value for sign in verdict.signs)])
+    assert "9.9" not in said
+    assert "16.5" not in said
+    assert "tilt the stage" in verdict.warning
+
+
+def test_where_directions_are_uneven_the_worst_is_said_beside_the_resolution():
+    verdict = verdict_of(replace(GOOD, sampling_compensation_factor=0.7, worst_direction_angstrom=16.54))
+    assert verdict.word == "converged"
+    assert verdict.resolution_counts
+    assert "16.5 A" in verdict.reasons[0]
+    assert "tilt the stage" in verdict.warning
+    assert not verdict.signs[-1].ok
+    assert not verdict_of(GOOD).warning
+
+
+def test_the_poses_of_a_wrong_map_say_nothing_of_its_views():
+    verdict = verdict_of(replace(GOOD, agreeing_starts=1, sampling_compensation_factor=0.7))
+    assert verdict.warning == ""
+    assert not any("worst" in reason for reason in verdict.reasons)
 
 
 def test_noise_has_no_resolution():

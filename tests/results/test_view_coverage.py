@@ -1,4 +1,4 @@
-"""Evenness and Fourier sampling at distributions whose value is known."""
+"""Evenness and SCF* at distributions whose value is known."""
 
 import math
 
@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from cryofifa.results.view_coverage import (
     SphereBins,
-    fourier_sampling,
+    sampling_compensation_factor,
     view_directions,
     view_evenness,
     with_equal_poses,
@@ -49,7 +49,7 @@ def test_bins_have_equal_area_and_hold_their_centres(count: int) -> None:
 
 def test_even_views_give_one() -> None:
     assert view_evenness(EVEN) == pytest.approx(1, abs=0.02)
-    assert fourier_sampling(EVEN) == pytest.approx(1, abs=0.02)
+    assert sampling_compensation_factor(EVEN) == pytest.approx(1, abs=0.02)
 
 
 def test_few_even_views_do_not_look_uneven() -> None:
@@ -60,31 +60,39 @@ def test_few_even_views_do_not_look_uneven() -> None:
 
 def test_a_single_view_gives_nearly_nothing() -> None:
     assert view_evenness(SINGLE) < 0.01
-    assert fourier_sampling(SINGLE) < 0.01
+    assert sampling_compensation_factor(SINGLE) < 0.01
 
 
 def test_half_of_the_sphere_is_half_even_but_samples_all_of_fourier_space() -> None:
     half = EVEN[EVEN[:, 2, 2] > 0]
     assert view_evenness(half) == pytest.approx(0.5, abs=0.05)
-    assert fourier_sampling(half) == pytest.approx(1, abs=0.02)
+    assert sampling_compensation_factor(half) == pytest.approx(1, abs=0.02)
 
 
 def test_side_views_have_the_published_sampling() -> None:
     """Baldwin & Lyumkis 2020: 8 / pi^2 = 0.81 for side views only."""
-    assert fourier_sampling(side_views(7200)) == pytest.approx(8 / math.pi**2, abs=0.03)
+    assert sampling_compensation_factor(side_views(7200)) == pytest.approx(8 / math.pi**2, abs=0.03)
     assert view_evenness(side_views(7200)) < 0.2
+
+
+def test_directions_that_no_view_reaches_count_as_if_one_did() -> None:
+    """All views in one: of n slices that are the same, those within the band see sin(7.5 degrees) of the sphere."""
+    seen, views = math.sin(math.radians(7.5)), 100
+    # s is 1 / seen where slices lie, and 1 / (views seen) where none does
+    wanted = seen / (seen * seen + (1 - seen) * views * seen)
+    assert sampling_compensation_factor(SINGLE[:views]) == pytest.approx(wanted, rel=0.15)
 
 
 def test_a_common_rotation_changes_little() -> None:
     uneven = looking_along(EVEN[:, 2][EVEN[:, 2, 2] > 0.5])
     turned = uneven @ EVEN[7]
     assert view_evenness(turned) == pytest.approx(view_evenness(uneven), abs=0.04)
-    assert fourier_sampling(turned) == pytest.approx(fourier_sampling(uneven), abs=0.04)
+    assert sampling_compensation_factor(turned) == pytest.approx(sampling_compensation_factor(uneven), abs=0.04)
 
 
 def test_no_views_and_nan_rows() -> None:
     assert math.isnan(view_evenness(EVEN[:1]))
-    assert math.isnan(fourier_sampling(EVEN[:0]))
+    assert math.isnan(sampling_compensation_factor(EVEN[:0]))
     broken = EVEN.copy()
     broken[::2] = np.nan
     assert view_evenness(broken) == pytest.approx(1, abs=0.03)
@@ -97,6 +105,6 @@ def test_a_symmetric_particle_is_seen_from_all_equal_views() -> None:
     assert view_evenness(in_one_unit) < 0.2
     equal = with_equal_poses(in_one_unit, octahedral)
     assert view_evenness(equal) == pytest.approx(1, abs=0.02)
-    assert fourier_sampling(equal) == pytest.approx(1, abs=0.02)
+    assert sampling_compensation_factor(equal) == pytest.approx(1, abs=0.02)
     assert len(with_equal_poses(EVEN[:1], octahedral)) == 24
     assert len(with_equal_poses(np.repeat(EVEN, 2, axis=0), octahedral)) <= 500_000

@@ -23,6 +23,7 @@ beyond 15 A, halves with O came to 0.3 to 0.5 there, where chance reaches 0.6 an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -85,24 +86,48 @@ def masked_fsc(
         members: number of members of the point group that was imposed on both.
     """
     unmasked = fourier_shell_correlation(half_1, half_2)
+    masked, randomised, corrected = corrected_for_mask(
+        half_1, half_2, mask, unmasked, fourier_shell_correlation, shared_shell, seed
+    )
+    return MaskedFsc(unmasked, masked, randomised, corrected, chance_level(mask, shared_shell, members))
+
+
+def corrected_for_mask(
+    half_1: Float[Tensor, "z y x"],
+    half_2: Float[Tensor, "z y x"],
+    mask: Float[Tensor, "z y x"],
+    unmasked: Float[Tensor, " shells"],
+    correlate: Callable[[Float[Tensor, "z y x"], Float[Tensor, "z y x"]], Float[Tensor, "*directions shells"]],
+    shared_shell: int,
+    seed: int,
+    randomisations: int = RANDOMISATIONS,
+) -> tuple[Float[Tensor, "*directions shells"], ...]:
+    """Curves of two half maps inside a mask: as they are, with random phases, and corrected by these.
+
+    Args:
+        half_1, half_2, mask, shared_shell, seed: as of `masked_fsc`.
+        unmasked: FSC of the halves as they are, which says from which shell on phases are randomised.
+        correlate: what is computed of two masked maps: one curve, or one for each of several directions.
+        randomisations: how often random phases are drawn.
+    """
     half_1, half_2 = without_spherical_mean(half_1), without_spherical_mean(half_2)
-    masked = fourier_shell_correlation(in_mask(half_1, mask), in_mask(half_2, mask))
-    chance = chance_level(mask, shared_shell, members)
+    masked = correlate(in_mask(half_1, mask), in_mask(half_2, mask))
     under = (unmasked[1:] < RANDOMISED_FROM_FSC).nonzero()
     if len(under) == 0:
-        return MaskedFsc(unmasked, masked, torch.zeros_like(masked), masked, chance)
+        return masked, torch.zeros_like(masked), masked
     fallen, unshared = 1 + int(under[0]), shared_shell + 1
     first = max(fallen, unshared)
     corrected_from = fallen + SHELLS_AFTER if fallen > unshared else unshared
     generator = torch.Generator().manual_seed(seed)
-    drawn = [[with_random_phases(half, first, generator) for half in (half_1, half_2)] for _ in range(RANDOMISATIONS)]
-    curves = [fourier_shell_correlation(*(in_mask(half, mask) for half in pair)) for pair in drawn]
-    randomised = torch.stack(curves).mean(dim=0)
+    total = torch.zeros_like(masked)
+    for _ in range(randomisations):
+        drawn = [with_random_phases(half, first, generator) for half in (half_1, half_2)]
+        total += correlate(*(in_mask(half, mask) for half in drawn))
+    randomised = total / randomisations
     share = randomised.clamp(0, 0.999)
     corrected = (masked - share) / (1 - share)
-    shell = torch.arange(len(masked), device=masked.device)
-    corrected = torch.where(shell < corrected_from, masked, corrected)
-    return MaskedFsc(unmasked, masked, randomised, corrected, chance)
+    shell = torch.arange(masked.shape[-1], device=masked.device)
+    return masked, randomised, torch.where(shell < corrected_from, masked, corrected)
 
 
 def chance_level(mask: Float[Tensor, "z y x"], shared_shell: int, members: int = 1) -> Float[Tensor, " shells"]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cryofifa.half_map_refinement.half_maps import HalfMaps
 from cryofifa.mrc_map import write_map
+from cryofifa.results.directional_fsc import DirectionalFsc
 from cryofifa.results.fsc import write_fsc_csv
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.local_resolution import local_resolution, quartiles_inside
@@ -24,9 +25,11 @@ class MapResult:
         maps: the map, its halves and their FSC inside a soft sphere.
         mask: from 0 to 1, inside which the halves were compared.
         curves: FSC curves of the halves inside the mask, corrected for the mask.
+        directional: the same along every direction.
         decoder_map: the decoder's own volume, on the same grid.
         pixel_size_angstrom: of that grid.
         particle_radius_angstrom: the particle's radius as the map shows it.
+        sampling_compensation_factor: SCF* of the views, 1 if they are even.
         verdict: one word on how far the map can be trusted, with the reasons.
         resolution_fsc0143_angstrom, resolution_fsc05_angstrom: where the corrected FSC falls under 0.143 and 0.5; None
             where the verdict lets no resolution count.
@@ -36,9 +39,11 @@ class MapResult:
     maps: HalfMaps
     mask: Float[Tensor, "z y x"]
     curves: MaskedFsc
+    directional: DirectionalFsc
     decoder_map: Float[Tensor, "z y x"]
     pixel_size_angstrom: float
     particle_radius_angstrom: float
+    sampling_compensation_factor: float
     verdict: Verdict
     resolution_fsc0143_angstrom: float | None
     resolution_fsc05_angstrom: float | None
@@ -50,6 +55,7 @@ class MapResult:
         maps: HalfMaps,
         mask: Float[Tensor, "z y x"],
         curves: MaskedFsc,
+        directional: DirectionalFsc,
         decoder_map: Float[Tensor, "z y x"],
         pixel_size_angstrom: float,
         particle_radius_angstrom: float,
@@ -71,14 +77,26 @@ class MapResult:
             maps=maps,
             mask=mask,
             curves=curves,
+            directional=directional,
             decoder_map=decoder_map,
             pixel_size_angstrom=pixel_size_angstrom,
             particle_radius_angstrom=particle_radius_angstrom,
+            sampling_compensation_factor=evidence.sampling_compensation_factor,
             verdict=verdict,
             resolution_fsc0143_angstrom=evidence.resolution_angstrom if verdict.resolution_counts else None,
             resolution_fsc05_angstrom=at_05 if verdict.resolution_counts else None,
             local_resolution_angstrom=local,
         )
+
+    @property
+    def resolution_best_direction_angstrom(self) -> float | None:
+        """Resolution along the best direction; None where the verdict lets no resolution count."""
+        return float(self.directional.resolution_angstrom.min()) if self.verdict.resolution_counts else None
+
+    @property
+    def resolution_worst_direction_angstrom(self) -> float | None:
+        """Resolution along the worst direction; None where the verdict lets no resolution count."""
+        return float(self.directional.resolution_angstrom.max()) if self.verdict.resolution_counts else None
 
     @property
     def local_resolution_quartiles_angstrom(self) -> tuple[float, float, float] | None:

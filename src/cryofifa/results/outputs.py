@@ -15,6 +15,7 @@ from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.physics.point_groups import symmetry_rotations
+from cryofifa.results.directional_fsc import DirectionalFsc
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.machine import peak_gpu_memory_gib, peak_memory_gib, versions
 from cryofifa.results.map_result import MapResult
@@ -23,7 +24,7 @@ from cryofifa.results.report.gather import map_part, particle_part, run_part
 from cryofifa.results.report.report import write_report
 from cryofifa.results.summary import Reconstruction
 from cryofifa.results.verdict import Evidence
-from cryofifa.results.view_coverage import fourier_sampling, with_equal_poses
+from cryofifa.results.view_coverage import sampling_compensation_factor, with_equal_poses
 from cryofifa.run.folder import RunFolder, write_json
 from cryofifa.run.progress import RunProgress
 from cryofifa.settings.config import Config, config_as_toml
@@ -54,7 +55,12 @@ class RunResults:
 
 
 def evidence_of_run(
-    config: Config, progress: RunProgress, poses: Poses, agreeing_starts: int, curves: MaskedFsc
+    config: Config,
+    progress: RunProgress,
+    poses: Poses,
+    agreeing_starts: int,
+    curves: MaskedFsc,
+    directional: DirectionalFsc,
 ) -> Evidence:
     """The evidence that a run has for or against one of its maps.
 
@@ -64,6 +70,7 @@ def evidence_of_run(
         poses: of the map's particles.
         agreeing_starts: how many starts came to them, the best one included.
         curves: the FSC of the map's halves.
+        directional: the same along every direction.
     """
     plan = progress.plan
     box_angstrom = plan.box_size * plan.pixel_size_angstrom
@@ -74,7 +81,9 @@ def evidence_of_run(
         resolution_angstrom=curves.resolution_angstrom(0.143, box_angstrom),
         shared_resolution_angstrom=plan.shared_resolution_angstrom,
         unshared_resolution_angstrom=box_angstrom / (plan.shared_shell + 1),
-        fourier_sampling=fourier_sampling(_views(config, poses)),
+        sampling_compensation_factor=sampling_compensation_factor(_views(config, poses)),
+        area_ratio=directional.area_ratio,
+        worst_direction_angstrom=float(directional.resolution_angstrom.max()),
     )
 
 
@@ -116,6 +125,10 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         agreeing_starts=results.agreeing_starts,
         pose_change_median_degree=progress.last_pose_change_degree,
         seconds=sum(progress.timings.values()),
+        resolution_best_direction_angstrom=first.resolution_best_direction_angstrom,
+        resolution_worst_direction_angstrom=first.resolution_worst_direction_angstrom,
+        conical_fsc_area_ratio=first.directional.area_ratio,
+        sampling_compensation_factor=first.sampling_compensation_factor,
     )
     write_report(folder.report, _report(config, images, results, found))
     write_json(folder.summary, _summary(found, results))

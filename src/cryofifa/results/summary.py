@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -31,6 +31,10 @@ class Reconstruction:
         starts, agreeing_starts: how many starts of ab initio there were, and how many came to the same poses.
         pose_change_median_degree: in the last epoch; None where it is not known.
         seconds: time of all phases.
+        resolution_best_direction_angstrom, resolution_worst_direction_angstrom: where the half-map FSC within a cone
+            about that direction falls under 0.143; None where no resolution is given, and in runs of earlier versions.
+        conical_fsc_area_ratio: cFAR, 1 if the half maps agree alike along all directions.
+        sampling_compensation_factor: SCF*, 1 if the views sample all directions evenly.
     """
 
     folder: RunFolder
@@ -48,6 +52,10 @@ class Reconstruction:
     agreeing_starts: int
     pose_change_median_degree: float | None
     seconds: float
+    resolution_best_direction_angstrom: float | None = None
+    resolution_worst_direction_angstrom: float | None = None
+    conical_fsc_area_ratio: float | None = None
+    sampling_compensation_factor: float | None = None
 
     @property
     def report(self) -> Path:
@@ -72,7 +80,9 @@ def read_summary(folder: RunFolder) -> Reconstruction:
     """
     values = read_json(folder.summary)
     wanted = {name: hint for name, hint in get_type_hints(Reconstruction).items() if name != "folder"}
-    missing = wanted.keys() - (values.keys() if isinstance(values, dict) else ())
+    there = set(values) if isinstance(values, dict) else set[Any]()
+    earlier = {one.name for one in fields(Reconstruction) if one.default is not MISSING}  # than these figures
+    missing = wanted.keys() - earlier - there
     if missing:
         raise InputError(f"{folder.summary}: has no '{min(missing)}'; delete the folder and start anew")
     reasons = values["verdict_reasons"]
@@ -81,7 +91,9 @@ def read_summary(folder: RunFolder) -> Reconstruction:
     quartiles_name = "local_resolution_quartiles_angstrom"
     quartiles = _checked_quartiles(values[quartiles_name], f"{folder.summary}: '{quartiles_name}'")
     del wanted["verdict_reasons"], wanted[quartiles_name]
-    found = {name: checked_value(values[name], hint, f"{folder.summary}: '{name}'") for name, hint in wanted.items()}
+    found = {
+        name: checked_value(values.get(name), hint, f"{folder.summary}: '{name}'") for name, hint in wanted.items()
+    }
     odd = next((name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)), None)
     if odd is not None:
         raise InputError(f"{folder.summary}: '{odd}' is {found[odd]}; delete the folder and start anew")

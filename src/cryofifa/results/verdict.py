@@ -6,7 +6,9 @@
     converged       they did, the halves agree beyond what they shared, and all directions are seen
 
 A resolution is stated in the last two cases only: half maps that were given one start's wrong poses agree on the wrong
-map (measured: down to 8 to 17 A, LOG.md). No sign knows the truth: a wrong map to which two starts converge passes.
+map (measured: down to 8 to 17 A, LOG.md). Where directions are seen unevenly, the resolution along the worst of them is
+said beside it; where some are hardly ever seen, none is stated. No sign knows the truth: a wrong map to which two
+starts converge passes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from typing import Literal
 from cryofifa.results.report.contents import HealthSign
 
 SETTLED_DEGREE = 3.0  # median pose change of the last epoch up to which poses count as settled; our choice
-EVEN_SAMPLING = 0.5  # Fourier sampling below which views are too uneven; side views alone give 0.81
+EVEN_SAMPLING = 0.81  # SCF* of side views alone; below it views count as uneven, as in cryoSPARC
+LEAST_SAMPLING = 0.5  # SCF* below which no one resolution holds; our choice
+LEAST_AREA_RATIO = 0.5  # cFAR below which no one resolution holds: cryoSPARC's threshold of anisotropy
+UNEVEN_ADVICE = (
+    "to see the poor directions better, tilt the stage when collecting, add a detergent, try other grids or a support "
+    "film, or collect more particles of rare views"
+)
 # The halves must agree to this share of the shared resolution, and to a whole shell beyond it: halves with nothing but
 # noise beyond what they shared do not reach the first such shell.
 FINER_SHARE = 0.9
@@ -36,7 +44,10 @@ class Evidence:
         resolution_angstrom: where the corrected half-map FSC falls under 0.143.
         shared_resolution_angstrom: down to this resolution both halves shared one model.
         unshared_resolution_angstrom: resolution of the first shell in which they shared none.
-        fourier_sampling: 1 if all directions are sampled evenly (`view_coverage.fourier_sampling`).
+        sampling_compensation_factor: SCF*, 1 if all directions are sampled evenly
+            (`view_coverage.sampling_compensation_factor`).
+        area_ratio: cFAR, 1 if the halves agree alike along all directions (`directional_fsc.DirectionalFsc`).
+        worst_direction_angstrom: resolution along the worst direction.
     """
 
     pose_change_median_degree: float | None
@@ -45,7 +56,9 @@ class Evidence:
     resolution_angstrom: float
     shared_resolution_angstrom: float
     unshared_resolution_angstrom: float
-    fourier_sampling: float
+    sampling_compensation_factor: float
+    area_ratio: float
+    worst_direction_angstrom: float
 
     @property
     def settled(self) -> bool:
@@ -64,6 +77,21 @@ class Evidence:
         finer = min(FINER_SHARE * self.shared_resolution_angstrom, self.unshared_resolution_angstrom)
         return self.resolution_angstrom < finer
 
+    @property
+    def seen_from_all_sides(self) -> bool:
+        """Whether one resolution can hold for all directions."""
+        return self.sampling_compensation_factor >= LEAST_SAMPLING and self.area_ratio >= LEAST_AREA_RATIO
+
+    @property
+    def seen_evenly(self) -> bool:
+        """Whether one resolution says enough of all directions."""
+        return self.seen_from_all_sides and self.sampling_compensation_factor >= EVEN_SAMPLING
+
+    @property
+    def directions(self) -> str:
+        """The two figures of how alike directions are."""
+        return f"SCF* {self.sampling_compensation_factor:.2f}, cFAR {self.area_ratio:.2f}"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -74,12 +102,14 @@ class Verdict:
         reasons: what speaks against it, or that nothing does.
         signs: the single signs, as the report shows them.
         seen_from_all_sides: whether one figure can hold for all directions of the map.
+        warning: what a user must know of uneven directions, and what to do about them; empty where all is well.
     """
 
     word: Word
     reasons: tuple[str, ...]
     signs: tuple[HealthSign, ...]
     seen_from_all_sides: bool
+    warning: str = ""
 
     @property
     def resolution_counts(self) -> bool:
@@ -107,8 +137,8 @@ def verdict_of(evidence: Evidence) -> Verdict:
                 "had one model in common",
             ),
             (
-                evidence.fourier_sampling >= EVEN_SAMPLING,
-                "some directions are hardly ever seen, so no one resolution holds for all of them",
+                evidence.seen_from_all_sides,
+                f"some directions are hardly ever seen ({evidence.directions}), so no one resolution holds for all",
             ),
         )
         if not holds
@@ -118,8 +148,23 @@ def verdict_of(evidence: Evidence) -> Verdict:
         word = "unconfirmed"
     elif evidence.settled and evidence.confirmed_by_starts:
         word = "doubtful" if against else "converged"
-    even = evidence.fourier_sampling >= EVEN_SAMPLING
-    return Verdict(word, tuple(against) or ("all signs are good",), _signs(evidence), even)
+    found = word in ("converged", "doubtful")
+    beside = _beside(evidence) if found else ""
+    reasons = [*against, beside] if beside else against
+    warning = "" if evidence.seen_evenly or not found else f"uneven views ({evidence.directions}): {UNEVEN_ADVICE}"
+    return Verdict(
+        word, tuple(reasons) or ("all signs are good",), _signs(evidence), evidence.seen_from_all_sides, warning
+    )
+
+
+def _beside(evidence: Evidence) -> str:
+    """What is said beside a resolution where directions are uneven, but none is missing."""
+    if evidence.seen_evenly or not evidence.seen_from_all_sides:
+        return ""
+    return (
+        f"directions are seen unevenly ({evidence.directions}): along the worst one the half maps agree to "
+        f"{evidence.worst_direction_angstrom:.1f} A"
+    )
 
 
 def _one_start(evidence: Evidence) -> str:
@@ -137,7 +182,7 @@ def _half_maps(evidence: Evidence) -> str:
     shared = f"{evidence.shared_resolution_angstrom:.1f} A"
     if not evidence.confirmed_by_halves:
         return f"agree no farther than the {shared} down to which they had one model in common"
-    if evidence.fourier_sampling < EVEN_SAMPLING:
+    if not evidence.seen_from_all_sides:
         return f"agree beyond the {shared} that they had in common, along the directions that are seen"
     if not evidence.confirmed_by_starts:
         return f"agree beyond the {shared} that they had in common, as those of wrong poses do, too"
@@ -171,8 +216,10 @@ def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
         ),
         HealthSign(
             "Views",
-            f"Fourier sampling {evidence.fourier_sampling:.2f}",
-            evidence.fourier_sampling >= EVEN_SAMPLING,
-            "1 when all directions are sampled evenly, 0.81 for side views only, near 0 for a single view.",
+            evidence.directions,
+            evidence.seen_evenly,
+            "SCF* says how evenly the views sample Fourier space: 1 if evenly, 0.81 for side views only, near 0 for a "
+            "single view. cFAR says how alike the half maps agree along all directions: 1 if alike, under 0.5 where "
+            f"some are missing. Where directions are uneven, {UNEVEN_ADVICE}.",
         ),
     )

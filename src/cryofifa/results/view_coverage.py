@@ -113,15 +113,16 @@ def view_evenness(rotations: Float[np.ndarray, "views 3 3"]) -> float:
     return 1.0 if pairs_in_a_bin == 0 else min(1.0, 1 / (bins.count * pairs_in_a_bin))
 
 
-def fourier_sampling(rotations: Float[np.ndarray, "views 3 3"]) -> float:
-    """How well slices fill Fourier space: 1 if even, 8/pi^2 = 0.81 for side views only, near 0 for one view.
+def sampling_compensation_factor(rotations: Float[np.ndarray, "views 3 3"]) -> float:
+    """SCF*, how well slices fill Fourier space: 1 if even, 8/pi^2 = 0.81 for side views only, near 0 for one view.
 
-        sampling = 1 / mean_u (1 / s(u))
+        SCF* = P / mean_u (1 / s(u))
 
     s(u) is the number of slices within 7.5 degrees of direction u, relative to that of even views; the harmonic mean of
     s over u is the factor by which the signal-to-noise ratio of a map falls (sampling compensation factor; Baldwin &
-    Lyumkis 2020, Prog. Biophys. Mol. Biol. 150, 160).  A direction that no slice reaches counts as if one did.  NaN
-    without views.
+    Lyumkis 2020, Prog. Biophys. Mol. Biol. 150, 160).  The star: a direction that no slice reaches counts as if one
+    did, and P is the share of those that some reach, as in these authors' own program, whose slices are thinner (half
+    a Fourier pixel at radius 50) and want thousands of views.  NaN without views.
     """
     direction = view_directions(rotations)
     views = len(direction)
@@ -135,4 +136,4 @@ def fourier_sampling(rotations: Float[np.ndarray, "views 3 3"]) -> float:
     probe = probe[probe[:, 2] >= 0]
     in_slice = (np.abs(probe @ seen.T) < SLICE_BAND).astype(np.float64) @ counts[counts > 0]
     # |u.v| is uniform in [0, 1) where directions v are even, so even views give views * SLICE_BAND
-    return float(1 / np.mean(views * SLICE_BAND / np.maximum(in_slice, 1.0)))
+    return float(np.mean(in_slice > 0) / np.mean(views * SLICE_BAND / np.maximum(in_slice, 1.0)))

@@ -11,10 +11,11 @@ from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.results.directional_fsc import DirectionalFsc
 from cryofifa.results.gold_standard import MaskedFsc
 from cryofifa.results.map_result import MapResult
 from cryofifa.results.report.gather import EXAMPLES, map_part, particle_part
-from cryofifa.results.verdict import Verdict
+from cryofifa.results.verdict import Verdict, Word
 from cryofifa_testkit.small_sets import simulated_particles
 
 
@@ -42,17 +43,19 @@ def test_an_example_is_like_its_own_prediction_and_no_other(tmp_path: Path) -> N
     assert np.diag(correlations(elsewhere.examples, elsewhere.example_projections)).max() < 0.5
 
 
-def result(size: int, mask: torch.Tensor, local: torch.Tensor | None) -> MapResult:
+def result(size: int, mask: torch.Tensor, local: torch.Tensor | None, word: Word = "doubtful") -> MapResult:
     volume = torch.zeros(size, size, size)
     curves = MaskedFsc(*(torch.full((size // 2 + 1,), value) for value in (0.1, 0.2, 0.3, 0.4, 0.5)))
     return MapResult(
         maps=HalfMaps(volume, volume, (volume, volume), curves.unmasked, volume),
         mask=mask,
         curves=curves,
+        directional=DirectionalFsc(np.eye(3), torch.linspace(1, 0, size // 2 + 1).repeat(3, 1), 2.5 * size),
         decoder_map=volume,
         pixel_size_angstrom=2.5,
         particle_radius_angstrom=5.0,
-        verdict=Verdict("doubtful", (), (), seen_from_all_sides=True),
+        sampling_compensation_factor=0.9,
+        verdict=Verdict(word, (), (), seen_from_all_sides=True),
         resolution_fsc0143_angstrom=None,
         resolution_fsc05_angstrom=None,
         local_resolution_angstrom=local,
@@ -77,3 +80,14 @@ def test_the_corrected_curve_is_the_one_that_counts() -> None:
         np.testing.assert_array_equal(part.fsc_curves[name], curve.numpy())
     np.testing.assert_array_equal(part.fsc_curves["random phases"], curves.randomised.numpy())
     assert (part.box_angstrom, part.nyquist_angstrom, part.name) == (20.0, 5.0, "class 2")
+
+
+def test_resolutions_along_directions_are_given_only_where_one_is_given_at_all() -> None:
+    """A straight line from 1 to 0 at Nyquist, 5 A, falls under 0.143 at 0.857 of it."""
+    mask = torch.ones(8, 8, 8)
+    directions = map_part(result(8, mask, None), 20.0).directions
+    assert directions is not None
+    np.testing.assert_allclose(np.array(directions.resolution_angstrom, dtype=float), 5 / 0.857, rtol=1e-3)
+    withheld = map_part(result(8, mask, None, "not converged"), 20.0).directions
+    assert withheld is not None
+    assert withheld.resolution_angstrom == (None, None)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from cryofifa.results.report.plots.directions import area_figure, cone_figure
 from cryofifa.results.report.plots.fsc import fsc_figure
 from cryofifa.results.report.plots.ink import DARK, LIGHT, Ink
 from cryofifa.results.report.plots.local_resolution import local_resolution_figure
@@ -23,6 +24,8 @@ FALLING = 1 / (1 + EPOCH)
 SHELLS = np.linspace(1, 0, 25)
 PLOTS: dict[str, Callable[[Ink], bytes]] = {
     "fsc": lambda ink: fsc_figure({"a": SHELLS}, 96.0, 4.0, {0.143: 4.5}, 20.0, ink),
+    "cones": lambda ink: cone_figure(np.stack([SHELLS, SHELLS**2]), 96.0, 4.0, ink),
+    "areas": lambda ink: area_figure(np.eye(3), np.array([0.2, 0.5, 0.8]), ink),
     "local resolution": lambda ink: local_resolution_figure(np.arange(512.0).reshape(8, 8, 8), ink),
     "views": lambda ink: view_figure(np.eye(3), ink),
     "pose change": lambda ink: pose_change_figure(EPOCH, FALLING, FALLING, FALLING, [3, 4], ink),
@@ -54,7 +57,11 @@ def test_a_plot_is_written_in_the_ink_of_the_page_on_a_transparent_ground(name: 
     ink, black = ([int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (DARK.text, "#000000"))
     words = pixels[..., 3] == 255
     assert (words & (np.abs(pixels[..., :3] - ink).max(axis=-1) < 3)).any()
-    if name not in ("views", "local resolution"):  # the outline of the sphere and of the bar of colours is black
+    if name not in (
+        "views",
+        "areas",
+        "local resolution",
+    ):  # the outline of the sphere and of the bar of colours is black
         assert not (words & (np.abs(pixels[..., :3] - black).max(axis=-1) < 3)).any()
 
 
@@ -98,6 +105,25 @@ def test_views_lie_at_their_latitude_and_longitude(drawn: Drawn, tilt_degree: fl
     # all views are in one patch: its share of the sphere times its density, even = 1, is everything there is
     area = np.cos(np.radians(np.arange(180) - 89.5))[:, None] * np.ones(360)
     assert (density * area).sum() / area.sum() == pytest.approx(1, rel=0.1)
+
+
+def test_opposite_directions_have_the_same_colour(drawn: Drawn) -> None:
+    """Each axis of the grid with its opposite: z at the poles, x in the middle and at the ends, y between them."""
+    figure = drawn(lambda ink: area_figure(np.eye(3), np.array([0.1, 0.2, 0.3]), ink))
+    area = figure.axes[0].collections[0].get_array().reshape(180, 360)
+    assert (area[[0, -1]] == 0.3).all()
+    assert (area[90, [0, 180, 359]] == 0.1).all()
+    assert (area[90, [90, 270]] == 0.2).all()
+
+
+def test_the_worst_cone_is_drawn_and_the_spread_reaches_it(drawn: Drawn) -> None:
+    curves = np.stack([SHELLS, 0.5 * SHELLS, 0.9 * SHELLS])
+    axes = drawn(lambda ink: cone_figure(curves, 96.0, 4.0, ink)).axes[0]
+    least = next(line for line in axes.lines if line.get_label() == "least area")
+    np.testing.assert_array_equal(least.get_ydata(), curves[1])
+    all_of_them = axes.collections[0].get_paths()[0].vertices
+    assert all_of_them[:, 1].min() == 0
+    assert {(0.0, 1.0), (0.0, 0.5)} <= {tuple(point) for point in all_of_them}
 
 
 @pytest.mark.parametrize("draw", [loss_figure, lambda *values: pose_change_figure(*values[:2], *values[1:])])

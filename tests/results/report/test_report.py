@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cryofifa.results.report.contents import (
+    DirectionPart,
     HealthSign,
     LocalResolutionPart,
     MapPart,
@@ -26,7 +27,7 @@ from cryofifa.results.report.sections.maps import FSC_NOTE, HAND_NOTE
 from cryofifa.results.report.sections.training import LOSS_NOTE
 from cryofifa.train.epoch_record import EpochRecord
 
-SECTIONS = "summary map fsc local views poses loss winners score examples timings settings versions"
+SECTIONS = "summary map fsc directions local views poses loss winners score examples timings settings versions"
 VOID_TAGS = {"meta", "img", "br", "source"}
 
 
@@ -92,6 +93,14 @@ def make_map() -> MapPart:
         },
         resolution_angstrom={0.143: 7.0, 0.5: 12.0},
         shared_resolution_angstrom=20.0,
+        directions=DirectionPart(
+            direction=np.eye(3),
+            curves=np.linspace(1, 0, shells) ** np.array([[1.0], [2.0], [3.0]]),
+            area=np.array([0.5, 0.3, 0.25]),
+            resolution_angstrom=(6.5, 11.25),
+            area_ratio=0.5,
+            advice="",
+        ),
         local_resolution=LocalResolutionPart(
             np.where(random.random((size, size, size)) > 0.5, 9.0, np.nan), (8.5, 9.0, 9.75)
         ),
@@ -167,8 +176,8 @@ def test_text_from_outside_is_escaped(contents: ReportContents) -> None:
     )
     assert "<script" not in page
     # the title twice; its path; two of a fact; the verdict and its reason; three of a sign; a warning; a map's name in
-    # two tiles and three headings; the score; a timing; two of a version; the settings
-    assert page.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;") == 21
+    # three tiles and four headings; the score; a timing; two of a version; the settings
+    assert page.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;") == 23
     read_page(page)
 
 
@@ -180,12 +189,24 @@ def test_no_local_resolution_is_shown_where_there_is_none(contents: ReportConten
 
 
 @pytest.mark.usefixtures("without_plots")
+def test_the_worst_direction_stands_beside_the_resolution_with_what_to_do(contents: ReportContents) -> None:
+    one = contents.maps[0]
+    assert one.directions is not None
+    advised = replace(one, directions=replace(one.directions, advice="uneven views: tilt <the> stage"))
+    page = report_html(replace(contents, maps=[advised]))
+    assert "<dt>Along the worst direction</dt><dd>11.25 Å</dd>" in page
+    assert "Uneven views: tilt &lt;the&gt; stage." in page
+
+
+@pytest.mark.usefixtures("without_plots")
 def test_several_maps_are_shown_one_after_the_other(contents: ReportContents) -> None:
     resolutions = {"class 1": 7.25, "class 2": 8.75}
     shown = [replace(make_map(), name=name, resolution_angstrom={0.5: a}) for name, a in resolutions.items()]
     page = report_html(replace(contents, maps=shown))
     first, *others = SECTIONS.split()
-    assert read_page(page).ids == [first, *others[:3], "map-2", "fsc-2", "local-2", *others[3:]]
+    assert read_page(page).ids == [
+        first, *others[:4], "map-2", "fsc-2", "directions-2", "local-2", *others[4:]
+    ]  # fmt: skip
     for name, resolution in resolutions.items():
         assert f"<dt>{name}: at FSC 0.5</dt><dd>{resolution:.2f} Å</dd>" in page
         assert page.index(f"<h2>Map: {name}</h2>") < page.index(f"0.5 crossed at {resolution:.2f} Å")

@@ -66,6 +66,26 @@ class LocalResolutionPart:
 
 
 @dataclass(frozen=True)
+class DirectionPart:
+    """How far two half maps agree along every direction.
+
+    direction: unit vectors (x, y, z) over half of the sphere; the opposite ones are alike.
+    curves: the FSC along each, shell i at the spatial frequency i / box.
+    area: under each curve, as a share of what it would be at FSC 1.
+    resolution_angstrom: along the best and along the worst direction; None where none is given.
+    area_ratio: the least area over the greatest (cFAR).
+    advice: what to do about uneven directions; empty where there is no need to.
+    """
+
+    direction: Float[np.ndarray, "directions 3"]
+    curves: Float[np.ndarray, "directions shells"]
+    area: Float[np.ndarray, " directions"]
+    resolution_angstrom: tuple[float | None, float | None]
+    area_ratio: float
+    advice: str
+
+
+@dataclass(frozen=True)
 class MapPart:
     """One map and how well it is resolved.
 
@@ -75,6 +95,7 @@ class MapPart:
     resolution_angstrom: for each threshold of the FSC, in the order in which they are shown, the resolution at which
         the first curve falls under it; None or NaN where it does not, or where none is given.
     shared_resolution_angstrom: down to it both halves had one model in common.
+    directions: None where they were not told apart.
     local_resolution: None where none is given.
     name: what tells this map from the others of the run, such as "class 2"; empty where it is the only one.
     """
@@ -84,6 +105,7 @@ class MapPart:
     fsc_curves: Mapping[str, Float[np.ndarray, " shells"]]
     resolution_angstrom: Mapping[float, float | None]
     shared_resolution_angstrom: float
+    directions: DirectionPart | None = None
     local_resolution: LocalResolutionPart | None = None
     name: str = ""
 

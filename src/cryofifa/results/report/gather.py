@@ -16,7 +16,7 @@ from cryofifa.physics.fourier import HalfPlane, inverse_fourier_2d
 from cryofifa.physics.image_formation import form_image
 from cryofifa.results.local_resolution import INSIDE
 from cryofifa.results.map_result import MapResult
-from cryofifa.results.report.contents import LocalResolutionPart, MapPart, ParticlePart, RunPart
+from cryofifa.results.report.contents import DirectionPart, LocalResolutionPart, MapPart, ParticlePart, RunPart
 from cryofifa.settings.config import Config
 
 EXAMPLES = 8
@@ -79,8 +79,21 @@ def map_part(result: MapResult, shared_resolution_angstrom: float, name: str = "
         fsc_curves={name: curve.cpu().numpy() for name, curve in curves.items()},
         resolution_angstrom={0.143: result.resolution_fsc0143_angstrom, 0.5: result.resolution_fsc05_angstrom},
         shared_resolution_angstrom=shared_resolution_angstrom,
+        directions=_direction_part(result),
         local_resolution=_local_resolution_part(result),
         name=name,
+    )
+
+
+def _direction_part(result: MapResult) -> DirectionPart:
+    directional = result.directional
+    return DirectionPart(
+        direction=directional.direction,
+        curves=directional.curves.cpu().numpy(),
+        area=directional.area,
+        resolution_angstrom=(result.resolution_best_direction_angstrom, result.resolution_worst_direction_angstrom),
+        area_ratio=directional.area_ratio,
+        advice=result.verdict.warning,
     )
 
 

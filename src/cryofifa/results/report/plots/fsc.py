@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 
 from cryofifa.results.report.plots.canvas import figure_with_axes, png_of, say
 from cryofifa.results.report.plots.ink import Ink
@@ -58,6 +59,12 @@ def fsc_figure(
         axes.legend(frameon=False, fontsize=8, labelcolor=ink.text)
     else:
         say(axes, "no half maps", ink)
+    dress_fsc_axes(axes, nyquist_angstrom)
+    return png_of(figure)
+
+
+def dress_fsc_axes(axes: Axes, nyquist_angstrom: float) -> None:
+    """Scale the axes of correlation curves: frequencies up to Nyquist, written as resolutions, and the FSC."""
     nyquist = 1 / nyquist_angstrom
     axes.set_xlim(0, nyquist)
     axes.set_ylim(-0.1, 1.05)
@@ -65,4 +72,3 @@ def fsc_figure(
     axes.set_xticks([0, *ticks], ["∞", *(f"{1 / tick:.1f}" for tick in ticks)])
     axes.set_xlabel("resolution (Å), up to Nyquist")
     axes.set_ylabel("FSC")
-    return png_of(figure)

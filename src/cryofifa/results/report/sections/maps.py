@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from cryofifa.results.report.contents import MapPart
-from cryofifa.results.report.markup import captioned_image, note, plot, section
+import html
+
+from cryofifa.results.report.contents import DirectionPart, MapPart
+from cryofifa.results.report.markup import captioned_image, note, plot, section, table
+from cryofifa.results.report.plots.directions import area_figure, cone_figure
 from cryofifa.results.report.plots.fsc import fsc_figure
 from cryofifa.results.report.plots.grey_pictures import central_slices, projections
 from cryofifa.results.report.plots.local_resolution import local_resolution_figure
-from cryofifa.results.report.readable import angstrom, crossed_at
+from cryofifa.results.report.readable import angstrom, crossed_at, share
 
 FSC_NOTE = (
     "Down to the shared resolution (dotted) both halves of the particles had their poses from one model, beyond it "
@@ -20,6 +23,8 @@ PLANES = ("x right, y down (across z)", "x right, z down (across y)", "y right, 
 def map_sections(part: MapPart, number: int) -> list[str]:
     """All sections of one map, the `number`-th of the page, counted from 1."""
     sections = [("map", "Map", _pictures(part)), ("fsc", "Fourier shell correlation of the half maps", _fsc(part))]
+    if part.directions is not None:
+        sections.append(("directions", "Resolution along every direction", _directions(part, part.directions)))
     if part.local_resolution is not None:
         sections.append(("local", "Local resolution", _local_resolution(part)))
     return [
@@ -69,6 +74,37 @@ def _fsc(part: MapPart) -> list[str]:
             "unrelated maps reach more than the threshold by chance (three standard deviations) do not count."
         ),
     ]
+
+
+def _directions(part: MapPart, directions: DirectionPart) -> list[str]:
+    best, worst = (angstrom(value) for value in directions.resolution_angstrom)
+    return [
+        plot(
+            lambda ink: cone_figure(directions.curves, part.box_angstrom, part.nyquist_angstrom, ink),
+            "FSC curves within cones",
+        ),
+        plot(lambda ink: area_figure(directions.direction, directions.area, ink), "Mean FSC along every direction"),
+        table(
+            [
+                ("Along the best direction", best),
+                ("Along the worst direction", worst),
+                ("Conical FSC area ratio (cFAR)", share(directions.area_ratio)),
+            ]
+        ),
+        _advice(directions.advice),
+        note(
+            "The half maps are compared within cones of 20 degrees about directions of Fourier space, corrected for "
+            "the mask as above (first plot: the spread of all curves). A particle seen along one direction fills all "
+            "directions across it: what is seen from one side only lacks that very direction, and the map is smeared "
+            "along it. Resolution: where the FSC of a cone falls under 0.143. cFAR: the least area under such a curve "
+            "over the greatest, 1 if all directions are alike, under 0.5 where they are not. A cone has few points, so "
+            "the worst of them errs to the coarse side."
+        ),
+    ]
+
+
+def _advice(text: str) -> str:
+    return f"<p><strong>{html.escape(text[0].upper() + text[1:])}.</strong></p>" if text else ""
 
 
 def _local_resolution(part: MapPart) -> list[str]:

@@ -11,7 +11,7 @@ from cryofifa.results.report.plots.grey_pictures import grey_png
 from cryofifa.results.report.plots.scores import score_figure
 from cryofifa.results.report.plots.view_directions import view_figure
 from cryofifa.results.report.readable import share
-from cryofifa.results.view_coverage import fourier_sampling, view_directions, view_evenness
+from cryofifa.results.view_coverage import sampling_compensation_factor, view_directions, view_evenness
 
 MOST_EXAMPLES = 8  # pairs shown; keeps the file small
 EXAMPLE_PIXELS = 128
@@ -27,7 +27,7 @@ def views_section(rotation_volume_to_image: Float[np.ndarray, "views 3 3"]) -> s
         table(
             [
                 ("Evenness of views", share(view_evenness(rotation_volume_to_image))),
-                ("Fourier sampling", share(fourier_sampling(rotation_volume_to_image))),
+                ("Sampling compensation factor (SCF*)", share(sampling_compensation_factor(rotation_volume_to_image))),
             ]
         ),
         note(
@@ -36,9 +36,9 @@ def views_section(rotation_volume_to_image: Float[np.ndarray, "views 3 3"]) -> s
         ),
         note(
             "Evenness: the share of the sphere that the views effectively cover, 1 if even (inverse Simpson "
-            "index of about 192 equal areas). Fourier sampling: what uneven views leave of the "
+            "index of about 192 equal areas). SCF*: what uneven views leave of the "
             "signal-to-noise ratio, 1 if even, 0.81 for side views only, near 0 if directions are never seen "
-            "(Baldwin and Lyumkis 2020)."
+            "(Baldwin and Lyumkis 2020). Under 0.81 the poor directions are worth a look."
         ),
     )
 

@@ -14,6 +14,7 @@ def summary_section(run: RunPart, verdict: VerdictPart, maps: Sequence[MapPart])
     """Verdict, resolution of every map, facts of the run, health signs and warnings."""
     reasons = html.escape("; ".join(verdict.reasons))
     tiles = [_resolution_tile(part, threshold) for part in maps for threshold in part.resolution_angstrom]
+    tiles += [_worst_direction_tile(part) for part in maps if part.directions is not None]
     tiles += [tile(name, value, "tile") for name, value in run.facts]
     signs = "".join(_sign(sign) for sign in verdict.signs)
     return section(
@@ -29,6 +30,13 @@ def summary_section(run: RunPart, verdict: VerdictPart, maps: Sequence[MapPart])
 def _resolution_tile(part: MapPart, threshold: float) -> str:
     name = f"{part.name}: at FSC {threshold}" if part.name else f"At FSC {threshold}"
     return tile(name, angstrom(part.resolution_angstrom[threshold]), "tile key")
+
+
+def _worst_direction_tile(part: MapPart) -> str:
+    assert part.directions is not None
+    name = "along the worst direction"
+    name = f"{part.name}: {name}" if part.name else name.capitalize()
+    return tile(name, angstrom(part.directions.resolution_angstrom[1]), "tile key")
 
 
 def _sign(sign: HealthSign) -> str:
