@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from cryofifa.errors import InputError
-from cryofifa.particles.poses import known
 from cryofifa.physics.point_group_names import member_count
 from cryofifa.results.directional_fsc import directional_fsc
 from cryofifa.results.gold_standard import masked_fsc
@@ -110,11 +109,10 @@ def _reconstructed(
         with Progress(progress.visits_in_all, done=progress.visits_done, stream=stream) as bar:
             ab_initio = phases.find_poses(bar)
             trained = phases.refine_poses(ab_initio, bar)
-            poses, split = phases.refine_against_half_maps(trained, bar)
-        score = known(poses.score).cpu().double().numpy()
-        kept = split.kept(score)
-        log.line(f"junk: {split.describe()}, {kept.sum()} of {len(kept)} particles kept")
-        taken = torch.from_numpy(kept if config.junk.map_of_kept else np.ones_like(kept)).to(prepared.device)
+            poses, junk = phases.refine_against_half_maps(trained, bar)
+        log.line(f"junk: {junk.describe()}")
+        of_map = junk.particle & junk.explained if config.junk.map_of_kept else np.ones_like(junk.particle)
+        taken = torch.from_numpy(of_map).to(prepared.device)
         first_size = progress.plan.particle_size(config)  # the wider one: see particle_size.py
         classes = range(trained.networks.classes)
         found = [phases.final_map(poses, taken & poses.in_class(index), first_size) for index in classes]
@@ -145,7 +143,7 @@ def _reconstructed(
             progress=progress,
             maps=judged,
             poses=poses,
-            kept=kept,
+            kept=junk.particle,
             poses_of_maps=poses_of_maps,
             agreeing_starts=agreeing_starts,
             warnings=log.warnings,

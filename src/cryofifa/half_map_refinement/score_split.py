@@ -41,9 +41,12 @@ class JunkSplit:
 
     Attributes:
         threshold: the lowest score of a kept particle; None where there is only one population.
+        null: median and spread of the scores of images without a particle, by which it was split; None where it was not
+            split by them.
     """
 
     threshold: float | None
+    null: tuple[float, float] | None = None
 
     def describe(self) -> str:
         """The split in a few words, for the log."""
@@ -132,7 +135,8 @@ def _split_by_null(known: np.ndarray, null: np.ndarray) -> JunkSplit:
 
     if junk_over_particles(mean[1]) <= 0 or junk_over_particles(mean[0]) >= 0:
         return ONE_POPULATION
-    return JunkSplit(float(root_scalar(junk_over_particles, bracket=(mean[1], mean[0])).root))
+    threshold = root_scalar(junk_over_particles, bracket=(mean[1], mean[0])).root
+    return JunkSplit(float(threshold), (null_mean, null_spread))
 
 
 def _two_gaussians(sorted_values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

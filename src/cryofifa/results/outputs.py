@@ -158,7 +158,15 @@ def _summary(found: Reconstruction, results: RunResults) -> dict[str, Any]:
 def _report(config: Config, images: ParticleImages, results: RunResults, found: Reconstruction) -> ReportContents:
     first, device = results.maps[0], results.poses.rotation.device
     return ReportContents(
-        run=run_part(config, images, found.kept_particles, found.particle_radius_angstrom, device, peak_memory_gib()),
+        run=run_part(
+            config,
+            images,
+            found.kept_particles,
+            len(results.poses_of_maps),
+            found.particle_radius_angstrom,
+            device,
+            peak_memory_gib(),
+        ),
         verdict=VerdictPart(first.verdict.word, first.verdict.reasons, first.verdict.signs, results.warnings),
         maps=[
             map_part(result, found.shared_resolution_angstrom, f"class {index + 1}" if len(results.maps) > 1 else "")

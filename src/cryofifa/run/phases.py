@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cryofifa.half_map_refinement.appearance import Appearance
 from cryofifa.half_map_refinement.half_maps import HalfMaps, back_project_halves, solve_half_maps
-from cryofifa.half_map_refinement.score_split import JunkSplit
+from cryofifa.half_map_refinement.junk import Junk, can_learn_looks, junk_by_looks, junk_by_scores
+from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.names import (
     AB_INITIO_PART,
     ENCODER_REFINEMENT_PART,
@@ -83,10 +85,10 @@ class Phases:
         self._train(refinement, ENCODER_REFINEMENT_PART, "second encoder", bar)
         return refinement
 
-    def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> tuple[Poses, JunkSplit]:
+    def refine_against_half_maps(self, trained: AbInitio | EncoderRefinement, bar: Progress) -> tuple[Poses, Junk]:
         """Half-map refinement of all particles, then a score of each against the other half's map.
 
-        Returns the poses, and the score at which particles and junk are split.
+        Returns the poses, and which particles are junk.
 
         With a point group, all poses are moved into one asymmetric unit.
         """
@@ -123,9 +125,20 @@ class Phases:
             run.keep({HALF_MAP_POSES_PART: poses.columns(), HALF_MAP_ITERATION_PART: {}})
         poses.rotation = in_asymmetric_unit(poses.rotation, symmetry_members(run.config.symmetry, run.device))
         with run.timed(SCORE):
-            split = matching.split(poses)
+            junk = self._junk(poses, matching)
         self._particles.forget_full_size_images()
-        return poses, split
+        return poses, junk
+
+    def _junk(self, poses: Poses, matching: ProjectionMatching) -> Junk:
+        """Which particles are junk: by their scores, and where these leave some unexplained, by their looks too."""
+        processes, frame, split = self._run.processes, matching.frame, matching.split(poses)
+        score = known(poses.score).cpu().double().numpy()
+        if not can_learn_looks(score, split):
+            return junk_by_scores(score, split)
+        appearance, everyone = Appearance(frame, self._run.plan.noise), torch.arange(len(poses))
+        mine = processes.shard(everyone, everyone)
+        looks = torch.cat([appearance.of(rows).cpu() for rows in mine.split(frame.at_once)])
+        return junk_by_looks(processes.all_gather(looks, everyone).numpy(), score, split)
 
     def final_map(
         self, poses: Poses, taken: Bool[Tensor, " n"], size: ParticleSize

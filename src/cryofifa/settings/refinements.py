@@ -57,7 +57,7 @@ class HalfMapRefinementSettings:
 class JunkSettings:
     """[junk]: whether particles that the run's own map does not explain are left out of the final map.
 
-    They are never in kept.star.
+    Junk is never in kept.star; particles that only look like the others, which no search can pose, are.
     """
 
     # Whether the final map is made of the kept particles only, or of all in particles.star. Measured with 30 % junk,

@@ -24,8 +24,8 @@ EXAMPLE_RESOLUTION_ANGSTROM = 20.0  # what the eye can use of a single particle;
 MOST_OF_NYQUIST = 0.9  # however large the pixels are
 SCORE_MEANING = (
     "Fourier ring correlation of the particle with its projection, from the other half's map, over what a particle of "
-    "its defocus and view should have: about 1 for a particle, towards 0 for what is none. kept.star leaves out a "
-    "lower population of scores, where there clearly is one."
+    "its defocus and view should have: about 1 for a particle, towards 0 for what is none. kept.star leaves out what "
+    "scores as images without a particle do and does not look like the others, where there clearly is such a kind."
 )
 
 
@@ -33,6 +33,7 @@ def run_part(
     config: Config,
     images: ParticleImages,
     kept_particles: int,
+    map_particles: int,
     particle_radius_angstrom: float,
     device: torch.device,
     peak_memory_gib: float,
@@ -40,6 +41,8 @@ def run_part(
     """Name the run after its particle file, and say in a few facts what it was given and how it was made.
 
     Args:
+        kept_particles: how many are not taken for junk.
+        map_particles: how many the maps are made of.
         particle_radius_angstrom: as measured, around the centre of the box.
         peak_memory_gib: the most that this process ever took.
     """
@@ -50,7 +53,10 @@ def run_part(
         facts=[
             ("Particles", f"{particles}"),
             ("Kept", f"{kept_particles} ({kept_particles / particles:.0%})"),
-            ("The map is made of", "the kept particles" if config.junk.map_of_kept else "all particles"),
+            (
+                "The map is made of",
+                f"{map_particles} particles" + (" that it explains" if config.junk.map_of_kept else ""),
+            ),
             ("Box", f"{table.box_size} px of {images.pixel_size_angstrom:.4g} A"),
             ("Particle radius", f"{particle_radius_angstrom:.0f} A (99 % of the map's power)"),
             ("Pose inference", config.pose_mode),
