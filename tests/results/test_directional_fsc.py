@@ -78,6 +78,14 @@ def test_where_all_directions_are_alike_the_ratio_is_near_one(group: str) -> Non
     assert found.resolution_angstrom.max() < 1.15 * np.median(found.resolution_angstrom)
 
 
+def test_a_single_shell_under_the_threshold_is_noise_and_two_are_the_end() -> None:
+    curves = torch.ones(3, 11)
+    curves[0, 5], curves[1, 5:7], curves[2, 8:] = 0.05, 0.05, 0.0
+    found = DirectionalFsc(np.eye(3), curves, 20.0)
+    crossing = 4 + (1 - 0.143) / (1 - 0.05)  # in a straight line between shells 4 and 5
+    np.testing.assert_allclose(found.resolution_angstrom, [2.0, 20 / crossing, 20 / 7.857], rtol=1e-3)
+
+
 def test_what_a_mask_alone_correlates_is_taken_out_along_every_direction() -> None:
     """A thin slab in both halves: along its normal, its own transform correlates noise that ends at shell 4."""
     radius, _ = frequencies()

@@ -13,9 +13,10 @@ correlates more along some directions than along others.
 The summary figure is cryoSPARC's cFAR, the least area under a conical FSC over the greatest: 1 if all directions are
 alike, under 0.5 where they are not.
 
-A cone holds 6 % of a shell's points, so its curve is noisier than that of all directions, and the worst of some 200
-directions is somewhat too coarse: measured on even views, to the truth and at low SNR, 9.7 A where 9.7 A is there and
-20 to 22 A where 20 A is there (LOG.md). It errs to the safe side. Nor do half maps know of errors they have in common.
+A cone holds 6 % of a shell's points, so its curve is noisier than that of all directions. A single shell that dips
+under the threshold is noise, so a shell counts as the mean of itself and the next one where that is higher. The worst
+of some 200 directions errs to the coarse side all the same: measured with even views 9.6 A where 9.7 A is there, and
+21.8 A where 16.9 A is there (docs/trust.md). Half maps know nothing of errors that they have in common.
 """
 
 from __future__ import annotations
@@ -37,11 +38,9 @@ from cryofifa.results.view_coverage import SphereBins
 HALF_ANGLE_DEGREE = 20.0  # of the cones; as 3DFSC and cryoSPARC
 DIRECTIONS = 400  # on the whole sphere, of which half are used; about 10 degrees apart
 FINE_BINS = 12288  # bins about 2 degrees wide, by which points are given to cones
-LEAST_POINTS = 8  # up to the shell where some cone has fewer, about the fourth, all points of a shell count
+LEAST_POINTS = 8  # up to the shell where some cone has fewer, the fourth, all points of a shell count
 THRESHOLD = 0.143
-# As of gold_standard, but a cone's curves are noisier: on 3,000 images of SNR 0.05 whose map agrees with the truth to
-# 9.7 A along the worst direction, 4 draws gave 14.2 A and 16 gave 9.7 A.
-RANDOMISATIONS = 12
+RANDOMISATIONS = 12  # as in gold_standard, but cones are noisier
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,11 @@ class DirectionalFsc:
 
     @cached_property
     def resolution_angstrom(self) -> Float[np.ndarray, " directions"]:
-        """Where the curve of each direction falls under 0.143, in angstrom."""
-        return np.array([first_crossing_angstrom(curve, THRESHOLD, self.box_angstrom) for curve in self.curves.cpu()])
+        """Where the curve of each direction falls under 0.143, in angstrom, but for a single shell that dips."""
+        curves = self.curves.cpu()
+        with_next = torch.cat([(curves[:, :-1] + curves[:, 1:]) / 2, curves[:, -1:]], dim=1)
+        without_dips = torch.maximum(curves, with_next)
+        return np.array([first_crossing_angstrom(curve, THRESHOLD, self.box_angstrom) for curve in without_dips])
 
     @property
     def area(self) -> Float[np.ndarray, " directions"]:
@@ -107,7 +109,7 @@ class Cones:
 
     Attributes:
         direction: the axes of the cones, unit vectors (x, y, z) over half of the sphere.
-        inside: which Fourier points lie in a shell 1 .. N//2.
+        inside: which Fourier points lie in a shell 0 .. N//2.
         cell: shell and fine bin of the sphere for each of these points, as one number.
         holds: 1 where a fine bin belongs to a cone.
         thin: the shells, up to this one, that have too few points in some cone.
@@ -132,8 +134,8 @@ class Cones:
         for z in line:  # plane by plane, or directions would take more memory than the maps
             radius = np.sqrt(x**2 + y**2 + z**2)
             shell = np.rint(radius).astype(np.int64)
-            kept = (shell > 0) & (shell <= size // 2)
-            unit = np.stack([x[kept], y[kept], np.full(kept.sum(), z)], axis=1) / radius[kept, None]
+            kept = shell <= size // 2
+            unit = np.stack([x[kept], y[kept], np.full(kept.sum(), z)], axis=1) / np.maximum(radius[kept, None], 1)
             inside.append(kept)
             cells.append(shell[kept] * bins.count + bins.index(unit))
         cell = np.concatenate(cells)

@@ -220,6 +220,6 @@ def _signs(evidence: Evidence) -> tuple[HealthSign, ...]:
             evidence.seen_evenly,
             "SCF* says how evenly the views sample Fourier space: 1 if evenly, 0.81 for side views only, near 0 for a "
             "single view. cFAR says how alike the half maps agree along all directions: 1 if alike, under 0.5 where "
-            f"some are missing. Where directions are uneven, {UNEVEN_ADVICE}.",
+            "some are missing.",
         ),
     )

@@ -24,7 +24,7 @@ def map_sections(part: MapPart, number: int) -> list[str]:
     """All sections of one map, the `number`-th of the page, counted from 1."""
     sections = [("map", "Map", _pictures(part)), ("fsc", "Fourier shell correlation of the half maps", _fsc(part))]
     if part.directions is not None:
-        sections.append(("directions", "Resolution along every direction", _directions(part, part.directions)))
+        sections.append(("directions", "FSC along every direction", _directions(part, part.directions)))
     if part.local_resolution is not None:
         sections.append(("local", "Local resolution", _local_resolution(part)))
     return [
@@ -93,12 +93,12 @@ def _directions(part: MapPart, directions: DirectionPart) -> list[str]:
         ),
         _advice(directions.advice),
         note(
-            "The half maps are compared within cones of 20 degrees about directions of Fourier space, corrected for "
-            "the mask as above (first plot: the spread of all curves). A particle seen along one direction fills all "
-            "directions across it: what is seen from one side only lacks that very direction, and the map is smeared "
-            "along it. Resolution: where the FSC of a cone falls under 0.143. cFAR: the least area under such a curve "
-            "over the greatest, 1 if all directions are alike, under 0.5 where they are not. A cone has few points, so "
-            "the worst of them errs to the coarse side."
+            "The half maps compared within cones of 20 degrees about directions of Fourier space, corrected for the "
+            "mask as above: the spread of all curves, and their means over the sphere. A particle seen along one "
+            "direction fills all directions across it, so a map of such views alone lacks that very direction and is "
+            "smeared along it. Resolution: where the FSC of a cone falls under 0.143. cFAR: the least area under such "
+            "a curve over the greatest, 1 if all directions are alike, under 0.5 where some are missing. A cone has "
+            "few points, so the worst of them errs to the coarse side."
         ),
     ]
 
