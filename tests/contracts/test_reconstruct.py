@@ -258,6 +258,10 @@ def test_every_run_ends_with_a_verdict_and_no_resolution_without_one(finished: P
     assert summary["verdict"] in ("doubtful", "not converged")
     assert summary["verdict_reasons"]
     assert (summary["resolution_fsc0143_angstrom"] is None) == (summary["verdict"] == "not converged")
+    given = summary["resolution_fsc0143_angstrom"] is not None
+    assert (summary["resolution_worst_direction_angstrom"] is not None) == given
+    assert 0 <= summary["conical_fsc_area_ratio"] <= 1
+    assert 0 < summary["sampling_compensation_factor"] < 1.1
     assert summary["verdict"].capitalize() in (finished / "report.html").read_text()
     assert reconstruct(particles, finished, config=SMALL).verdict == summary["verdict"]
 
