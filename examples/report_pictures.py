@@ -15,7 +15,7 @@ PREFIX = "data:image/png;base64,"
 
 
 class Plots(HTMLParser):
-    """Of every section its plot as light pages have it, by the section's name."""
+    """Of every section its plots as light pages have them, by the section's name, and -2 for the second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,8 @@ class Plots(HTMLParser):
         elif tag == "picture":
             self._in_plot = True
         elif tag == "img" and self._in_plot:
-            self.png[self._section] = base64.b64decode((values["src"] or "").removeprefix(PREFIX))
+            name = f"{self._section}-2" if self._section in self.png else self._section
+            self.png[name] = base64.b64decode((values["src"] or "").removeprefix(PREFIX))
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "picture":

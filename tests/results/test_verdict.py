@@ -33,7 +33,7 @@ def test_all_good_signs_are_convergence():
         ({"resolution_angstrom": 17.9}, "beyond the 20 A"),  # not a whole shell
         ({"resolution_angstrom": 18.5, "unshared_resolution_angstrom": 19.5}, "beyond the 20 A"),
         ({"sampling_compensation_factor": 0.2}, "directions"),
-        ({"area_ratio": 0.3}, "directions"),
+        ({"sampling_compensation_factor": 0.7, "area_ratio": 0.3}, "directions"),
     ],
 )
 def test_one_bad_sign_is_doubt_and_says_which(change, reason):
@@ -65,7 +65,13 @@ def test_a_single_start_is_unconfirmed_and_has_no_resolution_of_its_own():
     assert "one start only" in verdict.reasons[0]
 
 
-@pytest.mark.parametrize("few", [{"sampling_compensation_factor": 0.3}, {"area_ratio": 0.3}])
+@pytest.mark.parametrize(
+    "few",
+    [
+        {"sampling_compensation_factor": 0.3, "area_ratio": 0.7},
+        {"sampling_compensation_factor": 0.7, "area_ratio": 0.3},
+    ],
+)
 def test_where_directions_are_hardly_seen_no_figure_holds_for_all(few):
     verdict = verdict_of(replace(GOOD, resolution_angstrom=9.87, worst_direction_angstrom=16.54, **few))
     assert verdict.word == "doubtful"
@@ -76,12 +82,16 @@ def test_where_directions_are_hardly_seen_no_figure_holds_for_all(few):
     assert "tilt the stage" in verdict.warning
 
 
-def test_where_directions_are_uneven_the_worst_is_said_beside_the_resolution():
-    verdict = verdict_of(replace(GOOD, sampling_compensation_factor=0.7, worst_direction_angstrom=16.54))
+@pytest.mark.parametrize(
+    ("uneven", "tilt"), [({"sampling_compensation_factor": 0.7}, True), ({"area_ratio": 0.3}, False)]
+)
+def test_where_directions_are_uneven_the_worst_is_said_beside_the_resolution(uneven, tilt):
+    """With even views, tilting the stage would not help."""
+    verdict = verdict_of(replace(GOOD, worst_direction_angstrom=16.54, **uneven))
     assert verdict.word == "converged"
     assert verdict.resolution_counts
     assert "16.5 A" in verdict.reasons[0]
-    assert "tilt the stage" in verdict.warning
+    assert ("tilt the stage" in verdict.warning) == tilt
     assert not verdict.signs[-1].ok
     assert not verdict_of(GOOD).warning
 

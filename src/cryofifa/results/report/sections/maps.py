@@ -97,8 +97,9 @@ def _directions(part: MapPart, directions: DirectionPart) -> list[str]:
             "mask as above: the spread of all curves, and their means over the sphere. A particle seen along one "
             "direction fills all directions across it, so a map of such views alone lacks that very direction and is "
             "smeared along it. Resolution: where the FSC of a cone falls under 0.143. cFAR: the least area under such "
-            "a curve over the greatest, 1 if all directions are alike, under 0.5 where some are missing. A cone has "
-            "few points, so the worst of them errs to the coarse side."
+            "a curve over the greatest, 1 if all directions are alike, under 0.5 where some are missing, or where "
+            "noise lets the halves agree but little. A cone has few points, so the worst of them errs to the coarse "
+            "side."
         ),
     ]
 
