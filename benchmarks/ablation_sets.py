@@ -15,7 +15,9 @@ from torch.nn.functional import pad
 
 from cryofifa.mrc_map import read_map, write_map
 from cryofifa.particles.particle_radius import radius_of_volume
-from cryofifa.particles.simulated.simulate import SIGNAL_DISC_SHARE, draw_parameters, simulate, simulate_images
+from cryofifa.particles.simulated.draws import draw_parameters
+from cryofifa.particles.simulated.scene import SIGNAL_DISC_SHARE
+from cryofifa.particles.simulated.simulate import simulate, simulate_images
 from cryofifa.particles.simulated.simulated_set import SimulatedParameters, write_stack, write_star
 from cryofifa.particles.simulated.structure import structure_volume
 from cryofifa.physics.mask import circular_mask

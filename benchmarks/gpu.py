@@ -24,7 +24,8 @@ import torch
 
 from cryofifa import evaluate
 from cryofifa.mrc_map import write_map
-from cryofifa.particles.simulated.simulate import SIGNAL_DISC_SHARE, draw_parameters
+from cryofifa.particles.simulated.draws import draw_parameters
+from cryofifa.particles.simulated.scene import SIGNAL_DISC_SHARE
 from cryofifa.particles.simulated.simulated_set import (
     SimulatedParameters,
     write_stack,

@@ -27,10 +27,11 @@ from cryofifa.particles.files.star_columns import SCORE_LABEL
 from cryofifa.particles.particle_radius import radius_of_volume
 from cryofifa.particles.poses import known
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.particles.simulated.simulated_set import JUNK_KINDS
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.fourier import HalfPlane
+from cryofifa.settings.sample import PLAIN
 
+JUNK_KINDS = tuple(kind for kind, weight in PLAIN.junk.weights.items() if weight > 0)
 WITHOUT = "[curriculum]\nkeep_fraction = 1.0\n\n[junk]\nmap_of_kept = false\n"
 MASK_EDGE_PIXEL = 3.0
 

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.simulated.draws import Views
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
-from cryofifa.particles.simulated.simulate import Views, simulate
+from cryofifa.particles.simulated.simulate import simulate
 
 
 @dataclass(frozen=True)

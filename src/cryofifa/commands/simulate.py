@@ -27,7 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LO", "HI"),
         help="angstrom (default: 8000 25000)",
     )
-    add("--junk", type=float, default=0.0, metavar="F", help="share of junk particles (default: 0)")
+    add(
+        "--realistic",
+        action="store_true",
+        help="as hard as real data: molecule in water, coloured noise, junk of seven kinds, neighbours, ramps, "
+        "preferred views, spread of B factors, contrast and defocus",
+    )
+    add(
+        "--sample",
+        type=Path,
+        metavar="TOML",
+        help="what makes images hard, named one by one in a file (a micelle and several structures, too), or "
+        "truth/settings.toml of another set; with --realistic, changes to that",
+    )
+    add("--junk", type=float, metavar="F", help="share of junk particles (default: 0; with --realistic 0.3)")
     add("--select", metavar="GEMMI_SELECTION", help="part of the model")
     add("--seed", type=int, default=0, help="the same one gives the same files (default: 0)")
 
@@ -35,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Simulate the particles and print where they and the truth lie."""
     from cryofifa.particles.simulated.simulate import simulate
+    from cryofifa.settings.sample import PLAIN, REALISTIC, SampleSettings, read_sample
 
+    sample = REALISTIC if options.realistic else PLAIN
+    if options.sample is not None:
+        sample = read_sample(options.sample, REALISTIC if options.realistic else SampleSettings())
     simulate(
         options.structure,
         options.output,
@@ -47,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
         defocus_angstrom=tuple(options.defocus),
         junk=options.junk,
         select=options.select,
+        sample=sample,
         seed=options.seed,
     )
     print(f"particles  {options.output / 'particles.star'}\ntruth      {options.output / 'truth'}")

@@ -12,6 +12,7 @@ hold the signal too, and give too little weight to the frequencies where it is s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -75,18 +76,25 @@ WHITE = NoiseSpectrum(1.0, (1.0,))
 
 
 def measure_noise(images: ParticleImages, rows: np.ndarray, particle_radius_angstrom: float) -> NoiseSpectrum:
-    """The noise spectrum of these rows' images (of at most 1,000 of them), with the particle cut out of each.
+    """The noise spectrum of these rows' images (of at most 1,000 of them), with the particle cut out of each."""
+    some = rows[evenly_spread(len(rows), MOST_PARTICLES)]
+    blocks = (images.normalised(block) for block in images.blocks(some))
+    return noise_around(blocks, images.table.box_size, images.pixel_size_angstrom, particle_radius_angstrom)
+
+
+def noise_around(
+    blocks: Iterable[Float[Tensor, "n y x"]], box_size: int, pixel_size_angstrom: float, particle_radius_angstrom: float
+) -> NoiseSpectrum:
+    """The noise spectrum of images that are normalised already and come in blocks, with the particle cut out of each.
 
     A particle that reaches the background ring is cut out only as far as that ring.
     """
-    some = rows[evenly_spread(len(rows), MOST_PARTICLES)]
-    size, pixel_size, device = images.table.box_size, images.pixel_size_angstrom, images.device
-    distance = distance_from_centre(size, 2, device)
-    radius = min(MARGIN * particle_radius_angstrom / pixel_size, BACKGROUND_RING_SHARE * size)
-    background = 1 - soft_edge(distance, radius, 0.1 * radius)
-    total = torch.zeros(size, size, device=device)
-    for block in images.blocks(some):
-        total += fourier_2d(images.normalised(block) * background).abs().square().sum(dim=0)
-    power = radial_mean(total) / (len(some) * float(background.square().sum()))
+    radius = min(MARGIN * particle_radius_angstrom / pixel_size_angstrom, BACKGROUND_RING_SHARE * box_size)
+    background = 1 - soft_edge(distance_from_centre(box_size, 2), radius, 0.1 * radius)
+    total, count = torch.zeros(box_size, box_size), 0
+    for image in blocks:
+        total = total.to(image.device) + fourier_2d(image * background.to(image.device)).abs().square().sum(dim=0)
+        count += len(image)
+    power = radial_mean(total) / (count * float(background.square().sum()))
     power[:LOWEST_SHELL] = power[LOWEST_SHELL]
-    return NoiseSpectrum(size * pixel_size, tuple(power.clip(LEAST_POWER).tolist()))
+    return NoiseSpectrum(box_size * pixel_size_angstrom, tuple(power.clip(LEAST_POWER).tolist()))

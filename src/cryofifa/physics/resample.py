@@ -24,12 +24,12 @@ def resample_volume(
     """
     ratio = pixel_size_angstrom / new_pixel_size_angstrom
     if abs(ratio - 1) > _ACCEPTED_ERROR:
-        padded_size, rescaled_size = _sizes(volume.shape[-1], ratio)
+        padded_size, rescaled_size = padded_sizes(volume.shape[-1], ratio)
         volume = rescale_volume(window_centre(volume, padded_size, 3), rescaled_size)
     return window_centre(volume, new_box_size, 3)
 
 
-def _sizes(box_size: int, ratio: float) -> tuple[int, int]:
+def padded_sizes(box_size: int, ratio: float) -> tuple[int, int]:
     """Even box sizes before and after rescaling whose ratio is nearest to `ratio`, with the least padding."""
     first = box_size + box_size % 2
     best, best_error = (first, first), float("inf")
@@ -47,3 +47,10 @@ def low_pass_ball(volume: Float[Tensor, "z y x"], radius: float) -> Float[Tensor
     """Remove everything beyond `radius` Fourier pixels, so that the volume can be turned without aliasing."""
     inside = distance_from_centre(volume.shape[-1], 3, volume.device) <= radius
     return inverse_fourier_3d(fourier_3d(volume) * inside.to(torch.float32))
+
+
+def gaussian_low_pass(volume: Float[Tensor, "z y x"], sd_pixel: float) -> Float[Tensor, "z y x"]:
+    """Convolve with a Gaussian of this standard deviation in voxels; the volume is taken to be periodic."""
+    size = volume.shape[-1]
+    radius = distance_from_centre(size, 3, volume.device) / size
+    return inverse_fourier_3d(fourier_3d(volume) * torch.exp(-2 * (torch.pi * sd_pixel * radius).square()))

@@ -30,7 +30,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path given to --config") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: is not TOML ({error}); a table is a line [search], a setting orientations = 3000"

@@ -1,8 +1,9 @@
 """What is drawn for a simulated set, and its files in RELION's formats: image stack and STAR 3.1."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 import starfile
 import torch
 from jaxtyping import Float64, Int64
+from mrcfile.mrcfile import MrcFile
+from mrcfile.mrcmemmap import MrcMemmap
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.physics.ctf import CtfParameters
@@ -17,14 +20,20 @@ from cryofifa.physics.ctf import CtfParameters
 VOLTAGE_KILOVOLT = 300.0
 SPHERICAL_ABERRATION_MILLIMETRE = 2.7
 AMPLITUDE_CONTRAST = 0.1
-JUNK_KINDS = ("noise", "ice", "molecule")
+JUNK_KINDS = ("noise", "ice", "molecule", "edge", "aggregate", "fragment", "two")
 
 
 @dataclass(frozen=True)
 class SimulatedParameters:
     """Everything that is drawn for a set except the noise, one value per row.
 
-    junk_kind: -1 for a particle, else an index into JUNK_KINDS.
+    Attributes:
+        defocus_u_angstrom, defocus_v_angstrom: the true ones.
+        junk_kind: -1 for a particle, else an index into JUNK_KINDS.
+        model: which structure it has, from 0.
+        b_factor_square_angstrom: its amplitude falls as exp(-B s^2 / 4).
+        contrast: what its image is multiplied by.
+        defocus_u_error_angstrom, defocus_v_error_angstrom: what the particle file says, less the true ones.
     """
 
     rotation_volume_to_image: Float64[np.ndarray, "n 3 3"]
@@ -34,6 +43,11 @@ class SimulatedParameters:
     defocus_v_angstrom: Float64[np.ndarray, " n"]
     defocus_angle_degree: Float64[np.ndarray, " n"]
     junk_kind: Int64[np.ndarray, " n"]
+    model: Int64[np.ndarray, " n"]
+    b_factor_square_angstrom: Float64[np.ndarray, " n"]
+    contrast: Float64[np.ndarray, " n"]
+    defocus_u_error_angstrom: Float64[np.ndarray, " n"]
+    defocus_v_error_angstrom: Float64[np.ndarray, " n"]
 
     def ctf(self, rows: slice) -> CtfParameters:
         """The CTF parameters of these rows, as 32-bit tensors."""
@@ -46,8 +60,8 @@ class SimulatedParameters:
             voltage_kilovolt=torch.full_like(u, VOLTAGE_KILOVOLT),
             spherical_aberration_millimetre=torch.full_like(u, SPHERICAL_ABERRATION_MILLIMETRE),
             amplitude_contrast=torch.full_like(u, AMPLITUDE_CONTRAST),
-            b_factor_square_angstrom=torch.zeros_like(u),
-            scale=torch.ones_like(u),
+            b_factor_square_angstrom=torch.from_numpy(self.b_factor_square_angstrom[rows]).float(),
+            scale=torch.from_numpy(self.contrast[rows]).float(),
         )
 
 
@@ -80,12 +94,28 @@ def write_stack(
         # Set by hand from running sums, because mrcfile would read the whole stack again.
         header.dmin, header.dmax, header.dmean = least, most, mean
         header.rms = max(0.0, squares / (n * box * box) - mean**2) ** 0.5
+        label_without_time(file)
+
+
+def label_without_time(file: MrcFile | MrcMemmap) -> None:
+    """Replace an MRC file's label, which tells the time of day: the same set gives the same bytes."""
+    assert file.header is not None
+    file.header.label[0] = b"CryoFIFA simulation"
 
 
 def write_star(
-    path: Path, drawn: SimulatedParameters, box: int, pixel_size_angstrom: float, *, with_poses: bool
+    path: Path,
+    drawn: SimulatedParameters,
+    box: int,
+    pixel_size_angstrom: float,
+    *,
+    with_poses: bool,
+    further_columns: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Write a STAR 3.1 file, with poses (the truth) or without (the input of a reconstruction)."""
+    """Write a STAR 3.1 file, with poses and the true defocus, or without poses (the input of a reconstruction).
+
+    further_columns: by their labels, to stand behind the others.
+    """
     optics = pd.DataFrame(
         {
             "rlnOpticsGroup": [1],
@@ -102,8 +132,8 @@ def write_star(
     columns: dict[str, object] = {
         "rlnImageName": [f"{row + 1:06d}@particles.mrcs" for row in range(n)],
         "rlnMicrographName": [f"micrograph{number + 1:05d}.mrc" for number in drawn.micrograph],
-        "rlnDefocusU": drawn.defocus_u_angstrom,
-        "rlnDefocusV": drawn.defocus_v_angstrom,
+        "rlnDefocusU": drawn.defocus_u_angstrom + (0 if with_poses else drawn.defocus_u_error_angstrom),
+        "rlnDefocusV": drawn.defocus_v_angstrom + (0 if with_poses else drawn.defocus_v_error_angstrom),
         "rlnDefocusAngle": drawn.defocus_angle_degree,
         "rlnPhaseShift": np.zeros(n),
         "rlnOpticsGroup": np.ones(n, dtype=np.int64),
@@ -112,4 +142,11 @@ def write_star(
         euler = relion_euler_degrees_from_rotations(drawn.rotation_volume_to_image)
         columns |= {label: euler[:, i] for i, label in enumerate(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"))}
         columns |= {f"rlnOrigin{axis}Angst": drawn.shift_angstrom[:, i] for i, axis in enumerate("XY")}
-    starfile.write({"optics": optics, "particles": pd.DataFrame(columns)}, path)
+    columns |= further_columns or {}
+    write_star_tables(path, {"optics": optics, "particles": pd.DataFrame(columns)})
+
+
+def write_star_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables as a STAR file without starfile's first line, the time of day: the same set gives the same bytes."""
+    blocks: dict[str, Any] = dict(tables)
+    path.write_text(starfile.to_string(blocks).split("\n", 1)[1], encoding="utf-8")

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
+from cryofifa.particles.simulated.room import BYTES_PER_VOXEL, check_memory
 from cryofifa.physics.fourier import rescale_volume
-from cryofifa.physics.resample import low_pass_ball, resample_volume
+from cryofifa.physics.resample import low_pass_ball, padded_sizes, resample_volume
 
 _MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
 _MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
@@ -20,11 +21,16 @@ _FINE_PIXEL_ANGSTROM = 1.0  # the density of atoms is computed on a grid at leas
 
 
 def structure_volume(
-    structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None = None
+    structure: Path,
+    box_size: int,
+    pixel_size_angstrom: float,
+    select: str | None = None,
+    centre_angstrom: tuple[float, float, float] | None = None,
 ) -> Float[Tensor, "z y x"]:
     """The density of a map or model, cut to the Nyquist ball.
 
-    A map is Fourier-rescaled, and cropped or padded about its centre; for a model see `model_volume`.
+    A map is Fourier-rescaled, and cropped or padded about its centre; for a model, and for `centre_angstrom`, see
+    `model_volume`.
 
     Raises:
         InputError: if the file is absent, of an unknown kind, unreadable or empty, if `select` is given for
@@ -32,25 +38,48 @@ def structure_volume(
     """
     suffix = _suffix(structure)
     if suffix in _MODEL_SUFFIXES:
-        return model_volume(structure, box_size, pixel_size_angstrom, select)
+        return model_volume(structure, box_size, pixel_size_angstrom, select, centre_angstrom)
     if suffix not in _MAP_SUFFIXES:
         raise InputError(f"{structure}: unknown kind of structure; give an MRC map, or a PDB or mmCIF model")
     if select is not None:
         raise InputError(f"{structure}: a selection ('{select}') needs an atomic model, not a map")
     volume, map_pixel_size_angstrom = read_map(structure)
+    largest = max(padded_sizes(volume.shape[-1], map_pixel_size_angstrom / pixel_size_angstrom))
+    check_memory(f"{structure} at {pixel_size_angstrom:g} angstrom per pixel", BYTES_PER_VOXEL * largest**3)
     volume = resample_volume(volume, map_pixel_size_angstrom, pixel_size_angstrom, box_size)
     return low_pass_ball(volume, box_size // 2)
 
 
+def model_centre_angstrom(structure: Path, select: str | None = None) -> tuple[float, float, float] | None:
+    """The mass centre (x, y, z) of an atomic model, or of the part selected; None for a map, which has its own frame.
+
+    Raises:
+        InputError: as `structure_volume`.
+    """
+    if _suffix(structure) not in _MODEL_SUFFIXES:
+        return None
+    x, y, z = _read_model(structure, select)[0].calculate_center_of_mass().tolist()
+    return x, y, z
+
+
 def model_volume(
-    structure: Path, box_size: int, pixel_size_angstrom: float, select: str | None = None
+    structure: Path,
+    box_size: int,
+    pixel_size_angstrom: float,
+    select: str | None = None,
+    centre_angstrom: tuple[float, float, float] | None = None,
 ) -> Float[Tensor, "z y x"]:
     """Electron-scattering density of a PDB or mmCIF model, without waters, cut to the Nyquist ball.
 
     Its mass centre is at N//2.  Atoms have their B factors from the file, and may all be blurred further: only the
     density's phases and its ratios within a Fourier shell are to be trusted.
 
-    select: the part of the model to use, in gemmi's syntax.
+    Args:
+        structure: a PDB or mmCIF file.
+        box_size: in voxels.
+        pixel_size_angstrom: of the volume.
+        select: the part of the model to use, in gemmi's syntax.
+        centre_angstrom: what of the model's own frame comes to N//2 in place of its mass centre.
 
     Raises:
         InputError: if the file is absent, not a model, unreadable or empty, if `select` picks nothing, or if
@@ -59,7 +88,8 @@ def model_volume(
     if _suffix(structure) not in _MODEL_SUFFIXES:
         raise InputError(f"{structure}: not an atomic model; give a PDB or mmCIF file ({', '.join(_MODEL_SUFFIXES)})")
     model = _read_model(structure, select)
-    centre = model[0].calculate_center_of_mass()
+    mass_centre = model[0].calculate_center_of_mass()
+    centre = mass_centre if centre_angstrom is None else gemmi.Position(*centre_angstrom)
     field = box_size * pixel_size_angstrom
     places = np.array([atom.atom.pos.tolist() for atom in model[0].all()]) - np.array(centre.tolist())
     reach = float(np.linalg.norm(places, axis=1).max())
@@ -71,6 +101,7 @@ def model_volume(
         )
     finer = max(1, math.ceil(pixel_size_angstrom / _FINE_PIXEL_ANGSTROM))
     fine_size, fine_pixel = finer * box_size, pixel_size_angstrom / finer
+    check_memory(f"{structure} in {fine_size} voxels of {fine_pixel:.3g} angstrom", BYTES_PER_VOXEL * fine_size**3)
     # The sample N//2 of the box is the sample finer * (N//2) of the fine grid, also for odd boxes.
     wanted = gemmi.Position(*[(fine_size // 2) * fine_pixel] * 3)
     for atom in model[0].all():
