@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from particle_sets import REPOSITORY
 from result_page import made_by, table, title, versions, write_page
-from simulated_runs import SimulatedSet, junk_rows, reconstructed
+from simulated_runs import SimulatedSet, junk_rows, reconstructed, sample_settings
 
 from cryofifa.after_run.evaluate import evaluate
 from cryofifa.half_map_refinement.half_maps import back_project_halves, solve_half_maps
@@ -29,9 +29,7 @@ from cryofifa.particles.poses import known
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.fourier import HalfPlane
-from cryofifa.settings.sample import PLAIN
 
-JUNK_KINDS = tuple(kind for kind, weight in PLAIN.junk.weights.items() if weight > 0)
 WITHOUT = "[curriculum]\nkeep_fraction = 1.0\n\n[junk]\nmap_of_kept = false\n"
 MASK_EDGE_PIXEL = 3.0
 
@@ -41,6 +39,8 @@ def main() -> None:
     work = options.runs
     work.mkdir(parents=True, exist_ok=True)
     (work / "without.toml").write_text(WITHOUT, encoding="utf-8")
+    weights = sample_settings(options.sample).junk.weights
+    kinds = tuple(kind for kind, weight in weights.items() if weight > 0)
     rows = []
     for seed in options.seeds:
         one = SimulatedSet(
@@ -52,22 +52,19 @@ def main() -> None:
             snr=options.snr,
             junk=options.junk,
             seed=seed,
+            sample=options.sample,
         )
         particles = one.made(work)
         for name in ("with", "without"):
             run = work / f"{name}-{one.name}"
             reconstructed(particles, run, seed, work / "without.toml" if name == "without" else None)
-            rows.append([str(seed), name, *measured(run, particles.parent)])
+            rows.append([str(seed), name, *measured(run, particles.parent, kinds)])
             print("   " + " | ".join(rows[-1]), flush=True)
-    write_page(options.results, "junk", as_lines(options, rows))
+    write_page(options.results, "junk", as_lines(options, rows, kinds))
 
 
-HEAD = (
-    "seed",
-    "filter",
-    "rotation error of good (deg)",
-    "within 10 deg",
-    *(f"AUC, {kind}" for kind in JUNK_KINDS),
+HEAD = ("seed", "filter", "rotation error of good (deg)", "within 10 deg")
+HEAD_OF_ALL = (
     "AUC",
     "kept",
     "junk among kept",
@@ -78,7 +75,7 @@ HEAD = (
 )
 
 
-def measured(run: Path, particle_set: Path) -> list[str]:
+def measured(run: Path, particle_set: Path, kinds: tuple[str, ...]) -> list[str]:
     """One row of the table, from the third column on."""
     truth = particle_set / "truth"
     particles = read_star_blocks(run / "particles.star").particles
@@ -90,7 +87,7 @@ def measured(run: Path, particle_set: Path) -> list[str]:
     good = kind == "good"
     found = evaluate(run, truth_poses=truth / "poses.star")
     error = np.array(found.rotation_error_degree)[good]
-    areas = [roc_auc(score[good | (kind == one)], good[good | (kind == one)]) for one in JUNK_KINDS]
+    areas = [roc_auc(score[good | (kind == one)], good[good | (kind == one)]) for one in kinds]
     maps = [_resolution(run, particle_set, taken) for taken in (np.ones_like(kept), kept, good)]
     return [
         f"{np.median(error):.1f}",
@@ -126,21 +123,21 @@ def _resolution(run: Path, particle_set: Path, taken: np.ndarray) -> float:
     return resolution
 
 
-def as_lines(options: argparse.Namespace, rows: list[list[str]]) -> list[str]:
+def as_lines(options: argparse.Namespace, rows: list[list[str]], kinds: tuple[str, ...]) -> list[str]:
     """The whole page."""
     structure = "pseudo-protein" if options.structure is None else options.structure.name
     return [
         title("Junk filter"),
         "",
         f"{options.particles} particles of {options.box} px of {options.pixel_size:g} A, SNR {options.snr:g}, "
-        f"{options.junk:.0%} junk (equal parts of {', '.join(JUNK_KINDS)}); structure: {structure}.",
+        f"{options.junk:.0%} junk ({', '.join(kinds)}); structure: {structure}.",
         versions("cryofifa", "torch", "numpy", "scipy"),
         "AUC: probability that a good particle has a higher score than junk. FSC 0.5 to the true map: of all particles",
         "in the poses found, of those in kept.star, and of those that are no junk. Without the filter: keep_fraction 1",
         "and a final map of all particles; its kept.star is written all the same.",
         made_by("junk.py"),
         "",
-        *table(HEAD, (row for row in rows)),
+        *table((*HEAD, *(f"AUC, {kind}" for kind in kinds), *HEAD_OF_ALL), (row for row in rows)),
     ]
 
 
@@ -154,6 +151,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pixel-size", type=float, default=5.0, help="angstrom")
     parser.add_argument("--snr", type=float, default=0.5)
     parser.add_argument("--junk", type=float, default=0.3, help="share of junk, over 0")
+    parser.add_argument("--sample", type=Path, help="what makes images hard, as in `cryofifa simulate --sample`")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--runs", type=Path, default=runs, help="folder of the sets and runs")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "benchmarks" / "results", help="of the table")

@@ -13,11 +13,12 @@ from cryofifa.mrc_map import write_map
 from cryofifa.particles.simulated.draws import Views
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
 from cryofifa.particles.simulated.simulate import simulate
+from cryofifa.settings.sample import PLAIN, SampleSettings, read_sample
 
 
 @dataclass(frozen=True)
 class SimulatedSet:
-    """All that makes a set; structure None is the made-up protein."""
+    """All that makes a set; structure None is the made-up protein, sample None a plain one in white noise."""
 
     structure: Path | None
     select: str | None
@@ -29,13 +30,15 @@ class SimulatedSet:
     views: Views = "uniform"
     seed: int = 0
     dtype: Literal["float32", "float16"] = "float32"
+    sample: Path | None = None
 
     @property
     def name(self) -> str:
         """Says all, so that another set does not meet this one's runs."""
         structure = "pseudo" if self.structure is None else self.structure.stem + (self.select or "")
         size = f"{self.particles}x{self.box}px-{self.pixel_size_angstrom:g}A-snr{self.snr:g}"
-        return f"{structure}-{size}-junk{self.junk:g}-{self.views}-seed{self.seed}".replace("/", "_")
+        sample = "" if self.sample is None else f"-{self.sample.stem}"
+        return f"{structure}-{size}-junk{self.junk:g}-{self.views}-seed{self.seed}{sample}".replace("/", "_")
 
     def made(self, folder: Path) -> Path:
         """The particle file, simulated where it is not there yet (it is written last)."""
@@ -54,8 +57,14 @@ class SimulatedSet:
                 views=self.views,
                 seed=self.seed,
                 dtype=self.dtype,
+                sample=sample_settings(self.sample),
             )
         return particles
+
+
+def sample_settings(path: Path | None) -> SampleSettings:
+    """What makes images hard, as a file says it; without one, images are plain."""
+    return PLAIN if path is None else read_sample(path, SampleSettings())
 
 
 def made_up_structure(folder: Path, box: int, pixel_size_angstrom: float) -> Path:

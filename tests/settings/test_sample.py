@@ -1,11 +1,14 @@
 """Files of a sample's settings: what is named changes, what is wrong is one line."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from cryofifa.errors import InputError
-from cryofifa.settings.sample import REALISTIC, ModelSettings, SampleSettings, read_sample
+from cryofifa.settings.sample import REALISTIC, ModelSettings, SampleSettings, read_sample, sample_as_dict
+
+RECIPES = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -23,6 +26,17 @@ def test_what_a_file_names_changes_and_all_else_stays(tmp_path):
     assert found.model == (ModelSettings("b.cif", 0.25, "A"),)
     assert (found.junk, found.imaging, found.views) == (REALISTIC.junk, REALISTIC.imaging, REALISTIC.views)
     assert read_sample(written(tmp_path, ""), SampleSettings()) == SampleSettings()
+
+
+def test_the_recipe_names_every_setting_and_is_read(tmp_path):
+    text = RECIPES.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    found = read_sample(written(tmp_path, text), SampleSettings())
+    named = tomllib.loads(text)
+    wanted = sample_as_dict(found)
+    assert {name: set(table) for name, table in named.items() if name != "model"} == {
+        name: set(table) for name, table in wanted.items() if name != "model"
+    }
+    assert set(named["model"][0]) == set(wanted["model"][0])
 
 
 @pytest.mark.parametrize(

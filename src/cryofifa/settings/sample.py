@@ -56,9 +56,8 @@ class MicelleSettings:
     # Standard deviation of its density from place to place, and from particle to particle, over the mean.
     fluctuation: Annotated[float, Range(0.05, 10)] = 0.5
     lump_sd_angstrom: Annotated[float, Range(1, 1000)] = 5.0  # of its lumps, which are Gaussian; our choice
-    axis: Literal["longest", "x", "y", "z"] = (
-        "longest"  # of the belt, in the map's frame: the protein's longest, or one
-    )
+    # The belt's axis in the map's frame. "longest" is that of the protein, with its largest component positive.
+    axis: Literal["longest", "x", "y", "z"] = "longest"
     height_angstrom: Annotated[float, Range(-1e4, 1e4)] = 0.0  # of the belt's middle over the protein's, along the axis
     thickness_angstrom: Annotated[float, Range(5, 1e4)] = 35.0  # along the axis
     radius_angstrom: Annotated[float, Range(5, 1e4)] = 45.0  # from the axis to its outer edge

@@ -39,9 +39,13 @@ def test_the_belt_lies_around_the_protein_across_its_longest_axis(micelle):
     assert distance.min() > 8  # where the protein is, there is no detergent
 
 
-def test_height_moves_it_along_the_axis():
-    belt = Belt.around(rod(), PIXEL, MicelleSettings(1.0, axis="y", height_angstrom=30, radius_angstrom=50))
-    np.testing.assert_allclose(belt.centre_angstrom, [0, 30, 0], atol=0.5 * PIXEL)
+@pytest.mark.parametrize(("height", "across"), [(35.0, 20.0), (-35.0, -20.0)])
+def test_height_moves_it_along_the_axis_and_it_stays_around_the_protein(height, across):
+    """A protein that stands aside by 20 A above its middle, and by -20 A below."""
+    upper = torch.arange(SIZE)[:, None] >= SIZE // 2
+    protein = torch.where(upper, rod(20.0), rod(-20.0))
+    belt = Belt.around(protein, PIXEL, MicelleSettings(1.0, axis="y", height_angstrom=height, radius_angstrom=50))
+    np.testing.assert_allclose(belt.centre_angstrom, [across, height, 0], atol=0.6 * PIXEL)
 
 
 def test_particles_have_different_micelles_whose_mean_is_the_belt_at_the_contrast_asked_for(micelle):
