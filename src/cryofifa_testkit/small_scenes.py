@@ -1,7 +1,5 @@
 """A small scene of simulated particles, whose optics leave images nearly as they are."""
 
-import dataclasses
-
 import numpy as np
 
 from cryofifa.particles.simulated.draws import draw_parameters
@@ -26,4 +24,4 @@ def small_scene(drawn: SimulatedParameters, micelle: Micelle | None = None, seed
     volume = pseudo_protein(BOX, PIXEL_ANGSTROM)
     molecule = Molecule(volume, FourierGrid.from_volume(volume, BOX // 2), micelle)
     plane = HalfPlane.of_box(BOX, PIXEL_ANGSTROM, with_origin=True)
-    return Scene((molecule,), RADIUS_ANGSTROM, plane, dataclasses.replace(drawn), 1.0, seed)
+    return Scene((molecule,), RADIUS_ANGSTROM, plane, drawn, 1.0, seed)

@@ -51,7 +51,11 @@ def test_two_particles_lie_on_both_sides_of_the_centre(scene, particles):
     def extent(image: np.ndarray) -> float:
         return float((np.square(image) * square).sum() / np.square(image).sum())
 
-    assert extent(images(Two(), scene)) > 1.3 * extent(particles)
+    two = images(Two(), scene)
+    assert extent(two) > 1.3 * extent(particles)
+    power = np.square(two)
+    across = [(power.sum(axis=axis) * line).sum(axis=1) / power.sum(axis=(1, 2)) for axis in (1, 2)]
+    assert np.hypot(*across).mean() < 4  # pixels; two on one side lie 10 pixels away
 
 
 def test_carbon_covers_one_side_of_a_straight_edge(scene):

@@ -1,10 +1,15 @@
-"""Copies of a particle lie where they are put, also half outside the box, and add up."""
+"""Copies of a particle lie where they are put, also half outside the box, and add up; micelles differ."""
+
+import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
+from cryofifa.particles.simulated.micelle import Belt, Micelle
 from cryofifa.particles.simulated.scene import Scene
 from cryofifa.physics.fourier import inverse_fourier_2d
+from cryofifa.settings.sample import MicelleSettings
 from cryofifa_testkit.small_scenes import BOX, PIXEL_ANGSTROM, small_drawn, small_scene
 
 
@@ -31,3 +36,20 @@ def test_copies_add_up_and_what_leaves_the_box_does_not_come_back(scene):
     np.testing.assert_allclose(both, first + second, atol=1e-3 * np.abs(both).max())
     power = np.square(first).sum(axis=0)
     assert power[: BOX // 4].sum() < 0.05 * power[3 * BOX // 4 :].sum()
+
+
+def test_two_particles_in_one_pose_differ_by_their_micelles_and_not_by_their_blocks():
+    drawn = small_drawn(3)
+    rotation = np.repeat(drawn.rotation_volume_to_image[:1], 3, axis=0)
+    drawn = dataclasses.replace(drawn, rotation_volume_to_image=rotation)
+    bare = small_scene(drawn)
+    same = bare.particles(range(3))
+    torch.testing.assert_close(same[0], same[1])
+    settings = MicelleSettings(contrast=1.0, radius_angstrom=60.0, lump_sd_angstrom=8.0)
+    volume = bare.molecules[0].volume
+    belt = Belt.around(volume, PIXEL_ANGSTROM, settings)
+    scene = small_scene(drawn, Micelle.of_protein(volume, PIXEL_ANGSTROM, belt, settings))
+    first, second, third = scene.particles(range(3)) - same
+    correlation = torch.corrcoef(torch.stack([torch.view_as_real(one).flatten() for one in (first, second)]))[0, 1]
+    assert 0.2 < correlation < 0.95  # they share the belt
+    torch.testing.assert_close(scene.particles(range(2, 3))[0] - same[2], third)

@@ -18,3 +18,4 @@ def test_counts_are_within_one_of_the_share(count):
 
 def test_equal_weights_take_turns():
     assert in_turn(7, [1, 1, 0, 1]).tolist() == [0, 1, 3, 0, 1, 3, 0]
+    assert in_turn(10, [0.97, 0.03]).tolist() == [0] * 10  # 0.3 of a row is none
