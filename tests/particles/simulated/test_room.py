@@ -9,7 +9,7 @@ from cryofifa.particles.simulated.room import check_memory, check_room
 
 
 def test_what_there_is_room_for_passes(tmp_path):
-    check_room(tmp_path / "not" / "there" / "yet", 100, 32, 4, 1)
+    check_room(tmp_path / "not" / "there" / "yet", 100, 32, 4, 1, 0.0)
     assert not (tmp_path / "not").exists()
 
 
@@ -18,7 +18,7 @@ def test_what_there_is_room_for_passes(tmp_path):
 )
 def test_what_there_is_none_for_is_refused(particles, box, word):
     with pytest.raises(InputError, match=word):
-        check_room(Path("set"), particles, box, 4, 1)
+        check_room(Path("set"), particles, box, 4, 1, 0.3)
 
 
 def test_the_message_says_how_much():

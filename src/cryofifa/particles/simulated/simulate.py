@@ -114,7 +114,7 @@ def simulate(
         dtype=dtype,
         seed=seed,
     )
-    check_room(output, particles, box, np.dtype(dtype).itemsize, 1 + len(sample.model))
+    check_room(output, particles, box, np.dtype(dtype).itemsize, 1 + len(sample.model), acquisition.junk)
     scene = _scene(_molecules(acquisition, sample), acquisition, sample)
     junk_rows = Junk.of_scene(scene, snr, sample.solvent)
     neighbours = Neighbours.drawn(scene, sample.neighbours)
