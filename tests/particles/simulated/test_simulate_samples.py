@@ -56,6 +56,7 @@ def test_a_sample_with_nothing_in_it_gives_the_plain_images(map_path, tmp_path):
     assert (tmp_path / "plain/particles.star").read_bytes() == (tmp_path / "sample/particles.star").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_set_make_it_again_to_the_bit(map_path, other_path, tmp_path):
     """All ingredients at once, and every file of the set; those of the settings file are all that is needed."""
     sample = tmp_path / "sample.toml"
