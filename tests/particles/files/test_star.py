@@ -176,7 +176,6 @@ LOST_LINES = {
     "a carriage return": ("000003@", "000003@stack.mrcs 1 1 1 1\r000003@"),
     "a comment with one": ("data_particles", "# a\rcomment\ndata_particles"),
     "rows in quotes": ("000001@stack.mrcs 10000.0 9000.0", "000001@stack.mrcs '10000.0 9000.0'"),
-    "a hash in a name": ("000003@stack.mrcs 11000.0", "000003@stack.mrcs#1 11000.0"),
 }
 
 
@@ -295,6 +294,21 @@ def test_trpv1_with_its_dotted_stack_and_group_7(data_folder: Path) -> None:
     assert table.stack_paths[0].name == "batch_0_restacked.mrc"
     np.testing.assert_array_equal(table.optics_group, 0)
     np.testing.assert_array_equal(table.pixel_size_angstrom, 4.88)
+
+
+def test_groups_without_their_table_are_read_where_nothing_is_missing(tmp_path: Path) -> None:
+    particles = changed(STAR30, rlnVoltage=[300.0] * 3, rlnOpticsGroup=[1, 1, 4])
+    table = read_particles(write_star30(tmp_path / "a.star", particles))
+    np.testing.assert_allclose(table.pixel_size_angstrom, 1.5)
+    np.testing.assert_array_equal(table.voltage_kilovolt, 300)
+    np.testing.assert_array_equal(table.optics_group, [0, 0, 1])
+
+
+def test_a_value_that_only_the_groups_table_could_give_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "no_voltage.star"
+    write_star30(path, {**without(STAR30, "rlnVoltage"), "rlnOpticsGroup": [1, 1, 1]})
+    with pytest.raises(InputError, match=r"no_voltage\.star: there is no data_optics.*rlnVoltage"):
+        read_particles(path)
 
 
 def test_groups_without_their_table_are_named(tmp_path: Path) -> None:

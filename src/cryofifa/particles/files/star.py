@@ -174,8 +174,11 @@ def _box_size(star: StarBlocks, optics_rows: np.ndarray | None, rows: np.ndarray
 
 
 def _star30_optics_groups(star: StarBlocks, rows: np.ndarray) -> Int64[np.ndarray, " m"]:
-    """Optics groups of STAR 3.0: particles with equal optics columns are one group, numbered by first appearance."""
-    labels = [label for label in OPTICS_LABELS_STAR30 if label in star.particles.columns]
+    """Optics groups of STAR 3.0: particles with equal optics columns are one group, numbered by first appearance.
+
+    A column rlnOpticsGroup, to which a table of optics groups is lacking, tells groups apart as well.
+    """
+    labels = [label for label in (*OPTICS_LABELS_STAR30, "rlnOpticsGroup") if label in star.particles.columns]
     optics = star.particles[labels].iloc[rows]
     return optics.groupby(labels, sort=False, dropna=False).ngroup().to_numpy(dtype=np.int64)
 

@@ -57,6 +57,11 @@ def optics_numbers(
     if star.optics is None or optics_rows is None or label not in star.optics.columns:
         if label in star.particles.columns:
             return numbers(star, label, rows)
+        if star.optics is None and "rlnOpticsGroup" in star.particles.columns:
+            raise InputError(
+                f"{star.path}: there is no data_optics, which rlnOpticsGroup points to, and no column {label}; "
+                "export the particles again"
+            )
         where = "data_optics and data_particles" if star.optics is not None else "the particle table"
         raise InputError(f"{star.path}: column {label} is missing in {where}; {WHAT_TO_DO}: it is never assumed")
     used, back = np.unique(optics_rows, return_inverse=True)
@@ -71,10 +76,6 @@ def optics_rows_of_particles(star: StarBlocks, rows: Int64[np.ndarray, " m"]) ->
         InputError: if a particle names a group that data_optics lacks, or groups cannot be told apart.
     """
     if star.optics is None:
-        if "rlnOpticsGroup" in star.particles.columns:
-            raise InputError(
-                f"{star.path}: there is no data_optics, which rlnOpticsGroup points to; export the particles again"
-            )
         return None
     if "rlnOpticsGroup" not in star.particles.columns and len(star.optics) == 1:
         return np.zeros(len(rows), dtype=np.int64)
@@ -118,6 +119,8 @@ def pixel_size_angstrom(
         with np.errstate(divide="ignore", invalid="ignore"):
             pixel_size = 1e4 * detector_micrometre / magnification
     else:
+        if star.optics is None and "rlnOpticsGroup" in labels:
+            optics_numbers(star, "rlnImagePixelSize", optics_rows, rows)
         raise InputError(
             f"{star.path}: column rlnImagePixelSize (or rlnDetectorPixelSize and rlnMagnification) is "
             f"missing; {WHAT_TO_DO}: the pixel size is never assumed"

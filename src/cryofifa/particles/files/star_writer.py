@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import starfile
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.particles.files.cs_columns import particle_columns_from_cs
 from cryofifa.particles.files.star_blocks import StarBlocks
 from cryofifa.particles.files.star_columns import OPTICS_LABELS_STAR30, SCORE_LABEL
+from cryofifa.particles.files.star_tables import StarTable
+from cryofifa.particles.files.star_tables_writer import write_star_tables
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.poses import Poses, known
 from cryofifa.system.atomic_file import atomic_path
@@ -28,12 +29,13 @@ def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None
     if len(poses) != len(table):
         raise ValueError(f"{len(poses)} poses for {len(table)} particles")
     optics, particles, other = _blocks(table)
+    encoding = table.source.encoding if isinstance(table.source, StarBlocks) else "utf-8"
     blocks = {"optics": optics, "particles": _with_poses(particles, poses), **other}
     with atomic_path(Path(path)) as temporary:
-        starfile.write(blocks, temporary, na_rep="nan")
+        write_star_tables(temporary, blocks, encoding)
 
 
-def _blocks(table: ParticleTable) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame | dict]]:
+def _blocks(table: ParticleTable) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, StarTable]]:
     """data_optics, data_particles (without poses) and all other blocks of the input."""
     if not isinstance(table.source, StarBlocks):
         return _new_optics(table), particle_columns_from_cs(table.source, table), {}

@@ -3,18 +3,17 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mrcfile
 import numpy as np
 import pandas as pd
-import starfile
 import torch
 from jaxtyping import Float64, Int64
 from mrcfile.mrcfile import MrcFile
 from mrcfile.mrcmemmap import MrcMemmap
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
+from cryofifa.particles.files.star_tables_writer import write_star_tables
 from cryofifa.physics.ctf import CtfParameters
 
 VOLTAGE_KILOVOLT = 300.0
@@ -144,9 +143,3 @@ def write_star(
         columns |= {f"rlnOrigin{axis}Angst": drawn.shift_angstrom[:, i] for i, axis in enumerate("XY")}
     columns |= further_columns or {}
     write_star_tables(path, {"optics": optics, "particles": pd.DataFrame(columns)})
-
-
-def write_star_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write tables as a STAR file without starfile's first line, the time of day: the same set gives the same bytes."""
-    blocks: dict[str, Any] = dict(tables)
-    path.write_text(starfile.to_string(blocks).split("\n", 1)[1], encoding="utf-8")

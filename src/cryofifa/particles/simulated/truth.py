@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.mrc_map import write_map
+from cryofifa.particles.files.star_tables_writer import write_star_tables
 from cryofifa.particles.simulated.acquisition import Acquisition
 from cryofifa.particles.simulated.gradient import Gradients
 from cryofifa.particles.simulated.neighbours import Neighbours
@@ -25,7 +26,6 @@ from cryofifa.particles.simulated.simulated_set import (
     SimulatedParameters,
     label_without_time,
     write_star,
-    write_star_tables,
 )
 from cryofifa.settings.sample import SampleSettings, sample_as_dict
 from cryofifa.settings.toml_text import as_toml
