@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.system.atomic_file import atomic_path
+from cryofifa.system.file_kind import other_kind_of_file
 
 
 def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
@@ -34,6 +35,9 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
     except OSError as error:
         raise InputError(f"{path}: the map cannot be read ({error.strerror or error})") from error
     except (ValueError, MemoryError, OverflowError) as error:
+        kind = other_kind_of_file(path)
+        if kind is not None:
+            raise InputError(f"{path}: no MRC map: it {kind}") from error
         raise InputError(f"{path}: not a readable MRC map ({error}); export it again") from error
     if values.ndim != 3 or len(set(values.shape)) != 1:
         shape = " x ".join(str(length) for length in values.shape[::-1])

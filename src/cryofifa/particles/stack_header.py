@@ -13,6 +13,7 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from cryofifa.errors import InputError
+from cryofifa.system.file_kind import other_kind
 
 HEADER_BYTES = HEADER_DTYPE.itemsize  # 1024, MRC2014
 
@@ -42,8 +43,9 @@ def read_stack_header(path: Path) -> StackHeader:
     """Read and check the header of an MRC stack (little or big endian, with or without 'MAP ' and stamp).
 
     Raises:
-        InputError: if the file is absent, is no MRC file, has a mode other than 0, 1, 2, 6 or 12, has images
-            that are not square or have their axes swapped, or is shorter than its header says.
+        InputError: if the file is absent, is no MRC file (compressed ones and other kinds are named), has a mode
+            other than 0, 1, 2, 6 or 12, has images that are not square or have their axes swapped, or is shorter
+            than its header says.
     """
     try:
         with path.open("rb") as file:
@@ -51,6 +53,9 @@ def read_stack_header(path: Path) -> StackHeader:
             found_bytes = file.seek(0, 2)
     except OSError as error:
         raise InputError(f"{path}: the image stack cannot be read ({error.strerror or error})") from error
+    kind = other_kind(path, raw)
+    if kind is not None:
+        raise InputError(f"{path}: no MRC stack: it {kind}")
     if len(raw) < HEADER_BYTES:
         raise InputError(f"{path}: {len(raw)} bytes long, shorter than an MRC header ({HEADER_BYTES} bytes)")
     header, byte_order = _header_and_byte_order(raw, path)

@@ -24,6 +24,7 @@ from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import resolve_stack_paths
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stack_header import read_stack_header
+from cryofifa.system.file_kind import other_kind_of_file
 
 NEEDED_FIELDS = (
     "blob/path",
@@ -138,6 +139,9 @@ def _read_records(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except DAMAGED as error:
+        kind = other_kind_of_file(path)
+        if kind is not None and not kind.startswith("is a numpy"):
+            raise InputError(f"{path}: no cryoSPARC .cs file: it {kind}") from error
         # for a file that is no .npy at all, numpy's message suggests to load it as a pickle
         reason = "no numpy file" if "pickle" in str(error) else " ".join(str(error).split())
         raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error

@@ -7,6 +7,7 @@ from cryofifa.particles.files.cs import read_cs
 from cryofifa.particles.files.plausible_optics import check_plausible
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.system.file_kind import other_kind_of_file
 
 
 def read_particles(
@@ -17,17 +18,17 @@ def read_particles(
     Args:
         path: the particle file.
         data_folder: where the image stacks lie, if not where the particle file says (`--datadir`).
-        rows_file: text or .npy list of 0-based rows to use (`--ind`).
+        rows_file: list of 0-based rows to use (`--ind`); for its forms see `chosen_rows`.
 
     Raises:
         InputError: for anything wrong with these files; one line that names the file and what to do.
     """
 
     path = Path(path)
-    if path.suffix not in (".star", ".cs"):
-        raise InputError(f"{path}: unknown kind of particle file; give a RELION .star or a cryoSPARC .cs")
     if not path.is_file():
         raise InputError(f"{path}: there is no such particle file")
+    if path.suffix not in (".star", ".cs"):
+        raise InputError(f"{path}: unknown kind of particle file{_hint(path)}; give a RELION .star or a cryoSPARC .cs")
     if data_folder is not None and not Path(data_folder).is_dir():
         raise InputError(f"{data_folder}: the data folder does not exist; correct --datadir")
     data_folder = None if data_folder is None else Path(data_folder)
@@ -36,3 +37,14 @@ def read_particles(
     table = read(path, data_folder, rows_file)
     check_plausible(table)
     return table
+
+
+def _hint(path: Path) -> str:
+    """What a file of another name is, where that is known."""
+    if path.suffix == ".csg":
+        return " (it only names the .cs files of a result group)"
+    try:
+        kind = other_kind_of_file(path)
+    except OSError:
+        kind = None
+    return "" if kind is None else f": it {kind}"

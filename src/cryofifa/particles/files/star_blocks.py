@@ -12,6 +12,7 @@ import pandas as pd
 
 from cryofifa.errors import InputError
 from cryofifa.particles.files.star_tables import StarTable, read_star_tables
+from cryofifa.system.file_kind import other_kind_of_file
 
 WHAT_TO_DO = "add the column or export the particles again"
 
@@ -46,6 +47,9 @@ def read_star_blocks(path: Path, needed_label: str = "rlnImageName") -> StarBloc
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
+        kind = other_kind_of_file(path)
+        if kind is not None:
+            raise InputError(f"{path}: no STAR file: it {kind}") from error
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a readable STAR file ({reason}); export it again") from error
     optics = blocks.pop("optics", None)
