@@ -12,6 +12,7 @@ from cryofifa.conventions import flip_hand
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
 from cryofifa.particles.compare_poses import PoseComparison, compare_poses
+from cryofifa.particles.files.stack_paths import clean_stack_name
 from cryofifa.particles.files.star import poses_of_star
 from cryofifa.particles.files.star_blocks import StarBlocks, read_star_blocks
 from cryofifa.particles.poses import Poses
@@ -210,7 +211,7 @@ def _image_names(star: StarBlocks) -> list[tuple[int, str]]:
     for row, text in enumerate(star.particles["rlnImageName"]):
         number, _, stack = str(text).rpartition("@")
         try:
-            names.append((int(number or 1), Path(stack).name))
+            names.append((int(number or 1), Path(clean_stack_name(stack)).name))
         except ValueError as error:
             raise InputError(
                 f"{star.path}: particle row {row} (counted from 0): rlnImageName '{text}' is not like 000001@stack.mrcs"

@@ -67,10 +67,11 @@ def test_every_input_cell_is_kept_as_it_was(tmp_path: Path) -> None:
     labels = [*particles, *optics]
     written = starfile.read(tmp_path / "out.star", parse_as_string=labels)
     for label, column in particles.items():
-        if label != "rlnOriginX":
+        if label not in ("rlnOriginX", "rlnImageName"):
             assert written["particles"][label].tolist() == [str(column[2]), str(column[0])]
     for label, column in optics.items():
         assert written["optics"][label].tolist() == [str(cell) for cell in column]
+    assert written["particles"]["rlnImageName"].tolist() == ["000002@stack.mrcs", "000001@stack.mrcs"]
     assert "rlnOriginX" not in written["particles"]
 
 
@@ -107,6 +108,16 @@ def test_cs_is_written_as_star31(tmp_path: Path) -> None:
     np.testing.assert_allclose(particles["rlnCoordinateY"], 50)
     np.testing.assert_allclose(particles["rlnPhaseShift"], np.degrees(0.25), atol=1e-5)
     np.testing.assert_allclose(written["optics"]["rlnSphericalAberration"], 2.75)
+
+
+def test_relion_selects_by_a_label_of_its_own(tmp_path: Path) -> None:
+    """RELION lets NaN through every limit: a particle without a score must not pass for a good one."""
+    poses, path = some_poses(), tmp_path / "out.star"
+    known(poses.score)[:] = torch.tensor([0.5, np.nan, 2.0])
+    write_particles_star(path, read_particles(write_star(tmp_path / "a.star")), poses)
+    written = starfile.read(path)["particles"]
+    assert written["rlnParticleFigureOfMerit"].tolist() == [0.5, 0.0, 2.0]
+    assert np.isnan(written["cryofifaScore"].tolist()[1])
 
 
 def test_poses_of_another_length_are_refused(tmp_path: Path) -> None:

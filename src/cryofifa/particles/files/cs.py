@@ -85,7 +85,7 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
     split = finite("alignments3D/split") if "alignments3D/split" in names else None
     if split is not None:
         check_one_of(path, "alignments3D/split", split, rows, (0, 1))
-    stack_index, stack_names = pd.factorize(np.char.decode(chosen["blob/path"], "utf-8", "replace"))
+    stack_index, stack_names = pd.factorize(np.char.decode(chosen["blob/path"], "utf-8", "surrogateescape"))
     stack_paths = resolve_stack_paths([str(name) for name in stack_names], path, data_folder)
     optics = pd.DataFrame(
         {

@@ -8,17 +8,17 @@ from cryofifa.particles.files.table import ParticleTable
 
 
 def particle_columns_from_cs(records: np.ndarray, table: ParticleTable) -> pd.DataFrame:
-    """The columns of a data_particles block, without poses, for particles that came from a .cs file.
+    """The columns of a data_particles block, without images and poses, for particles that came from a .cs file.
 
     Args:
         records: the whole .cs file as a structured array; `table.row` says which of its rows are wanted.
 
-    Returns: One row per particle of `table`: image name (1-based, path as in the .cs without '>'), micrograph and
-    coordinates in pixels where the .cs has them, defocus and phase shift (degrees), and the uid.
+    Returns: One row per particle of `table`: micrograph and coordinates in pixels where the .cs has them, defocus and
+    phase shift (degrees), and the uid.
     """
     records = records[table.row]
     names = records.dtype.names or ()
-    columns: dict[str, object] = {"rlnImageName": _image_names(records)}
+    columns: dict[str, object] = {}
     if "location/micrograph_path" in names:
         columns["rlnMicrographName"] = _cleaned(records["location/micrograph_path"])
     if {"location/center_x_frac", "location/center_y_frac", "location/micrograph_shape"} <= set(names):
@@ -40,13 +40,7 @@ def particle_columns_from_cs(records: np.ndarray, table: ParticleTable) -> pd.Da
     return pd.DataFrame(columns)
 
 
-def _image_names(records: np.ndarray) -> np.ndarray:
-    """RELION's image names, such as 000001@stack.mrcs."""
-    image_number = np.char.mod("%06d", records["blob/idx"].astype(np.int64) + 1)
-    return np.char.add(np.char.add(image_number, "@"), _cleaned(records["blob/path"]))
-
-
 def _cleaned(paths: np.ndarray) -> np.ndarray:
     """Paths as text, without '>' and './' in front."""
-    distinct, back = np.unique(np.char.decode(paths, "utf-8", "replace"), return_inverse=True)
+    distinct, back = np.unique(np.char.decode(paths, "utf-8", "surrogateescape"), return_inverse=True)
     return np.array([clean_stack_name(str(name)) for name in distinct])[back]

@@ -1,6 +1,7 @@
 """Build cryoSPARC's structured arrays, from columns or from the particles of a STAR file."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt64
 
-from cryofifa.particles.files.stack_paths import clean_stack_name
+from cryofifa.particles.files.image_names import path_from
 from cryofifa.particles.files.star_aberrations import NEUTRAL, first_aberration
 from cryofifa.particles.files.star_blocks import StarBlocks
 from cryofifa.particles.files.table import ParticleTable
@@ -26,9 +27,9 @@ def records_from_columns(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 def records_from_star(table: ParticleTable) -> np.ndarray:
     """The fields uid, blob/* and ctf/* of particles that came from a STAR file, one record per row of `table`.
 
-    blob/path is the stack's name as the STAR file has it.  uid is ucsfUid where the file has one, else a hash of the
-    image's number and stack name, the same in every file.  Beam tilt, higher aberrations and anisotropic magnification
-    are written as none; a warning says so if the file has any.
+    blob/path is the stack's absolute path, which holds from every cryoSPARC project.  uid is ucsfUid where the file has
+    one, else a hash of the image's number and that path, the same in every file.  Beam tilt, higher aberrations and
+    anisotropic magnification are written as none; a warning says so if the file has any.
     """
     assert isinstance(table.source, StarBlocks)
     _warn_of_aberrations(table.source)
@@ -40,9 +41,8 @@ def records_from_star(table: ParticleTable) -> np.ndarray:
     def none(length: int) -> np.ndarray:
         return np.zeros((n, length), dtype=np.float32)
 
-    _, first, back = np.unique(table.stack_index, return_index=True, return_inverse=True)
-    images = table.source.particles["rlnImageName"].iloc[table.row[first]]
-    stack_name = np.array([clean_stack_name(str(image).rpartition("@")[2]).encode() for image in images])[back]
+    names = [os.fsencode(path_from(stack, None)) for stack in table.stack_paths]
+    stack_name = np.array(names)[table.stack_index]
     return records_from_columns(
         {
             "uid": _uids(table.source, table, stack_name),

@@ -12,7 +12,7 @@ from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
 from cryofifa.particles.files.number_checks import check_fraction, check_positive, finite_numbers
 from cryofifa.particles.files.row_list import chosen_rows
-from cryofifa.particles.files.stack_paths import resolve_stack_paths
+from cryofifa.particles.files.stack_paths import clean_stack_name, resolve_stack_paths
 from cryofifa.particles.files.star_aberrations import beam_tilt_milliradian, odd_zernike, warn_of_unapplied
 from cryofifa.particles.files.star_blocks import StarBlocks, read_star_blocks
 from cryofifa.particles.files.star_columns import (
@@ -33,7 +33,7 @@ def read_star(
 ) -> ParticleTable:
     """Read the particles of a STAR file; see `read_particles` for the arguments.
 
-    Without `find_stacks` no image is looked for: stack paths are as the file has them, and the box is rlnImageSize.
+    Without `find_stacks` no image is looked for: names hold from the file's folder, and the box is rlnImageSize.
 
     A missing phase shift, B factor or beam tilt is 0, a missing CTF scale 1, a missing rlnDefocusV equals U (no
     astigmatism); nothing else is assumed.
@@ -58,7 +58,10 @@ def read_star(
     names, stack_index, frame_index = _image_names(star, rows)
     if find_stacks:
         warn_of_unapplied(star)
-    stack_paths = resolve_stack_paths(names, path, data_folder) if find_stacks else tuple(map(Path, names))
+    if find_stacks:
+        stack_paths = resolve_stack_paths(names, path, data_folder)
+    else:
+        stack_paths = tuple(path.absolute().parent / clean_stack_name(name) for name in names)
     return ParticleTable(
         source_path=path,
         kind="star",

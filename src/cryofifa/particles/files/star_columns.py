@@ -22,9 +22,11 @@ OPTICS_LABELS_STAR30 = (
 )
 
 
-# RELION has no label for a score like ours (rlnMaxValueProbDistribution is a probability), and ignores labels it does
-# not know.
+# The score as it is, NaN where it is not known; RELION keeps labels that it does not know.
 SCORE_LABEL = "cryofifaScore"
+# The same for RELION, which selects by its own labels only (relion_star_handler --select); an unknown score is 0 here,
+# what no particle at all would have, because RELION's limits let NaN pass.
+SELECTION_LABEL = "rlnParticleFigureOfMerit"
 
 
 def numbers(

@@ -1,5 +1,6 @@
 """Write particles with their poses as a RELION 3.1 STAR file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,20 +8,24 @@ import pandas as pd
 
 from cryofifa.conventions import relion_euler_degrees_from_rotations
 from cryofifa.particles.files.cs_columns import particle_columns_from_cs
+from cryofifa.particles.files.image_names import image_names
 from cryofifa.particles.files.star_blocks import StarBlocks
-from cryofifa.particles.files.star_columns import OPTICS_LABELS_STAR30, SCORE_LABEL
+from cryofifa.particles.files.star_columns import OPTICS_LABELS_STAR30, SCORE_LABEL, SELECTION_LABEL
 from cryofifa.particles.files.star_tables import StarTable
 from cryofifa.particles.files.star_tables_writer import write_star_tables
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.poses import Poses, known
 from cryofifa.system.atomic_file import atomic_path
 
+IMAGE = "rlnImageName"
 
-def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None:
+
+def write_particles_star(path: Path, table: ParticleTable, poses: Poses, *, absolute_names: bool = False) -> None:
     """Write particles and poses as STAR 3.1; an older file stays whole until the new one is complete.
 
-    Every column of the input is kept as it was, image names included; angles, origins, half set and score are added or
-    replaced.  Origins in pixels (STAR 3.0) give way to those in angstrom.
+    Every column of the input is kept as it was, but for image names, which hold from the file's own folder or, where
+    asked for, from everywhere.  Angles, origins, half set and score are added or replaced.  Origins in pixels (STAR
+    3.0) give way to those in angstrom.
 
     Raises:
         ValueError: if table and poses have different lengths.
@@ -28,9 +33,31 @@ def write_particles_star(path: Path, table: ParticleTable, poses: Poses) -> None
     """
     if len(poses) != len(table):
         raise ValueError(f"{len(poses)} poses for {len(table)} particles")
+    _write(path, table, lambda particles: _with_poses(particles, poses), None if absolute_names else path.parent)
+
+
+def write_star_elsewhere(path: Path, table: ParticleTable, names_from: Path | None) -> None:
+    """Write particles of a STAR file again, poses and all, with image names that hold from another folder.
+
+    names_from: that folder; None for absolute names.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    _write(path, table, lambda particles: particles, names_from)
+
+
+def _write(
+    path: Path, table: ParticleTable, posed: Callable[[pd.DataFrame], pd.DataFrame], names_from: Path | None
+) -> None:
     optics, particles, other = _blocks(table)
     encoding = table.source.encoding if isinstance(table.source, StarBlocks) else "utf-8"
-    blocks = {"optics": optics, "particles": _with_poses(particles, poses), **other}
+    names = image_names(table, names_from, encoding)
+    if IMAGE in particles.columns:
+        particles[IMAGE] = names
+    else:
+        particles.insert(0, IMAGE, names)
+    blocks = {"optics": optics, "particles": posed(particles), **other}
     with atomic_path(Path(path)) as temporary:
         write_star_tables(temporary, blocks, encoding)
 
@@ -96,6 +123,7 @@ def _with_poses(particles: pd.DataFrame, poses: Poses) -> pd.DataFrame:
         "rlnOriginYAngst": poses.shift_angstrom[:, 1].numpy(),
         "rlnRandomSubset": known(poses.half).numpy(),
         SCORE_LABEL: known(poses.score).numpy(),
+        SELECTION_LABEL: np.nan_to_num(known(poses.score).numpy()),
     }
     if poses.class_index is not None:
         columns["rlnClassNumber"] = poses.class_index.numpy() + 1
