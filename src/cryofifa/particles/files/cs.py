@@ -3,16 +3,15 @@
 Field names and meanings: cryosparc-tools (cryosparc.dataset) and cryoDRGN's parse_ctf_csparc.
 """
 
-import tokenize
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cryofifa.errors import InputError
-from cryofifa.particles.files.cs_records import records_from_columns
+from cryofifa.particles.files.cs_file import read_cs_records
+from cryofifa.particles.files.cs_passthrough import with_passthrough
 from cryofifa.particles.files.number_checks import (
     check_fraction,
     check_index,
@@ -24,7 +23,6 @@ from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import resolve_stack_paths
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stack_header import read_stack_header
-from cryofifa.system.file_kind import other_kind_of_file
 
 NEEDED_FIELDS = (
     "blob/path",
@@ -38,29 +36,34 @@ NEEDED_FIELDS = (
     "ctf/df2_A",
     "ctf/df_angle_rad",
 )
-# Not needed, but written out again where they are known, so they are looked for in the passthrough file too.
-USEFUL_FIELDS = ("location/micrograph_path", "location/center_x_frac")
 # All zero where there is no aberration; not applied, because we know no tested source of their signs.
 ABERRATION_FIELDS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
-PASSTHROUGH_PATTERN = "*passthrough*particles*.cs"
-# What numpy raises for a damaged header, besides OSError.
-DAMAGED = (
-    *(ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError),
-    *(tokenize.TokenError, zipfile.BadZipFile),
-)
-LARGEST_HEADER = 100_000  # characters of field names; numpy's own limit of 10,000 is too small for some jobs
 
 
 def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
     """Read the particles of a .cs file; see `read_particles` for the arguments.
 
-    Fields that are missing are taken from a passthrough file in the same folder, matched by uid.
+    Fields that are missing are taken from the passthrough files of the same folder, matched by uid; particles that
+    these do not know are left out, with a warning.
 
     Raises:
         InputError: if a needed field, number or stack is missing or wrong.
     """
-    records = _with_passthrough(path, _read_records(path))
+    records, unknown = with_passthrough(path, read_cs_records(path), NEEDED_FIELDS)
+    for field in ("blob/path", "location/micrograph_path"):
+        if field in (records.dtype.names or ()) and records.dtype[field].kind != "S":
+            raise InputError(f"{path}: field {field} is {records.dtype[field]}, not text; export it again")
     rows = chosen_rows(rows_file, len(records))
+    left_out = rows[unknown[rows]]
+    if len(left_out):
+        message = (
+            f"{path}: {len(left_out)} of {len(rows)} particles are in no passthrough file beside it and are left out "
+            f"(the first is row {left_out[0]}, counted from 0)"
+        )
+        if len(left_out) == len(rows):
+            raise InputError(f"{message}; put the job's ..._passthrough_particles.cs beside the file")
+        warnings.warn(message, stacklevel=2)
+        rows = rows[~unknown[rows]]
     chosen = records[rows]
     names = chosen.dtype.names or ()
     aberration = next((field for field in ABERRATION_FIELDS if field in names and chosen[field].any()), None)
@@ -122,73 +125,6 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
         row=rows,
         source=records,
     )
-
-
-def _read_records(path: Path) -> np.ndarray:
-    """The whole .cs file as a structured array of at least one particle."""
-    try:
-        # Mapped first, so that a header that promises more than the file holds is refused before memory is taken.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=LARGEST_HEADER)
-        if not isinstance(mapped, np.memmap) or mapped.dtype.names is None or mapped.ndim != 1:
-            raise ValueError("no table inside")
-        if "" in mapped.dtype.names:
-            raise ValueError("a field without a name")
-        if mapped.offset + mapped.nbytes != path.stat().st_size:
-            raise ValueError("its length is not what its header says")
-        records = np.array(mapped)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except DAMAGED as error:
-        kind = other_kind_of_file(path)
-        if kind is not None and not kind.startswith("is a numpy"):
-            raise InputError(f"{path}: no cryoSPARC .cs file: it {kind}") from error
-        # for a file that is no .npy at all, numpy's message suggests to load it as a pickle
-        reason = "no numpy file" if "pickle" in str(error) else " ".join(str(error).split())
-        raise InputError(f"{path}: not a cryoSPARC .cs file ({reason}); export the particles again") from error
-    if len(records) == 0:
-        raise InputError(f"{path}: has no particles")
-    return records
-
-
-def _with_passthrough(path: Path, records: np.ndarray) -> np.ndarray:
-    """The records with further fields from the passthrough files of the same folder, which know the same particles."""
-    for sibling in sorted(path.parent.glob(PASSTHROUGH_PATTERN)):
-        if not _missing(records, NEEDED_FIELDS + USEFUL_FIELDS):
-            break
-        if sibling != path and "uid" in (records.dtype.names or ()):
-            records = _merged_on_uid(records, _read_records(sibling))
-    missing = _missing(records, NEEDED_FIELDS)
-    if missing:
-        raise InputError(
-            f"{path}: field {missing[0]} is missing ({len(missing)} in all); put the job's "
-            "..._passthrough_particles.cs beside the file, or export the particles with blob and ctf"
-        )
-    for field in ("blob/path", "location/micrograph_path"):
-        if field in (records.dtype.names or ()) and records.dtype[field].kind != "S":
-            raise InputError(f"{path}: field {field} is {records.dtype[field]}, not text; export it again")
-    return records
-
-
-def _missing(records: np.ndarray, wanted: tuple[str, ...]) -> list[str]:
-    return [field for field in wanted if field not in (records.dtype.names or ())]
-
-
-def _merged_on_uid(records: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`records` with the further fields of `other`, matched by uid; unchanged unless `other` knows every particle."""
-    known = set(records.dtype.names or ())
-    new_fields = [field for field in other.dtype.names or () if field not in known]
-    if "uid" not in (other.dtype.names or ()) or not new_fields:
-        return records
-    if any(table["uid"].dtype.kind not in "iu" or table["uid"].ndim != 1 for table in (records, other)):
-        return records
-    index = pd.Index(other["uid"].astype(np.uint64))
-    if index.has_duplicates:
-        return records
-    where = index.get_indexer(pd.Index(records["uid"].astype(np.uint64)))
-    if (where < 0).any():
-        return records
-    old = {field: records[field] for field in records.dtype.names or ()}
-    return records_from_columns(old | {field: other[field][where] for field in new_fields})
 
 
 def _finite(path: Path, field: str, column: np.ndarray, rows: np.ndarray) -> np.ndarray:
