@@ -61,7 +61,7 @@ def reconstruct(
         particles: the RELION or cryoSPARC particle file.
         output: the run's folder; it is made if absent.
         data_folder: where image paths are looked up first.
-        rows_file: text or .npy list of 0-based rows to use; all particles by default.
+        rows_file: list of 0-based rows to use; all particles by default.
         config: settings of the run; those of `Config()` by default.
         stop: asked after every step; when it says yes, a checkpoint is written and the run ends.
         processes: this process and the others that work on the same run, each of which makes this call.

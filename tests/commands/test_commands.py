@@ -119,9 +119,11 @@ def test_every_option_of_reconstruct_reaches_its_setting(tmp_path: Path):
         "memory_gib": 3.0,
         "cache_folder": "fast",
         "cache_gib": 7.0,
+        "absolute_paths": True,
     }
     options = "--seed 4 --pose-mode amortized --device cpu --box 48 --diameter 90 --start-resolution 50"
     options += " --end-resolution 9 --invert --symmetry C4 --mask mask.mrc --memory-gib 3 --cache fast --cache-gib 7"
+    options += " --absolute-paths"
     parse = cli._parser().parse_args
     found = _config(parse(["reconstruct", "x.star", "-o", str(tmp_path), *options.split(), "--quick"]))
     assert found == Config().changed(**wanted, starts={"count": 1})

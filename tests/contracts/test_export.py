@@ -1,5 +1,6 @@
 """Poses out of a finished run, for both programs, from both kinds of input."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -52,7 +53,11 @@ def cs_run(star_run: Path, images: Path) -> Path:
     assert main(["export", str(star_run), "--format", "cs"]) == 0
     (project / "some.txt").write_text("3 1 7 5 30 20 11 12 13 14 15 16 17 18 19 2")
     reconstruct(
-        project / "run.cs", project / "second", data_folder=images, rows_file=project / "some.txt", config=SMALL
+        star_run / "exported_particles.cs",
+        project / "second",
+        data_folder=images,
+        rows_file=project / "some.txt",
+        config=SMALL,
     )
     return project / "second"
 
@@ -67,12 +72,15 @@ def assert_same_poses(star: Path, cs: Path) -> None:
     shift = records["alignments3D/shift"] * records["alignments3D/psize_A"][:, None]
     np.testing.assert_allclose(shift, particles[["rlnOriginXAngst", "rlnOriginYAngst"]], atol=1e-4)
     np.testing.assert_array_equal(records["alignments3D/split"] + 1, particles["rlnRandomSubset"])
-    names = [f"{record['blob/idx'] + 1:06d}@{record['blob/path'].decode()}" for record in records]
-    assert names == particles["rlnImageName"].tolist()
+    number, _, name = zip(*(name.partition("@") for name in particles["rlnImageName"]), strict=True)
+    assert [int(one) - 1 for one in number] == records["blob/idx"].tolist()
+    stacks = {os.path.normpath(star.parent / one) for one in name}
+    assert stacks == {os.path.normpath(cs.parent / one.decode()) for one in records["blob/path"]}
 
 
-def test_a_star_run_goes_to_cryosparc(star_run: Path, cs_run: Path, images: Path):
-    exported = cs_run.parent / "run.cs"
+@pytest.mark.usefixtures("cs_run")  # exports it
+def test_a_star_run_goes_to_cryosparc(star_run: Path, images: Path):
+    exported = star_run / "exported_particles.cs"
     assert_same_poses(star_run / "particles.star", exported)
     table, given = read_particles(exported, images), read_particles(star_run / "particles.star", images)
     np.testing.assert_allclose(table.defocus_u_angstrom, given.defocus_u_angstrom, rtol=1e-6)
@@ -82,7 +90,10 @@ def test_a_star_run_goes_to_cryosparc(star_run: Path, cs_run: Path, images: Path
 
 def test_a_cs_run_leaves_a_cs_file_with_all_that_it_was_given(cs_run: Path):
     assert_same_poses(cs_run / "particles.star", cs_run / "particles.cs")
-    given, found = (np.load(path, allow_pickle=False) for path in (cs_run.parent / "run.cs", cs_run / "particles.cs"))
+    given, found = (
+        np.load(path, allow_pickle=False)
+        for path in (cs_run.parent / "run" / "exported_particles.cs", cs_run / "particles.cs")
+    )
     rows = [int(row) for row in (cs_run.parent / "some.txt").read_text().split()]
     for name in given.dtype.names or ():
         if not name.startswith("alignments3D/"):
@@ -98,11 +109,17 @@ def test_both_formats_from_both_inputs(
     output = tmp_path / f"out.{file_format}"
     assert main(["export", str(folder), "--format", file_format, "-o", str(output)]) == 0
     if file_format == "star":
-        assert output.read_bytes() == (folder / "particles.star").read_bytes()
+        written, found = (starfile.read(path, always_dict=True) for path in (output, folder / "particles.star"))
+        for block, columns in found.items():
+            assert (
+                written[block]
+                .drop(columns="rlnImageName", errors="ignore")
+                .equals(columns.drop(columns="rlnImageName", errors="ignore"))
+            )
     else:
         assert_same_poses(folder / "particles.star", output)
     assert len(read_particles(output, images)) == (35 if run == "star_run" else 16)
-    assert [file.name for file in tmp_path.iterdir()] == [output.name]
+    assert {file.name for file in tmp_path.iterdir()} == {output.name, *(["out.csg"] if file_format == "cs" else [])}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +127,8 @@ def test_both_formats_from_both_inputs(
     [
         (["set"], "set: is no finished run"),
         (["run", "-o", "set/particles.star"], "is the run's input"),
+        (["run", "--kept", "-o", "run/particles.star"], "is a result of the run"),
+        (["run", "--paths-from", "absent"], "absent: is no folder"),
         (["run", "-o", "poses.cs"], "poses.cs: a star file is asked for"),
         (["run", "-o", "absent/poses.star"], "absent/poses.star: the folder does not exist"),
     ],
@@ -159,6 +178,26 @@ def test_kept_particles_alone_are_exported_where_asked_for(
         output = tmp_path / f"kept.{file_format}"
         assert main(["export", str(copy), "--format", file_format, "--kept", "-o", str(output)]) == 0
         assert len(read_particles(output, images)) == len(kept["particles"])
+
+
+@pytest.mark.parametrize("options", [[], ["--absolute-paths"], ["--paths-from", "project"]])
+def test_exported_images_open_from_where_it_is_said(
+    options: list[str], star_run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(star_run), "--format", "star", "--kept", *options]) == 0
+    names = starfile.read(star_run / "exported_kept.star", always_dict=True)["particles"]["rlnImageName"]
+    stacks = {name.split("@")[1] for name in names}
+    monkeypatch.chdir(tmp_path if "--absolute-paths" in options else tmp_path / "project" if options else star_run)
+    assert [Path(stack).samefile(images / "particles.mrcs") for stack in stacks] == [True]
+    assert all(os.path.isabs(stack) for stack in stacks) == ("--absolute-paths" in options)
+
+
+def test_a_run_opens_where_it_lies(star_run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("particles.star", "kept.star"):
+        assert read_particles(star_run / name).stack_paths[0].samefile(images / "particles.mrcs")
 
 
 def test_kept_cs_holds_the_particles_of_kept_star(cs_run: Path):

@@ -16,8 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run_folder", type=Path, metavar="RUN")
     add("--format", choices=("star", "cs"), required=True, help="RELION's or cryoSPARC's particle file")
-    add("-o", "--output", type=Path, metavar="FILE", help="default: RUN.star or RUN.cs, beside the run")
+    add("-o", "--output", type=Path, metavar="FILE", help="default: exported_particles or exported_kept in RUN")
     add("--kept", action="store_true", help="without the particles that the run took for junk")
+    add("--paths-from", type=Path, metavar="DIR", help="folder from which images are named, as a RELION project's")
+    add("--absolute-paths", action="store_true", help="name images from the root, so that the file opens anywhere")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -26,7 +28,16 @@ def run(options: argparse.Namespace) -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        output = export(options.run_folder, options.format, options.output, kept=options.kept)
+        output = export(
+            options.run_folder,
+            options.format,
+            options.output,
+            kept=options.kept,
+            paths_from=options.paths_from,
+            absolute_paths=options.absolute_paths,
+        )
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     print(f"particles  {output}")
+    if output.suffix == ".cs":
+        print(f"to import  {output.with_suffix('.csg')}")

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", choices=DEVICES, help="where to compute (default: auto)")
     add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")
     add("--invert", action="store_true", default=None, help="multiply the images by -1 (dark particles)")
-    add("--ind", type=Path, metavar="FILE", help="text or .npy list of 0-based rows to use")
+    add("--ind", type=Path, metavar="FILE", help="list of 0-based rows to use: text, .npy, .npz or a mask")
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
     add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--memory-gib", type=float, metavar="G", help="memory for one process (default: most of what is free)")
     add("--cache", metavar="DIR", help="folder on a fast disk for images that have no room in memory")
     add("--cache-gib", type=float, metavar="G", help="size of DIR; what was used longest ago goes (default: 100)")
+    add("--absolute-paths", action="store_true", default=None, help="in particles.star, instead of paths from OUT")
     add("--quick", action="store_true", help="one start instead of several: faster, and the result stays unconfirmed")
     add("--preset", choices=tuple(PRESETS), metavar="NAME", help="the paper's recipe for a set (`cryofifa presets`)")
     add("--config", type=Path, metavar="FILE", help="TOML file with settings of the method")
@@ -94,6 +95,7 @@ def _config(options: argparse.Namespace) -> Config:
         "memory_gib": options.memory_gib,
         "cache_folder": options.cache,
         "cache_gib": options.cache_gib,
+        "absolute_paths": options.absolute_paths,
         "starts": {"count": 1} if options.quick else None,
     }
     return config.changed(**{name: value for name, value in given.items() if value is not None})

@@ -104,8 +104,9 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         result.write(folder.map(index))
     rows = np.flatnonzero(results.kept)
     kept_table, kept_poses = images.table.select(rows), poses.select(torch.from_numpy(rows).to(poses.rotation.device))
-    write_particles_star(folder.particles, images.table, poses)
-    write_particles_star(folder.kept, kept_table, kept_poses)
+    absolute = config.absolute_paths
+    write_particles_star(folder.particles, images.table, poses, absolute_names=absolute)
+    write_particles_star(folder.kept, kept_table, kept_poses, absolute_names=absolute)
     if images.table.kind == "cs":
         write_particles_cs(folder.particles_cs, images.table, poses)
         write_particles_cs(folder.kept_cs, kept_table, kept_poses)

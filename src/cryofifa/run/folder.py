@@ -22,7 +22,7 @@ from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
 
 CLASS_FOLDER = re.compile(r"class(\d+)")  # of a further class within a run's: `RunFolder.map`
 # settings that may change between two calls of one run: they do not change what it computes
-FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "cache_gib")
+FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "cache_gib", "absolute_paths")
 
 
 @dataclass(frozen=True)

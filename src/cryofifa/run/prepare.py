@@ -57,7 +57,7 @@ def prepare(
     Args:
         particles: the .star or .cs file.
         data_folder: where image paths are looked up first.
-        rows_file: text or .npy list of 0-based rows to use.
+        rows_file: list of 0-based rows to use.
         config: settings of the run.
 
     Raises:

@@ -57,6 +57,7 @@ class Config:
     invert: bool = False  # multiply the images by -1, for particles that are dark
     symmetry: str = "C1"  # point group in RELION's frame, imposed from the start
     mask_file: str | None = None  # mask in which the half maps are compared; made from the map by default
+    absolute_paths: bool = False  # image names in STAR files hold from everywhere, not only from the run's folder
     # Seconds between two checkpoints within an epoch; one is always written at its end, and with 0 only there. Our
     # choice: what is lost is little beside a night's run, and a checkpoint is written in well under a second.
     checkpoint_seconds: Annotated[float, Range(0, 1e9)] = 300.0

@@ -7,6 +7,7 @@ from jaxtyping import Float64
 
 from cryofifa.conventions import cryosparc_rotvec_from_rotations
 from cryofifa.particles.files.cs_records import records_from_columns, records_from_star
+from cryofifa.particles.files.result_group import write_result_group
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.poses import Poses, known
 from cryofifa.system.atomic_file import atomic_path
@@ -16,7 +17,9 @@ SIGN = "blob/sign"
 
 
 def write_particles_cs(path: Path, table: ParticleTable, poses: Poses) -> None:
-    """Write particles and poses as a .cs file; an older file stays whole until the new one is complete.
+    """Write particles and poses as a .cs file, and beside it the .csg file by which cryoSPARC imports it.
+
+    Older files stay whole until the new ones are complete.
 
     Every field of a .cs input is kept as it was, uid and paths included, but for two: alignments3D is new (fields that
     described the old poses are set to 0), and blob/sign follows a table whose contrast was inverted.  For a STAR input
@@ -38,6 +41,7 @@ def write_particles_cs(path: Path, table: ParticleTable, poses: Poses) -> None:
     records = records_from_columns(columns | outdated | _alignments(poses, table.pixel_size_angstrom))
     with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:  # by name, np.save would add .npy
         np.save(file, records, allow_pickle=False)
+    write_result_group(Path(path), records.dtype.names or (), len(records))
 
 
 def _alignments(poses: Poses, pixel_size_angstrom: Float64[np.ndarray, " n"]) -> dict[str, np.ndarray]:
