@@ -21,6 +21,7 @@ import starfile
 from torch import Tensor
 
 from cryofifa.mrc_map import read_map
+from cryofifa.particles.files.stack_paths import clean_stack_name
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.results.fsc import in_soft_sphere
 
@@ -79,7 +80,7 @@ def readable_copy(star: Path, data: Path, work: Path) -> Path:
 
 
 def _found_stack(name: str, star: Path, data: Path) -> Path:
-    clean = name.lstrip(">")
+    clean = clean_stack_name(name)
     for path in (data / clean, data / Path(clean).name, star.parent / clean, Path(clean)):
         if path.is_file():
             return path.resolve()

@@ -7,17 +7,17 @@ from pathlib import Path
 _KINDS: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), what, remedy)
     for pattern, what, remedy in (
-        (rb"\x1f\x8b", "compressed (gzip)", "unpack it: gunzip FILE"),
-        (rb"\x28\xb5\x2f\xfd", "compressed (zstd)", "unpack it: unzstd FILE"),
-        (rb"BZh[1-9]", "compressed (bzip2)", "unpack it: bunzip2 FILE"),
-        (rb"\xfd7zXZ\x00", "compressed (xz)", "unpack it: unxz FILE"),
-        (rb"\x04\x22\x4d\x18", "compressed (lz4)", "unpack it: unlz4 FILE"),
+        (rb"\x1f\x8b", "compressed (gzip)", "unpack it with gunzip"),
+        (rb"\x28\xb5\x2f\xfd", "compressed (zstd)", "unpack it with unzstd"),
+        (rb"BZh[1-9]", "compressed (bzip2)", "unpack it with bunzip2"),
+        (rb"\xfd7zXZ\x00", "compressed (xz)", "unpack it with unxz"),
+        (rb"\x04\x22\x4d\x18", "compressed (lz4)", "unpack it with unlz4"),
         (rb"7z\xbc\xaf\x27\x1c", "compressed (7z)", "unpack it"),
-        (rb"PK\x03\x04", "a zip archive", "unpack it: unzip FILE"),
-        (rb".{257}ustar", "a tar archive", "unpack it: tar -xf FILE"),
+        (rb"PK\x03\x04", "a zip archive", "unpack it with unzip"),
+        (rb".{257}ustar", "a tar archive", "unpack it with tar -xf"),
         (
             rb"version https://git-lfs",
-            "the pointer that git keeps in place of a large file",
+            "the pointer that git-lfs keeps in place of a large file",
             "fetch the file: git lfs pull",
         ),
         (
@@ -46,7 +46,7 @@ def other_kind(path: Path, first: bytes) -> str | None:
     """What the file is and what to do, if its first bytes are those of another kind of file; None if they are not.
 
     >>> other_kind(Path("a.mrcs"), b"BZh9")
-    'is compressed (bzip2); unpack it: bunzip2 a.mrcs'
+    'is compressed (bzip2); unpack it with bunzip2'
     """
     for pattern, what, remedy in _KINDS:
         if pattern.match(first):

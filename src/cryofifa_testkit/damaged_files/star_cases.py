@@ -97,7 +97,9 @@ def plain_star_tables(path: Path) -> dict[str, pd.DataFrame]:
     labels: list[str] = []
     rows: list[list[str]] = []
     loop = False
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    with path.open(encoding="utf-8", newline="") as file:
+        text = file.read()
+    for line in text.replace("\r\n", "\n").split("\n" if "\n" in text else "\r"):
         words = re.findall(r"""\"[^"]*"|'[^']*'|[^ \t]+""", line.split(" #")[0])
         if not words or words[0].startswith("#"):
             continue

@@ -144,6 +144,7 @@ LOST = {
     "quotes around two cells": (b"mic1.mrc 18126.5", b"'mic1.mrc 18126.5'"),
     "zeros instead of a row": (b"000003@stack.mrcs mic2.mrc 1e4", b"\0" * 20),
     "words below a list": (b"loop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n", b"_rlnOpticsGroup 1\n"),
+    "a value behind a label of a loop_": (b"_rlnDefocusU #3", b"_rlnDefocusU 3"),
     "a second loop_": (b"000003@", b"\nloop_\n_rlnImageName\n000003@"),
     "rows in no block": (b"data_optics", b""),
     "rows in no block at all": (PLAIN.encode(), b"1@stack.mrcs 1"),
@@ -152,7 +153,7 @@ LOST = {
 
 @pytest.mark.parametrize("what", LOST)
 def test_what_fits_into_no_table_is_named_by_its_line(tmp_path: Path, what: str) -> None:
-    with pytest.raises(ValueError, match=r"^line \d+ "):
+    with pytest.raises(ValueError, match=r"^line \d+"):
         tables_of(tmp_path / "a.star", edited(*LOST[what]))
 
 

@@ -86,7 +86,8 @@ def _read_numbers(rows_file: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{rows_file}: the row list cannot be read ({error.strerror or error})") from error
     except DAMAGED as error:
-        reason = "it holds Python objects" if "pickle" in str(error) else " ".join(str(error).split())
+        known = {"pickle": "it holds Python objects", "mmap length": "it is shorter than its header says"}
+        reason = next((known[sign] for sign in known if sign in str(error)), " ".join(str(error).split()))
         raise InputError(
             f"{rows_file}: not a row list ({reason}); save the rows with numpy.save, or as text, one per line"
         ) from error

@@ -117,6 +117,8 @@ def _table(block: str, number: int) -> StarTable:
             label, *values = _cells(line, number)
             if label[1:] in labels:
                 raise ValueError(f"line {number}: column {label[1:]} is there twice")
+            if in_loop and values:
+                raise ValueError(f"line {number}: column {label[1:]} of a loop_ has a value")
             labels[label[1:]] = values[0] if values else ""
         elif line.startswith("loop_") and not labels:
             in_loop = True
