@@ -35,6 +35,7 @@ from cryofifa.run.prepare import Prepared, prepare_together
 from cryofifa.run.progress import RunProgress
 from cryofifa.run.session import Session
 from cryofifa.settings.config import Config
+from cryofifa.system.folder_lock import FolderLock
 from cryofifa.system.memory import GIB, allowed_bytes_on, is_out_of_memory
 from cryofifa.system.processes import ALONE, Processes
 
@@ -68,12 +69,26 @@ def reconstruct(
 
     Raises:
         Stopped: when asked to stop.
-        InputError: if a file or a setting is wrong, or `output` belongs to a run with other settings.
+        InputError: if a file or a setting is wrong, `output` belongs to a run with other settings, or another process
+            works in it.
     """
     config, folder = config or Config(), RunFolder(Path(output))
-    prepared = prepare_together(particles, data_folder, rows_file, config, folder, processes)
-    if prepared is None:
-        return read_summary(folder)
+    with FolderLock(folder.path, stop) as lock:
+
+        def asked_to_stop() -> bool:
+            lock.check()
+            return stop is not None and stop()
+
+        prepared = prepare_together(particles, data_folder, rows_file, config, folder, lock, processes)
+        if prepared is None:
+            return read_summary(folder)
+        return _reconstructed_in_memory(prepared, config, folder, asked_to_stop, processes)
+
+
+def _reconstructed_in_memory(
+    prepared: Prepared, config: Config, folder: RunFolder, stop: Callable[[], bool], processes: Processes
+) -> Reconstruction:
+    """Go through the run; where memory runs out, again from its last checkpoint with less."""
     allowed_gib = config.memory_gib or allowed_bytes_on(prepared.device, None) / GIB
     while True:
         try:
@@ -95,7 +110,7 @@ def reconstruct(
 
 
 def _reconstructed(
-    prepared: Prepared, config: Config, folder: RunFolder, stop: Callable[[], bool] | None, processes: Processes
+    prepared: Prepared, config: Config, folder: RunFolder, stop: Callable[[], bool], processes: Processes
 ) -> Reconstruction:
     """Go through the run from its last checkpoint on; returns its result once all files are written."""
     path, stream = (folder.log, None) if processes.is_first else (None, io.StringIO())

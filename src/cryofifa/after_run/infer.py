@@ -30,6 +30,7 @@ from cryofifa.run.folder import RunFolder, write_json
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.trained import TrainedRun, read_trained_run
 from cryofifa.system.device import device_of
+from cryofifa.system.folder_lock import FolderLock
 from cryofifa.train.working_set import WorkingSet
 
 
@@ -75,8 +76,8 @@ def infer(
     place = device_of(device)
     trained = read_trained_run(folder.path, place)
     images = _images(trained, Path(particles), data_folder, rows_file, place)
-    target.path.mkdir(parents=True, exist_ok=True)
-    with RunLog(target.log) as log, Progress(len(images.table) * (1 + MATCHES if match_to_map else 1)) as progress:
+    visits = len(images.table) * (1 + MATCHES if match_to_map else 1)
+    with FolderLock(target.path).take(), RunLog(target.log) as log, Progress(visits) as progress:
         poses = Poses.unknown(half_sets(images.table, trained.config.seed, log.warning).to(place))
         started = time.monotonic()
         progress.stage("encoder")

@@ -24,6 +24,8 @@ from cryofifa.results.summary import Reconstruction
 from cryofifa.run.folder import RunFolder, run_settings
 from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
+from cryofifa.settings.config import Config
+from cryofifa.system.folder_lock import FolderLock
 from cryofifa.system.processes import ALONE, Processes
 
 # parts of a checkpoint that the refinement makes anew
@@ -80,16 +82,10 @@ def refine_encoder(
             )
     target = RunFolder(folder.path / "refined" if output is None else Path(output))
     if processes.is_first:
-        target.claim(now)
-    if processes.is_first and not target.checkpoint.exists():
-        tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
-        plan = replace(progress.plan, encoder_refinement=plan_refinement(config, progress.plan.full_size_frame))
-        history = [record for record in progress.history if record.phase == AB_INITIO]
-        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(AFTER_AB_INITIO)}
-        timings = {name: seconds for name, seconds in progress.timings.items() if name in BEFORE_REFINEMENT}
-        write_run_state(
-            target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history, timings=timings)
-        )
+        with FolderLock(target.path, stop).take():
+            target.claim(now)
+            if not target.checkpoint.exists():
+                _begin_where_ab_initio_ended(folder, target, config)
     return reconstruct(
         particles,
         target.path,
@@ -98,6 +94,18 @@ def refine_encoder(
         config=config,
         stop=stop,
         processes=processes,
+    )
+
+
+def _begin_where_ab_initio_ended(folder: RunFolder, target: RunFolder, config: Config) -> None:
+    """Write the first checkpoint of a refinement from the last one of the run that it refines."""
+    tensors, progress = read_run_state(folder.checkpoint, torch.device("cpu"))
+    plan = replace(progress.plan, encoder_refinement=plan_refinement(config, progress.plan.full_size_frame))
+    history = [record for record in progress.history if record.phase == AB_INITIO]
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(AFTER_AB_INITIO)}
+    timings = {name: seconds for name, seconds in progress.timings.items() if name in BEFORE_REFINEMENT}
+    write_run_state(
+        target.checkpoint, kept, replace(progress, config=config, plan=plan, history=history, timings=timings)
     )
 
 

@@ -128,11 +128,8 @@ class RunFolder:
             InputError: if the folder belongs to a run with other settings or images, or cannot be written.
         """
         try:
-            if self.settings.exists():
-                self._compare(settings)
-            elif self.summary.exists() or self.map().combined.exists():
-                raise InputError(f"{self.path}: holds results of something else; choose another folder with -o")
-            else:
+            self.check_settings(settings)
+            if not self.settings.exists():
                 self.settings.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self.settings, settings)
             for folder in (self.path, self.settings.parent, self.live):
@@ -142,6 +139,20 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o"
             ) from None
+
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Check that the folder is this run's, or may become it; nothing is written.
+
+        Args:
+            settings: what `run_settings` gives now.
+
+        Raises:
+            InputError: if it belongs to a run with other settings or images, or holds something else.
+        """
+        if self.settings.exists():
+            self._compare(settings)
+        elif self.summary.exists() or self.map().combined.exists():
+            raise InputError(f"{self.path}: holds results of something else; choose another folder with -o")
 
     def _compare(self, settings: dict[str, Any]) -> None:
         # settings that came later had no other value than today's default

@@ -21,6 +21,7 @@ from cryofifa.run.plan import RunPlan, plan_from_json
 from cryofifa.run.planning import plan_run
 from cryofifa.settings.config import Config
 from cryofifa.system.device import device_of
+from cryofifa.system.folder_lock import FolderLock
 from cryofifa.system.memory import GIB, allowed_bytes
 from cryofifa.system.processes import Processes
 
@@ -107,6 +108,7 @@ def prepare_together(
     rows_file: Path | str | None,
     config: Config,
     folder: RunFolder,
+    lock: FolderLock,
     processes: Processes,
 ) -> Prepared | None:
     """Prepare a run of several processes: the first one does and claims the folder, then tells the others its plan.
@@ -115,11 +117,12 @@ def prepare_together(
 
     Args:
         folder: the run's folder, which becomes this run's.
+        lock: its lock, which the first process takes before it writes anything.
         processes: this one and the others; all must call at the same time.
 
     Raises:
-        InputError: if a file or a setting is wrong, the folder belongs to another run, or there are more processes than
-            a minibatch has particles.
+        InputError: if a file or a setting is wrong, the folder belongs to another run, another program works in it, or
+            there are more processes than a minibatch has particles.
     """
 
     def images_without_a_look() -> ParticleImages:
@@ -132,7 +135,7 @@ def prepare_together(
             return None
         return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), None, ())
     if folder.summary.exists():
-        folder.claim(run_settings(images_without_a_look().stacks, config))
+        folder.check_settings(run_settings(images_without_a_look().stacks, config))
         processes.broadcast_text("")
         return None
     prepared = prepare(particles, data_folder, rows_file, config)
@@ -142,6 +145,7 @@ def prepare_together(
             f"{processes.count} processes are too many for minibatches of {most} particles; "
             "give fewer --devices or a larger [curriculum] minibatch"
         )
+    lock.take()
     folder.claim(run_settings(prepared.images.stacks, config))
     processes.broadcast_text(json.dumps(asdict(prepared.plan)))
     return prepared

@@ -23,8 +23,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         InputError: if the disk is full or the folder cannot be written.
     """
-    suffixes = "".join(path.suffixes[-2:])
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part{suffixes}")
+    temporary = part_beside(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -35,6 +34,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
             raise unwritable(path, error) from error
         raise
+
+
+def part_beside(path: Path) -> Path:
+    """A new name for a temporary file in the same folder, by which `remove_parts` knows it, with the same suffixes."""
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part{''.join(path.suffixes[-2:])}")
 
 
 def unwritable(path: Path, error: Exception) -> InputError:
