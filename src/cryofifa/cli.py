@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     options.signals = StopSignals()
     try:
+        _check_words(words)
         if getattr(options, "devices", None) is not None and _launches(options):
             from cryofifa.system.launch import launch
 
@@ -112,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
         command_parser.set_defaults(run=command.run)
         command.add_arguments(command_parser)
     return parser
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse an empty word: it stands for today's folder, but comes from a shell's variable that is not set."""
+    for before, word in zip(["", *words], words, strict=False):
+        if word == "" or (word.startswith("-") and word.endswith("=")):
+            raise InputError(f"an empty argument after '{before}' or in '{word}'; is a variable of the shell not set?")
 
 
 def _launches(options: argparse.Namespace) -> bool:

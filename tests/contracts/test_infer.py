@@ -16,7 +16,8 @@ from cryofifa.cli import main
 from cryofifa.mrc_map import write_map
 from cryofifa.particles.files.star import read_poses_star
 from cryofifa.particles.simulated.pseudo_protein import pseudo_protein
-from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
+from cryofifa.run.checkpoint_file import read_checkpoint, write_checkpoint
+from cryofifa.run.folder import RunFolder
 
 PIXEL_SIZE_ANGSTROM = 6.0
 SMALL = Config().changed(

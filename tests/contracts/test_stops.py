@@ -1,6 +1,5 @@
 """A run that is stopped, killed or fails says so in one line, and goes on by the same command to the same end."""
 
-import ctypes
 import os
 import resource
 import shutil
@@ -29,6 +28,7 @@ from cryofifa.settings.config import config_as_toml
 from cryofifa.stochastic_em.start import Start
 from cryofifa.system.atomic_file import PART
 from cryofifa.train.training_loop import TrainingLoop
+from cryofifa_testkit.permissions import permissions_count
 from cryofifa_testkit.said import assert_one_line
 from cryofifa_testkit.same_results import differing
 from cryofifa_testkit.small_sets import simulated_particles
@@ -241,25 +241,6 @@ def test_a_full_disk_leaves_no_half_of_an_output(
     assert (run / name).read_text() == "old"
     assert not (run / "run.json").exists()
     assert [path for path in run.rglob("*") if PART.fullmatch(path.name)] == []
-
-
-@contextmanager
-def permissions_count() -> Iterator[None]:
-    """For root too: this thread lays down the right to write anywhere (CAP_DAC_OVERRIDE)."""
-    if os.geteuid() != 0:
-        yield
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    assert libc.capget(header, sets) == 0
-    effective = sets[0]
-    sets[0] = effective & ~(1 << 1)
-    assert libc.capset(header, sets) == 0
-    try:
-        yield
-    finally:
-        sets[0] = effective
-        assert libc.capset(header, sets) == 0
 
 
 def test_a_read_only_folder_is_named(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

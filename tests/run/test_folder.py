@@ -5,22 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from cryofifa.errors import InputError
 from cryofifa.results.summary import Reconstruction, read_summary
-from cryofifa.run.folder import RunFolder, read_checkpoint, write_checkpoint
-from cryofifa.run.progress import read_run_state
+from cryofifa.run.folder import RunFolder
 from cryofifa.settings.config import Config, config_as_dict
 
-CPU = torch.device("cpu")
-TENSORS = {
-    "half": torch.tensor([1, 2, 1]),
-    "posed": torch.tensor([True, False, True]),
-    "rotation": torch.eye(3).repeat(3, 1, 1),
-    "step": torch.tensor(4.0),
-    "empty": torch.zeros(0, 3),
-}
 SETTINGS = {"particles": "a.star", "particle_file_sha256": "0", "rows_sha256": "1", "config": {"seed": 1}}
 SUMMARY = {
     "particles": 3,
@@ -44,39 +34,8 @@ SUMMARY = {
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.claim(SETTINGS)
-    write_checkpoint(folder.checkpoint, TENSORS, {"epoch": 3})
     folder.summary.write_text(json.dumps(SUMMARY))
     return folder
-
-
-def test_a_checkpoint_survives_its_file(folder: RunFolder) -> None:
-    tensors, progress = read_checkpoint(folder.checkpoint, CPU)
-    assert progress == {"epoch": 3}
-    assert tensors.keys() == TENSORS.keys()
-    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
-
-
-def test_no_byte_of_a_checkpoint_can_change_unseen(folder: RunFolder) -> None:
-    content = folder.checkpoint.read_bytes()
-    unseen = []
-    for where in range(len(content)):
-        changed = bytearray(content)
-        changed[where] ^= 1
-        folder.checkpoint.write_bytes(changed)
-        try:
-            tensors, progress = read_checkpoint(folder.checkpoint, CPU)
-        except InputError:
-            continue
-        if progress != {"epoch": 3} or any(not torch.equal(tensors[name], TENSORS[name]) for name in TENSORS):
-            unseen.append(where)
-    assert unseen == []
-
-
-@pytest.mark.parametrize("progress", [{"epoch": 3}, {"config": {}, "plan": {}}, {"config": {"x": 1}}])
-def test_a_checkpoint_of_another_version_is_named(folder: RunFolder, progress: dict) -> None:
-    write_checkpoint(folder.checkpoint, TENSORS, progress)
-    with pytest.raises(InputError, match=r"state\.safetensors: "):
-        read_run_state(folder.checkpoint, CPU)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def infer(
     folder.check_finished()
     if target.path.resolve() == folder.path.resolve() or target.map().combined.exists():
         raise InputError(f"{target.path}: holds a run; choose another folder with -o")
+    target.check_inputs(Path(particles))
     place = device_of(device)
     trained = read_trained_run(folder.path, place)
     images = _images(trained, Path(particles), data_folder, rows_file, place)

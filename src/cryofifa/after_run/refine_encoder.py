@@ -21,7 +21,8 @@ from cryofifa.names import (
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.results.summary import Reconstruction
-from cryofifa.run.folder import RunFolder, run_settings
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.identity import run_settings
 from cryofifa.run.planning import plan_refinement
 from cryofifa.run.progress import read_run_state, write_run_state
 from cryofifa.settings.config import Config

@@ -141,13 +141,15 @@ def _views(config: Config, poses: Poses) -> Float[np.ndarray, "views 3 3"]:
 
 
 def _summary(found: Reconstruction, results: RunResults) -> dict[str, Any]:
-    """The contents of run.json."""
+    """The contents of run.json; the files that it names lie in the run's folder by now."""
+    folder = found.folder
     values = {name: value for name, value in vars(found).items() if name != "folder"}
     return {
         **values,
         "hand": "unknown",
         "signs": [vars(sign) for sign in results.maps[0].verdict.signs],
         "warnings": list(results.warnings),
+        "files": [str(path.relative_to(folder.path)) for path in folder.results(len(results.maps)) if path.is_file()],
         "timings_seconds": dict(results.progress.timings),
         "peak_memory_gib": peak_memory_gib(),
         "peak_gpu_memory_gib": peak_gpu_memory_gib(),

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from cryofifa.errors import InputError
 from cryofifa.results.verdict import Word
-from cryofifa.run.folder import RunFolder, read_json
+from cryofifa.run.folder import SUMMARY_REMEDY, RunFolder, read_json
 from cryofifa.settings.reading import checked_value
 
 
@@ -78,16 +78,16 @@ def read_summary(folder: RunFolder) -> Reconstruction:
     Raises:
         InputError: if run.json is damaged.
     """
-    values = read_json(folder.summary)
+    values = read_json(folder.summary, SUMMARY_REMEDY)
     wanted = {name: hint for name, hint in get_type_hints(Reconstruction).items() if name != "folder"}
     there = set(values) if isinstance(values, dict) else set[Any]()
     earlier = {one.name for one in fields(Reconstruction) if one.default is not MISSING}  # than these figures
     missing = wanted.keys() - earlier - there
     if missing:
-        raise InputError(f"{folder.summary}: has no '{min(missing)}'; delete the folder and start anew")
+        raise InputError(f"{folder.summary}: has no '{min(missing)}'; {SUMMARY_REMEDY}")
     reasons = values["verdict_reasons"]
     if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
-        raise InputError(f"{folder.summary}: 'verdict_reasons' is no list of words; delete the folder and start anew")
+        raise InputError(f"{folder.summary}: 'verdict_reasons' is no list of words; {SUMMARY_REMEDY}")
     quartiles_name = "local_resolution_quartiles_angstrom"
     quartiles = _checked_quartiles(values[quartiles_name], f"{folder.summary}: '{quartiles_name}'")
     del wanted["verdict_reasons"], wanted[quartiles_name]
@@ -96,7 +96,7 @@ def read_summary(folder: RunFolder) -> Reconstruction:
     }
     odd = next((name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)), None)
     if odd is not None:
-        raise InputError(f"{folder.summary}: '{odd}' is {found[odd]}; delete the folder and start anew")
+        raise InputError(f"{folder.summary}: '{odd}' is {found[odd]}; {SUMMARY_REMEDY}")
     return Reconstruction(
         folder=folder, verdict_reasons=tuple(reasons), local_resolution_quartiles_angstrom=quartiles, **found
     )
@@ -107,8 +107,8 @@ def _checked_quartiles(value: Any, where: str) -> tuple[float, float, float] | N
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 3:
-        raise InputError(f"{where} is no list of three numbers; delete the folder and start anew")
+        raise InputError(f"{where} is no list of three numbers; {SUMMARY_REMEDY}")
     lower, median, upper = (checked_value(entry, float, where) for entry in value)
     if not 0 < lower <= median <= upper < math.inf:  # false for NaN too
-        raise InputError(f"{where} is {value}, which no quartiles are; delete the folder and start anew")
+        raise InputError(f"{where} is {value}, which no quartiles are; {SUMMARY_REMEDY}")
     return lower, median, upper

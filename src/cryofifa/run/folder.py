@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
-
 from cryofifa.errors import InputError
-from cryofifa.particles.stacks import ImageStacks
+from cryofifa.run.identity import PARTICLE_MARKS, first_difference
 from cryofifa.run.map_files import MapFiles
 from cryofifa.settings.config import Config, config_as_dict, config_from_dict
-from cryofifa.system.atomic_file import atomic_path, remove_parts, unwritable
+from cryofifa.system.atomic_file import atomic_path, remove_parts
 
+SUMMARY_REMEDY = "delete this file, and the run's command makes it again"  # from the checkpoint
 CLASS_FOLDER = re.compile(r"class(\d+)")  # of a further class within a run's: `RunFolder.map`
-# settings that may change between two calls of one run: they do not change what it computes
-FREE_SETTINGS = ("device", "checkpoint_seconds", "memory_gib", "cache_folder", "cache_gib", "absolute_paths")
+EARLIER_PART = re.compile(r"\.tmp\w{6}")  # what earlier versions of the program left beside a checkpoint when killed
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,49 @@ class RunFolder:
         """The last checkpoint: networks, poses and progress, from which the run is resumed."""
         return self.path / "checkpoint" / "state.safetensors"
 
+    def results(self, classes: int = 1) -> list[Path]:
+        """The files that a finished run of so many classes may have, but for run.json."""
+        maps = [path for index in range(classes) for path in (*self.map(index).volumes, self.map(index).fsc)]
+        return [*maps, self.particles, self.kept, self.particles_cs, self.kept_cs, self.report]
+
+    def missing_results(self) -> list[Path]:
+        """The files that the finished run had at its end, and has not now, or empty.
+
+        Raises:
+            InputError: if run.json is damaged.
+        """
+        values = read_json(self.summary, SUMMARY_REMEDY)
+        names = values.get("files", [self.map().combined.name]) if isinstance(values, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"{self.summary}: 'files' is no list of names; {SUMMARY_REMEDY}")
+        paths = [self.path / name for name in names]
+        return [path for path in paths if not path.is_file() or path.stat().st_size == 0]
+
+    def check_inputs(self, particles: Path, others: Iterable[Path] = ()) -> None:
+        """Check that nothing which a run is given would be overwritten by what it writes.
+
+        Args:
+            particles: the particle file, which must not lie in the folder at all.
+            others: image stacks and further files, which must not have the name of a result there.
+
+        Raises:
+            InputError: if it would be.
+        """
+        here = self.path.resolve()
+        if particles.resolve().parent == here:
+            raise InputError(
+                f"{self.path}: is the folder of {particles.name}, which stays as it is; choose another folder with -o"
+            )
+        written = {here / path.name for path in (*self.results(), self.summary, self.log)}
+        for path in others:
+            if path.resolve() in written:
+                raise InputError(f"{path}: is given to the run and would be overwritten; choose another folder with -o")
+
+    def particle_marks(self) -> dict[str, str]:
+        """What tells the run's particles from others, as its checkpoint keeps it."""
+        settings = self.read_settings()
+        return {name: settings[name] for name in PARTICLE_MARKS}
+
     def check_finished(self) -> None:
         """Check that the run is finished.
 
@@ -132,13 +170,21 @@ class RunFolder:
             if not self.settings.exists():
                 self.settings.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self.settings, settings)
-            for folder in (self.path, self.settings.parent, self.live):
-                if folder.is_dir():
-                    remove_parts(folder)
+            self._remove_parts()
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another folder with -o"
             ) from None
+
+    def _remove_parts(self) -> None:
+        """Remove files that were left half-written; folders of other runs within this one are left alone."""
+        classes = [path for path in self.path.iterdir() if CLASS_FOLDER.fullmatch(path.name)]
+        for folder in (self.path, self.settings.parent, self.live, *classes):
+            if folder.is_dir():
+                remove_parts(folder)
+        for path in self.settings.parent.iterdir():
+            if EARLIER_PART.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Check that the folder is this run's, or may become it; nothing is written.
@@ -157,27 +203,24 @@ class RunFolder:
     def _compare(self, settings: dict[str, Any]) -> None:
         # settings that came later had no other value than today's default
         before = self.read_settings() | {"config": config_as_dict(self.read_config())}
-        old, new = _flat(before), _flat(settings)
-        if old["particle_file_sha256"] != new["particle_file_sha256"]:
+        if before["particle_file_sha256"] != settings["particle_file_sha256"]:
             raise InputError(
-                f"{self.path}: belongs to a run of other particles ({old['particles']} as it was then, now "
-                f"{new['particles']}); choose another folder with -o"
+                f"{self.path}: belongs to a run of other particles ({before['particles']} as it was then, now "
+                f"{settings['particles']}); choose another folder with -o"
             )
-        for name in sorted(old.keys() | new.keys()):
-            if name.split(".")[-1] in FREE_SETTINGS:
-                continue
-            if name.startswith("stacks."):
-                # runs of older versions name no stacks
-                if name in old and name in new and old[name] != new[name]:
-                    raise InputError(
-                        f"{self.path}: image stack {name.removeprefix('stacks.')} is not the one that the run began "
-                        "with; put that one back, or choose another folder with -o"
-                    )
-            elif old.get(name) != new.get(name):
-                raise InputError(
-                    f"{self.path}: belongs to a run with other settings ({name} was {old.get(name)!r}, now "
-                    f"{new.get(name)!r}); choose another folder with -o, or give the old settings to resume"
-                )
+        found = first_difference(before, settings)
+        if found is None:
+            return
+        name, old, new = found
+        if name.startswith("stacks."):
+            raise InputError(
+                f"{self.path}: image stack {name.removeprefix('stacks.')} is not the one that the run began "
+                "with; put that one back, or choose another folder with -o"
+            )
+        raise InputError(
+            f"{self.path}: belongs to a run with other settings ({name} was {old!r}, now {new!r}); choose another "
+            "folder with -o, or give the old settings to resume"
+        )
 
 
 def map_to_write(path: Path, source: Path) -> Path:
@@ -211,87 +254,21 @@ def run_of_maps(folder: Path) -> tuple[RunFolder, int]:
     return RunFolder(whole.parent), int(further[1]) - 1
 
 
-def run_settings(stacks: ImageStacks, config: Config) -> dict[str, Any]:
-    """What identifies a run, ready for JSON: the particle file and its stacks as they are now, rows, and settings."""
-    table = stacks.table
-    return {
-        "particles": str(table.source_path.resolve()),
-        "particle_file_sha256": hashlib.sha256(table.source_path.read_bytes()).hexdigest(),
-        "rows_sha256": hashlib.sha256(table.row.tobytes()).hexdigest(),
-        "stacks": stacks.marks(),
-        "config": config_as_dict(config),
-    }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def write_json(path: Path, values: Any) -> None:
     """Write values as JSON; an older file stays until the new one is complete."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """Read the values of a JSON file that this program has written.
+def read_json(path: Path, remedy: str = "start anew in another folder") -> Any:
+    """Read the values of a JSON file that this program has written; remedy: what to do about a damaged one.
 
     Raises:
-        InputError: if the file is absent or damaged.
+        InputError: if the file is absent, cannot be read now, or is damaged.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); delete the folder and start anew") from None
-
-
-def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-    """Write all tensors of a run and its progress to one file, with a checksum.
-
-    Args:
-        path: the file (safetensors); an older one stays until the new one is complete.
-        tensors: tensors by name.
-        progress: what JSON can hold.
-
-    Raises:
-        InputError: if the disk is full or the folder cannot be written; the older checkpoint stays.
-    """
-    with atomic_path(path) as temporary:
-        plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-        text = json.dumps(progress)
-        try:
-            save_file(plain, temporary, metadata={"progress": text, "sha256": _sha256(plain, text)})
-        except SafetensorError as error:  # what safetensors raises when the disk is full
-            raise unwritable(path, error) from error
-
-
-def read_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors, on a device, and the progress that `write_checkpoint` wrote.
-
-    Raises:
-        InputError: if the file is damaged.
-    """
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata["sha256"] != _sha256(tensors, metadata["progress"]):
-            raise ValueError("its checksum is another")
-        return {name: tensor.to(device) for name, tensor in tensors.items()}, json.loads(metadata["progress"])
-    except (OSError, SafetensorError, KeyError, ValueError, MemoryError) as error:
-        raise InputError(f"{path}: checkpoint is damaged ({error}); delete the folder and start anew") from None
-
-
-def _sha256(tensors: dict[str, Tensor], progress: str) -> str:
-    """Checksum of all that a checkpoint holds; without it a single wrong bit would become a wrong result."""
-    digest = hashlib.sha256(progress.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read now ({error.strerror}); make it readable") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is damaged ({error}); {remedy}") from None

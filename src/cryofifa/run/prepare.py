@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings as python_warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,8 @@ from cryofifa.mrc_map import read_mask
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
-from cryofifa.run.folder import RunFolder, run_settings
+from cryofifa.run.folder import RunFolder
+from cryofifa.run.identity import run_settings
 from cryofifa.run.plan import RunPlan, plan_from_json
 from cryofifa.run.planning import plan_run
 from cryofifa.settings.config import Config
@@ -134,17 +135,26 @@ def prepare_together(
         if not said:
             return None
         return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), None, ())
+    folder.check_inputs(Path(particles))
+    missing = list[Path]()
     if folder.summary.exists():
         folder.check_settings(run_settings(images_without_a_look().stacks, config))
-        processes.broadcast_text("")
-        return None
+        missing = folder.missing_results()
+        if not missing:
+            processes.broadcast_text("")
+            return None
     prepared = prepare(particles, data_folder, rows_file, config)
+    if missing:
+        names = ", ".join(path.name for path in missing)
+        prepared = replace(prepared, warnings=(*prepared.warnings, f"the finished run lacks {names}; made again"))
     most = min(config.curriculum.minibatch, prepared.plan.ab_initio_particles)
     if processes.count > most:
         raise InputError(
             f"{processes.count} processes are too many for minibatches of {most} particles; "
             "give fewer --devices or a larger [curriculum] minibatch"
         )
+    given = [*prepared.images.table.stack_paths, *(Path(path) for path in (rows_file, config.mask_file) if path)]
+    folder.check_inputs(Path(particles), given)
     lock.take()
     folder.claim(run_settings(prepared.images.stacks, config))
     processes.broadcast_text(json.dumps(asdict(prepared.plan)))

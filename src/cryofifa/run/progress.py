@@ -12,7 +12,7 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.half_map_refinement.projection_matching import edge_moved_cycles, searches_due
 from cryofifa.names import HALF_MAP_REFINEMENT
-from cryofifa.run.folder import read_checkpoint, write_checkpoint
+from cryofifa.run.checkpoint_file import read_checkpoint, write_checkpoint
 from cryofifa.run.plan import RunPlan, plan_from_json
 from cryofifa.settings.config import Config, config_as_dict, config_from_dict
 from cryofifa.train.epoch_record import EpochRecord, epoch_record_from_json, epoch_record_to_json
@@ -34,6 +34,7 @@ class RunProgress:
         least_score: of particles that half maps are made of; None where all are.
         split_before: the search of half-map refinement, by its iteration, before which that was found; 0 for none.
         end_score: score of the poses at the end of ab initio; None until they are compared with the best start's.
+        particle_marks: what tells the run's particles from others; empty in checkpoints of earlier versions.
     """
 
     config: Config
@@ -47,6 +48,7 @@ class RunProgress:
     least_score: float | None = None
     split_before: int = 0
     end_score: float | None = None
+    particle_marks: dict[str, str] = field(default_factory=dict)
 
     def epochs_done(self, phase: str) -> int:
         """How many epochs of a phase the history has, by the phase's name in `names.py`."""
@@ -140,6 +142,7 @@ def write_run_state(path: Path, tensors: dict[str, Tensor], progress: RunProgres
         "least_score": progress.least_score,
         "split_before": progress.split_before,
         "end_score": progress.end_score,
+        "particle_marks": progress.particle_marks,
     }
     write_checkpoint(path, tensors, values)
 
@@ -166,8 +169,10 @@ def read_run_state(path: Path, device: torch.device) -> tuple[dict[str, Tensor],
             least_score=values["least_score"],
             split_before=values["split_before"],
             end_score=values["end_score"],
+            particle_marks=values.get("particle_marks", {}),
         )
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: checkpoint of another version of the program ({error}); delete the folder and start anew"
+            f"{path}: checkpoint of another version of the program ({error}); use that one, or start anew in another "
+            "folder"
         ) from None

@@ -13,11 +13,12 @@ from torch import Tensor
 from cryofifa.errors import InputError, Stopped
 from cryofifa.physics.snapshot import Snapshot
 from cryofifa.run.folder import RunFolder
+from cryofifa.run.identity import first_difference
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.plan import RunPlan
 from cryofifa.run.progress import RunProgress, read_run_state, write_run_state
 from cryofifa.run.watching import write_history, write_snapshot
-from cryofifa.settings.config import Config
+from cryofifa.settings.config import Config, config_as_dict
 from cryofifa.stochastic_em.start import Start
 from cryofifa.system.processes import ALONE, Processes
 from cryofifa.train.ab_initio import AbInitio
@@ -64,20 +65,39 @@ class Session:
         """Go on from the checkpoint, if there is one: its plan replaces the one that was made now.
 
         Raises:
-            InputError: if the checkpoint is damaged, or the processes do not see the same one.
+            InputError: if the checkpoint is damaged or another run's, or the processes do not see the same one.
         """
-        if not self.processes.any(self.processes.is_first and self.folder.checkpoint.exists()):
-            return
-        config = self.config  # it stays, as it may allow less memory than the checkpoint's settings do
-        self.tensors, self.progress = read_run_state(self.folder.checkpoint, self.device)
-        self.progress.config = config
-        mark = repr(self.progress.timings)  # no two checkpoints have the same
-        if self.processes.broadcast_text(mark) != mark:
+        marks = self.folder.particle_marks() if self.processes.is_first else {}
+        if self.processes.any(self.processes.is_first and self.folder.checkpoint.exists()):
+            config = self.config  # it stays, as it may allow less memory than the checkpoint's settings do
+            self.tensors, found = read_run_state(self.folder.checkpoint, self.device)
+            self._check_same_run(found, marks)
+            self.progress = found
+            self.progress.config = config
+            mark = repr(self.progress.timings)  # no two checkpoints have the same
+            if self.processes.broadcast_text(mark) != mark:
+                raise InputError(
+                    f"{self.folder.checkpoint}: is another file here than the first process sees; "
+                    "all nodes must see the run's folder alike"
+                )
+            self.log.line(f"resumed after {len(self.progress.history)} epochs")
+        self.progress.particle_marks = marks
+
+    def _check_same_run(self, found: RunProgress, marks: dict[str, str]) -> None:
+        """Check that a checkpoint is this run's own; marks: of its particles, which only the first process knows."""
+        sizes = ("particles", "box_size", "pixel_size_angstrom")
+        old, new = (
+            {name: getattr(progress.plan, name) for name in sizes} | config_as_dict(progress.config)
+            for progress in (found, self.progress)
+        )
+        known_marks = {name: mark for name, mark in found.particle_marks.items() if name in marks}
+        different = first_difference(old | known_marks, new | {name: marks[name] for name in known_marks})
+        if different is not None:
+            name, was, now = different
             raise InputError(
-                f"{self.folder.checkpoint}: is another file here than the first process sees; "
-                "all nodes must see the run's folder alike"
+                f"{self.folder.checkpoint}: this checkpoint is another run's ({name} was {was!r}, now {now!r}); put "
+                "this run's own back, or choose another folder with -o"
             )
-        self.log.line(f"resumed after {len(self.progress.history)} epochs")
 
     def kept(self, part: str) -> dict[str, Tensor]:
         """The tensors, by name, that the last checkpoint has of one part; none if it has none (see `names.py`)."""

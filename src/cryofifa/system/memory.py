@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,8 +46,10 @@ def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error means that an allocation failed for lack of memory."""
-    # on a CPU torch raises a plain RuntimeError
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    # on a CPU torch raises a plain RuntimeError, the second one where a file is mapped
+    return any(words in str(error) for words in ("can't allocate memory", "Cannot allocate memory"))
 
 
 def free_bytes(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:

@@ -10,7 +10,8 @@ from safetensors.torch import load as load_safetensors
 
 from cryofifa.after_run.export import export
 from cryofifa.results.summary import read_summary
-from cryofifa.run.folder import read_checkpoint, run_settings, write_checkpoint
+from cryofifa.run.checkpoint_file import read_checkpoint, write_checkpoint
+from cryofifa.run.identity import run_settings
 from cryofifa.run.log import Progress, RunLog
 from cryofifa.run.phases import Phases
 from cryofifa.run.progress import RunProgress
