@@ -7,7 +7,6 @@ runs: help and mistyped options answer at once.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -124,15 +123,18 @@ def _check_words(words: Sequence[str]) -> None:
 
 def _launches(options: argparse.Namespace) -> bool:
     """Whether this process has to start the others, as which this very command is then run."""
-    started = os.environ.get("WORLD_SIZE")
-    if started is not None:
-        if options.devices != int(started):
-            raise InputError(f"--devices {options.devices}: torchrun has started {started} processes; leave it out")
-        return False
     if options.devices < 1:
         raise InputError(f"--devices {options.devices}: give a number from 1")
     import torch
 
+    from cryofifa.system.meeting import place_among_processes
+
+    place = place_among_processes()
+    if place is not None:
+        _, started = place
+        if options.devices != started:
+            raise InputError(f"--devices {options.devices}: torchrun has started {started} processes; leave it out")
+        return False
     on_gpu = torch.cuda.is_available() and getattr(options, "device", None) != "cpu"
     if on_gpu and options.devices > torch.cuda.device_count():
         raise InputError(

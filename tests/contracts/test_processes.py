@@ -352,7 +352,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
         reconstruct(set_of_particles, tmp_path / "run", config=TINY, processes=Processes(0, 17))
     assert main(command(set_of_particles, tmp_path / "run", devices=0)) == 2
     assert "--devices 0" in capfd.readouterr().err
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    for name, value in (("WORLD_SIZE", "4"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
     assert main(command(set_of_particles, tmp_path / "run", devices=2)) == 2
     assert "torchrun has started 4" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []

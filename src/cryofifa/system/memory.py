@@ -21,8 +21,8 @@ def allowed_bytes(limit_gib: float | None) -> int:
     limit_gib: the limit of this process in all. Without one it may take most of what is free, divided by the number of
         processes of the run on this machine.
     """
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    free = int(FREE_SHARE * free_bytes() / processes)
+    text = os.environ.get("LOCAL_WORLD_SIZE", "1")  # a process alone may have any value there
+    free = int(FREE_SHARE * free_bytes() / max(1, int(text) if text.isdecimal() else 1))
     if limit_gib is None:
         return free
     return min(free, max(0, int(limit_gib * GIB) - psutil.Process().memory_info().rss))

@@ -28,6 +28,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from cryofifa.errors import InputError, Stopped
+from cryofifa.system.meeting import place_among_processes, store_of_all
 
 TIMEOUT = timedelta(hours=2)  # others wait while the first process surveys the particles or writes the report alone
 QUIET_SECONDS = 3.0  # see `joined`
@@ -206,18 +207,24 @@ def joined() -> Iterator[Processes]:
 
     When a process ends with an error, the communication of all others breaks too. They then stay silent for some
     seconds, in which whoever started them ends them, so that only the process that knows the cause reports an error.
+
+    Raises:
+        InputError: if the environment is not as torchrun leaves it, or the others do not come.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    place = place_among_processes()
+    if place is None:
         yield ALONE
         return
+    rank, count = place
     if launcher := os.environ.get(LAUNCHER):
         threading.Thread(target=_end_with, args=(int(launcher),), daemon=True).start()
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, timeout=TIMEOUT)
+    distributed.init_process_group(
+        backend, store=store_of_all(rank, count, TIMEOUT), rank=rank, world_size=count, timeout=TIMEOUT
+    )
     try:
         yield Processes(distributed.get_rank(), count)
     except RuntimeError:
