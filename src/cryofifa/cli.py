@@ -7,10 +7,14 @@ runs: help and mistyped options answer at once.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
 from cryofifa.commands import (
@@ -62,6 +66,8 @@ COMMANDS: tuple[Command, ...] = (
     symmetry,
     volume,
 )
+FEWEST_ALLOWED = 16  # processes on a CPU, however few its cores are
+PACKAGE = Path(__file__).parent
 FORMER_NAMES = {"refine": "refine-encoder"}  # still understood, but not listed
 
 
@@ -81,12 +87,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cryofifa.system.launch import launch
 
             return launch([sys.executable, "-m", "cryofifa", *words], options.devices)
-        options.run(options)
+        with _warnings_as_lines():
+            options.run(options)
     except InputError as error:
         print(f"cryofifa: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"cryofifa: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(
+            "cryofifa: there is not enough memory for this; use a machine with more, or ask for less", file=sys.stderr
+        )
         return 2
     except Stopped:
         # of several processes one may have been told, and have told the others
@@ -112,6 +126,25 @@ def _parser() -> argparse.ArgumentParser:
         command_parser.set_defaults(run=command.run)
         command.add_arguments(command_parser)
     return parser
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Within the block a warning of ours is one line; those of numpy and torch, for developers, are not shown."""
+
+    def show(message: Warning | str, category: type[Warning], filename: str, *_: object) -> None:
+        if category is UserWarning and Path(filename).is_relative_to(PACKAGE):
+            print(f"warning: {InputError(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from cryofifa.system.memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -140,4 +173,7 @@ def _launches(options: argparse.Namespace) -> bool:
         raise InputError(
             f"--devices {options.devices}: torch sees {torch.cuda.device_count()} GPU(s); give no more, or --device cpu"
         )
+    most = max(FEWEST_ALLOWED, os.cpu_count() or 1)
+    if not on_gpu and options.devices > most:
+        raise InputError(f"--devices {options.devices}: this machine has {os.cpu_count()} cores; give {most} at most")
     return options.devices > 1 and not getattr(options, "dry_run", False)

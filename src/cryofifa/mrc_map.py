@@ -12,6 +12,11 @@ from torch import Tensor
 from cryofifa.errors import InputError
 from cryofifa.system.atomic_file import atomic_path
 from cryofifa.system.file_kind import other_kind_of_file
+from cryofifa.system.input_file import check_input_file
+
+LARGEST_VALUE = 1e15  # its square, summed over a map, is near the largest 32-bit number
+SMALLEST_VOXEL_ANGSTROM, LARGEST_VOXEL_ANGSTROM = 1e-3, 1e4  # our choice, far beyond what microscopes give
+BYTES_PER_BYTE = 12.0  # memory that the work with a map takes for each of its bytes, roughly
 
 
 def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
@@ -19,9 +24,11 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
 
     Raises:
         InputError: if the file is absent or damaged, is not one cubic map with axes in the order x, y, z, has
-            no voxel size or not the same on every axis, or holds a value that is not finite.
+            no voxel size or not the same on every axis, holds a value that is not finite or too large to be computed
+            with, or is too large for the memory.
     """
     path = Path(path)
+    check_input_file(path, bytes_per_byte=BYTES_PER_BYTE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mrcfile warns of what the checks below decide on
@@ -46,8 +53,15 @@ def read_map(path: Path) -> tuple[Float[Tensor, "z y x"], float]:
         raise InputError(f"{path}: map axes are in the order {axes}, not x, y, z; convert the map")
     if np.iscomplexobj(values) or not np.isfinite(values).all():
         raise InputError(f"{path}: the map holds values that are not finite real numbers; make it anew")
+    if float(np.abs(values, dtype=np.float64).max()) > LARGEST_VALUE:
+        raise InputError(f"{path}: the map holds values over {LARGEST_VALUE:g}, whose powers overflow; scale it down")
     sizes = [float(voxel_size[axis]) for axis in ("x", "y", "z")]
-    if min(sizes) <= 0 or not np.isfinite(sizes).all() or max(sizes) > 1.001 * min(sizes):
+    if (
+        min(sizes) < SMALLEST_VOXEL_ANGSTROM
+        or max(sizes) > LARGEST_VOXEL_ANGSTROM
+        or not np.isfinite(sizes).all()
+        or max(sizes) > 1.001 * min(sizes)
+    ):
         raise InputError(f"{path}: voxel size in the header is {sizes}; set one positive size in angstrom")
     # The header keeps float32 cell lengths: 3.3 comes back as 3.2999999.
     return torch.from_numpy(values.astype(np.float32)), round(sizes[0], 5)

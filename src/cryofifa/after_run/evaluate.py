@@ -21,6 +21,7 @@ from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.align_volumes import align_volumes
 from cryofifa.results.fsc import FscToTruth, fsc_to_truth
 from cryofifa.run.folder import RunFolder
+from cryofifa.system.input_file import check_input_file
 
 # With a smaller share of good poses, their common frame is no safe start for aligning the maps.
 _TRUSTED_SHARE = 0.3
@@ -131,6 +132,9 @@ def evaluate(
     if truth_poses is not None and not is_run:
         raise InputError(f"{run_or_map}: is a map; poses can only be compared for a run folder")
 
+    for given in (truth_poses, model):
+        if given is not None:
+            check_input_file(Path(given), bytes_per_byte=3)  # text, and what it says
     poses, particles = None, None
     if truth_poses is not None:
         found, true, particles = _matched(RunFolder(run_or_map).particles, Path(truth_poses))

@@ -47,7 +47,7 @@ def window_centre(array: Tensor, size: int, dimensions: int) -> Tensor:
     for axis in range(-dimensions, 0):
         length = array.shape[axis]
         offset = length // 2 - size // 2
-        if offset >= 0:
+        if length >= size:
             array = array.narrow(axis, offset, size)
         else:
             padding = [0, 0] * (-axis - 1) + [-offset, size - length + offset]

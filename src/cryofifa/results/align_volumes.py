@@ -24,6 +24,7 @@ from cryofifa.physics.symmetry_average import mean_of_turned
 from cryofifa.results.fourier_fit import FourierFit
 from cryofifa.results.fsc import in_soft_sphere
 
+_SMALLEST_BOX = 8  # voxels; fewer show no orientation
 _COARSE_RADIUS = 8  # Fourier pixels; neighbouring rotations differ by two thirds of a period at this radius
 _COARSE_ROTATIONS = 4096  # rotations about 15 degrees apart
 _KEPT_PER_HAND = (12, 3)  # placements kept after the coarse search, and after the first refinement
@@ -72,9 +73,13 @@ def align_volumes(
             and both hands; they may be off by some 10 degrees. Shifts are always searched.
 
     Raises:
-        InputError: if the fields of view differ by more than a factor of two, or a map is constant.
+        InputError: if a map has less than 8 voxels across or is constant, or the fields of view differ by more than a
+            factor of two.
     """
     size = reference.shape[-1]
+    smallest = min(size, volume.shape[-1])
+    if smallest < _SMALLEST_BOX:
+        raise InputError(f"a map to align is {smallest} voxels across; it needs {_SMALLEST_BOX} at least")
     field, reference_field = volume.shape[-1] * pixel_size_angstrom, size * reference_pixel_size_angstrom
     if not 0.5 <= field / reference_field <= 2.0:
         raise InputError(

@@ -17,6 +17,7 @@ from cryofifa.errors import InputError
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shell_correlation import first_crossing_angstrom, fourier_shell_correlation
 from cryofifa.system.atomic_file import atomic_path
+from cryofifa.system.input_file import check_input_file
 
 MASK_EDGE_PIXEL = 3.0
 
@@ -51,6 +52,7 @@ def read_fsc_csv(path: Path, column: str = "fsc") -> tuple[Float[Tensor, " n"], 
     Raises:
         InputError: if the file cannot be read, a column is absent, or the frequencies do not rise.
     """
+    check_input_file(path, bytes_per_byte=10)  # as numbers of Python
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [(float(row[column]), float(row["frequency_per_angstrom"])) for row in csv.DictReader(file)]

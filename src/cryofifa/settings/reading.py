@@ -8,6 +8,7 @@ to import, where all settings with what they need take 42, and its errors would 
 from __future__ import annotations
 
 import dataclasses
+import re
 import reprlib
 import tomllib
 from functools import cache
@@ -17,6 +18,8 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 from cryofifa.errors import InputError
 from cryofifa.settings.ranges import LARGEST_INTEGER
 
+LONGEST_FILE = 100_000  # characters; all settings with their comments are a tenth of it
+NESTED = re.compile(r"^\s*\[*\s*[\w\"']+(\s*\.\s*[\w\"']+){10}", re.MULTILINE)
 KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "left out"}
 Settings = TypeVar("Settings")
 
@@ -28,7 +31,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: if the file cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_FILE + 1)
+        if len(text) > LONGEST_FILE:
+            raise ValueError(f"it has more than {LONGEST_FILE} characters")
+        if NESTED.search(text):  # the parser takes minutes for what no setting can be
+            raise ValueError("a name of more than ten parts")
+        return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (ValueError, RecursionError) as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from cryofifa.errors import InputError
+
 FREE_SHARE = 0.7  # of the free memory, at most; the rest is for other programs and for errors of estimates
 GIB = 2**30
 CGROUPS = Path("/sys/fs/cgroup")
@@ -42,6 +44,22 @@ def allowed_gpu_bytes(device: torch.device, limit_gib: float | None) -> int:
     if limit_gib is None:
         return allowed
     return min(allowed, max(0, int(limit_gib * GIB) - torch.cuda.memory_allocated(device)))
+
+
+def check_room(needed_bytes: float, what: str) -> None:
+    """Check that the machine has room for what is about to be made, before it is made.
+
+    what: what takes the memory, as the beginning of a sentence.
+
+    Raises:
+        InputError: if it has not.
+    """
+    free = allowed_bytes(None)
+    if needed_bytes > free:
+        raise InputError(
+            f"{what} takes about {needed_bytes / GIB:.3g} GiB of memory, and {free / GIB:.3g} GiB may be used; make it "
+            "smaller, or use a machine with more"
+        )
 
 
 def is_out_of_memory(error: Exception) -> bool:

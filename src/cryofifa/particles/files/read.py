@@ -8,6 +8,7 @@ from cryofifa.particles.files.plausible_optics import check_plausible
 from cryofifa.particles.files.star import read_star
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.system.file_kind import other_kind_of_file
+from cryofifa.system.input_file import check_input_file
 
 
 def read_particles(
@@ -33,6 +34,9 @@ def read_particles(
         raise InputError(f"{data_folder}: the data folder does not exist; correct --datadir")
     data_folder = None if data_folder is None else Path(data_folder)
     rows_file = None if rows_file is None else Path(rows_file)
+    for given in (path, rows_file):
+        if given is not None:
+            check_input_file(given, bytes_per_byte=3)  # text, and what it says
     read = read_star if path.suffix == ".star" else read_cs
     table = read(path, data_folder, rows_file)
     check_plausible(table)
