@@ -77,3 +77,14 @@ def test_without_a_column_of_classes_all_are_in_the_first():
     assert bool(one.in_class(0).all())
     one.class_index = torch.arange(COUNT) % 3
     assert one.in_class(1).nonzero()[:, 0].tolist() == [1, 4, 7, 10]
+
+
+def test_poses_among_others_stay_with_their_rows():
+    rows = torch.tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14])
+    wide = some().among(15, rows)
+    assert all(torch.equal(column[rows], some().columns()[name]) for name, column in wide.columns().items())
+    others = torch.tensor([0, 10, 13])
+    assert not wide.posed[others].any()
+    assert bool(known(wide.score)[others].isnan().all())
+    assert set(known(wide.half)[others].tolist()) <= {1, 2}  # files of RELION and cryoSPARC know no third half
+    torch.testing.assert_close(wide.rotation[others], torch.eye(3).repeat(3, 1, 1))

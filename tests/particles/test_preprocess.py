@@ -14,7 +14,6 @@ from cryofifa.particles.preprocess import (
     encoder_channels,
     even_at_least,
     normalise_background,
-    resample_pixel_size,
 )
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa_testkit.particle_files import particle_images
@@ -53,27 +52,6 @@ def test_a_ramp_over_an_image_is_taken_out_whole():
     torch.testing.assert_close(found, normalise_background(noise), atol=1e-4, rtol=0)
     # the particle itself stays: no more than the ring's noise is in the plane
     assert (found[:, 12:20, 12:20].mean(dim=(1, 2)) - 4).abs().max() < 0.5
-
-
-def test_resampling_samples_the_same_gaussian():
-    """Density values stay, distances in angstrom stay: width and place scale with the pixels."""
-    for ratio in (0.8, 0.97, 1.0, 1.04, 1.3):
-        image = gaussian(SIZE, 3.0, (4.0, -2.0))[None]
-        expected = gaussian(SIZE, 3.0 * ratio, (4.0 * ratio, -2.0 * ratio))
-        torch.testing.assert_close(resample_pixel_size(image, ratio)[0], expected, atol=1e-3, rtol=0)
-
-
-def test_resampling_brings_nothing_in_from_outside_the_new_field():
-    """Smaller new pixels show a smaller field; what lies outside must not come in at the other edge."""
-    image = gaussian(SIZE, 1.5, (-22.0, 0.0))[None]  # 22 pixels from the centre; the new field ends at 18.5
-    assert float(resample_pixel_size(image, 1.3).abs().max()) < 0.1
-
-
-def test_resampling_up_leaves_the_band_beyond_the_old_nyquist_empty():
-    power = torch.fft.fftshift(torch.fft.fft2(resample_pixel_size(noise(1, SIZE), 1.5)[0])).abs().square()
-    line = (torch.arange(SIZE) - SIZE // 2).abs()
-    beyond = line > math.ceil(SIZE / 2 / 1.5)
-    assert float(power[beyond].sum() / power.sum()) < 1e-6
 
 
 def test_frame_windows_and_keeps_the_noise(tmp_path):

@@ -16,7 +16,7 @@ from cryofifa.errors import InputError
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa_testkit.particle_files import PARTICLES, cs_records, ramp, write_cs, write_stack, write_star
+from cryofifa_testkit.particle_files import OPTICS, PARTICLES, cs_records, ramp, write_cs, write_stack, write_star
 
 
 def table_of(tmp_path: Path, names: list[str]) -> ParticleTable:
@@ -108,11 +108,28 @@ def test_too_few_images_are_named(tmp_path: Path) -> None:
         ImageStacks(table_of(tmp_path, ["1@few.mrcs", "4@few.mrcs"]))
 
 
-def test_mixed_boxes_name_two_files(tmp_path: Path) -> None:
+def test_a_stack_with_another_box_than_the_file_says_is_named(tmp_path: Path) -> None:
+    """A binned stack beside the STAR file of the unbinned one would have the wrong pixel size."""
     write_stack(tmp_path / "small.mrcs")
     write_stack(tmp_path / "large.mrcs", ramp(box=10))
-    with pytest.raises(InputError, match=r"large\.mrcs.*small\.mrcs"):
+    with pytest.raises(InputError, match=r"large\.mrcs: images of 10 px, but .*a\.star says 8 px \(particle row 1"):
         ImageStacks(table_of(tmp_path, ["1@small.mrcs", "1@large.mrcs"]))
+    write_stack(tmp_path / "stack.mrcs")
+    with pytest.raises(InputError, match=r"stack\.mrcs: images of 8 px, but .*a\.cs says 16 px"):
+        ImageStacks(table_of_box(tmp_path, 16))
+
+
+def test_boxes_may_differ_from_stack_to_stack(tmp_path: Path) -> None:
+    write_stack(tmp_path / "small.mrcs")
+    write_stack(tmp_path / "large.mrcs", ramp(box=10))
+    optics = {label: column * 2 for label, column in OPTICS.items()}
+    optics |= {"rlnOpticsGroup": [1, 2], "rlnImageSize": [8, 10]}
+    particles = {label: column[:1] * 2 for label, column in PARTICLES.items()}
+    particles |= {"rlnImageName": ["2@small.mrcs", "3@large.mrcs"], "rlnOpticsGroup": [1, 2]}
+    stacks = ImageStacks(read_particles(write_star(tmp_path / "a.star", particles, optics)))
+    np.testing.assert_array_equal(stacks.box_sizes(np.array([1, 0])), [10, 8])
+    np.testing.assert_array_equal(stacks.read(np.array([0]))[0], ramp()[1])
+    np.testing.assert_array_equal(stacks.read(np.array([1]))[0], ramp(box=10)[2])
 
 
 def test_images_that_are_not_square_are_named(tmp_path: Path) -> None:
@@ -165,6 +182,7 @@ def test_numbers_that_overflow_are_refused(tmp_path: Path) -> None:
     assert np.isfinite(stacks.read(np.array([0]))).all()
     with pytest.raises(InputError, match=r"hot\.mrcs: image 2 "):
         stacks.read(np.array([1]))
+    np.testing.assert_array_equal(stacks.read_unchecked(np.array([1]))[0], images[1])
 
 
 def test_stack_that_vanishes_is_named(tmp_path: Path) -> None:

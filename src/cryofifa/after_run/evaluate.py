@@ -15,7 +15,7 @@ from cryofifa.particles.compare_poses import PoseComparison, compare_poses
 from cryofifa.particles.files.stack_paths import clean_stack_name
 from cryofifa.particles.files.star import poses_of_star
 from cryofifa.particles.files.star_blocks import StarBlocks, read_star_blocks
-from cryofifa.particles.poses import Poses
+from cryofifa.particles.poses import Poses, known
 from cryofifa.particles.simulated.structure import model_volume
 from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.results.align_volumes import align_volumes
@@ -206,6 +206,9 @@ def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
             f"{found_path} and {truth_path} have no image in common (rlnImageName, compared without folders)"
         )
     rows, true_rows = torch.tensor(pairs).T
+    scored = ~known(found.score)[rows].isnan()
+    if scored.any():  # a run gives its particles scores, and none to the images that it has left out
+        rows, true_rows = rows[scored], true_rows[scored]
     return found.select(rows), true.select(true_rows), len(found)
 
 

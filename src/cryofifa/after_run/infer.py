@@ -6,6 +6,7 @@ particles -> preprocess -> encode every copy -> decoder chooses -> search agains
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from cryofifa.particles.files.star_writer import write_particles_star
 from cryofifa.particles.kept_images import KeptImages, Room, keep_images
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
+from cryofifa.particles.unusable_images import find_unusable
 from cryofifa.physics.fourier import HalfPlane, window_centre
 from cryofifa.physics.point_groups import symmetry_members
 from cryofifa.results.summary import read_summary
@@ -88,9 +90,10 @@ def infer(
             progress.stage("match to the map")
             _match_to_map(trained, images, poses, log, progress)
         found = Inferred(target.particles, len(images.table), encoded - started, time.monotonic() - encoded)
-        write_particles_star(target.particles, images.table, poses)
+        listed_poses = images.poses_of_listed(poses)
+        write_particles_star(target.particles, images.listed, listed_poses)
         if images.table.kind == "cs":
-            write_particles_cs(target.particles_cs, images.table, poses)
+            write_particles_cs(target.particles_cs, images.listed, listed_poses)
         summary = {**asdict(found), "particles_star": target.particles.name, "run": str(folder.path)}
         write_json(target.path / "infer.json", summary | {"particles_per_second": found.particles_per_second})
         log.line(f"{found.particles} particles posed, {found.particles_per_second:.0f} per second")
@@ -112,11 +115,19 @@ def _images(
         raise InputError(
             f"{particles}: pixels of {pixel_size:.4g} A, the run's are of {wanted:.4g} A; extract them at the same size"
         )
-    if table.box_size < window:
+    images = ParticleImages.of_table(table, inverted=trained.config.invert, device=device)
+    if images.table.box_size < window:
         raise InputError(
-            f"{particles}: images of {table.box_size} px, the run looks at {window} px; extract them in a larger box"
+            f"{particles}: images of {images.table.box_size} px, the run looks at {window} px; "
+            "extract them in a larger box"
         )
-    return ParticleImages.of_table(table, inverted=trained.config.invert, device=device)
+    unusable = find_unusable(images)
+    if not len(unusable.rows):
+        return images
+    warnings.warn(
+        f"{particles}: {unusable.as_text(table.row)}; they are left out, unposed in particles.star", stacklevel=2
+    )
+    return images.leaving_out(unusable.rows)
 
 
 def _pose_by_encoder(

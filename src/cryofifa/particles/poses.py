@@ -83,6 +83,18 @@ class Poses:
         """The poses of these 0-based rows (or of a mask), in this order."""
         return Poses(**{name: column[rows] for name, column in self.columns().items()})
 
+    def among(self, count: int, rows: Int[Tensor, " n"]) -> Poses:
+        """A table of `count` particles in which these rows have these poses, and all others are unposed.
+
+        The others have no score. Their half set is 1 and their class the first, because files need some of each.
+        """
+        everyone = Poses.unknown(torch.ones(count, dtype=torch.long, device=self.rotation.device)).columns()
+        columns: dict[str, Tensor] = {}
+        for name, column in self.columns().items():
+            empty = everyone.get(name, torch.zeros(count)).to(column)
+            columns[name] = empty.index_copy(0, rows.to(column.device), column)
+        return Poses(**columns)
+
     def in_class(self, class_index: int) -> Bool[Tensor, " n"]:
         """Which particles belong to a class, from 0; all, where there is no column of classes."""
         return torch.ones_like(self.posed) if self.class_index is None else self.class_index == class_index

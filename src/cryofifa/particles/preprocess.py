@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cryofifa.errors import InputError
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.one_grid import SAME_PIXEL_SIZE, brought_to_one_box, common_box_size, resample_pixel_size
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.antisymmetric_phase import antisymmetric_phase, half_transform_frequencies, without_phase
 from cryofifa.physics.ctf import CtfParameters
@@ -53,56 +55,90 @@ def even_at_least(value: float) -> int:
 
 @dataclass(frozen=True)
 class ParticleImages:
-    """The images of a particle table, normalised and brought to one pixel size.
+    """The images of a particle table, normalised and brought to one box and pixel size.
 
+    table: the particles that are used.
+    stacks: the images of all particles that the input lists (`listed`).
     device: where images are preprocessed and returned.
+    position: row of `listed` of every particle of `table`; None where all that are listed are used.
     """
 
     table: ParticleTable
     stacks: ImageStacks
     device: torch.device = CPU
+    position: Int64[np.ndarray, " n"] | None = None
 
     @classmethod
     def of_table(cls, table: ParticleTable, *, inverted: bool, device: torch.device = CPU) -> ParticleImages:
-        """The images of a table, read from its stacks.
+        """The images of a table, read from its stacks; a warning says so where boxes differ or are odd.
 
         inverted: the images' contrast is the opposite of what the particle file says (`--invert`).
 
         Raises:
             InputError: if a stack is absent, damaged or does not fit the table.
         """
-        meant = table.inverted() if inverted else table
-        return cls(meant, ImageStacks(meant), device)
+        stacks = ImageStacks(table.inverted() if inverted else table)
+        boxes = stacks.box_sizes(np.arange(len(table)))
+        box_size = common_box_size(stacks.table, boxes)
+        if (boxes != box_size).any():
+            warnings.warn(f"{table.source_path}: {brought_to_one_box(table, boxes, box_size)}", stacklevel=2)
+        return cls(replace(stacks.table, box_size=box_size), stacks, device)
+
+    def using(self, rows: Int64[np.ndarray, " m"]) -> ParticleImages:
+        """The images of these 0-based rows of the table alone."""
+        return replace(self, table=self.table.select(rows), position=self.places(rows))
+
+    def leaving_out(self, rows: Int64[np.ndarray, " m"]) -> ParticleImages:
+        """The images without those of these 0-based rows of the table."""
+        return self.using(np.delete(np.arange(len(self.table)), rows))
+
+    @property
+    def listed(self) -> ParticleTable:
+        """All particles that the input lists, also those that were left out."""
+        return self.stacks.table
+
+    def places(self, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"]:
+        """The 0-based rows of `listed` of these rows of the table."""
+        return rows if self.position is None else self.position[rows]
+
+    def poses_of_listed(self, poses: Poses) -> Poses:
+        """Poses of all particles that the input lists: those that were left out are unposed."""
+        places = self.places(np.arange(len(self.table)))
+        return poses if self.position is None else poses.among(len(self.listed), torch.from_numpy(places))
 
     @property
     def pixel_size_angstrom(self) -> float:
         """The common pixel size in angstrom: that of the optics group with most particles."""
         return self.table.reference_pixel_size_angstrom
 
-    def normalised(self, rows: np.ndarray) -> Float[Tensor, "n y x"]:
+    def normalised(self, rows: Int64[np.ndarray, " m"]) -> Float[Tensor, "n y x"]:
         """Images at full size, with beam tilt taken out, background of mean 0 and sd 1, and protein bright.
 
         rows: 0-based rows of the table.
 
         Raises:
-            InputError: if a background is constant (a masked image), or a stack cannot be read.
+            InputError: if a stack cannot be read.
         """
-        image = torch.from_numpy(self.stacks.read(rows)).to(self.device)
-        flat = background_pixels(image).std(dim=1) < 1e-6 * image.flatten(1).std(dim=1)
-        if flat.any():
-            row = rows[int(flat.nonzero()[0])]
-            raise InputError(
-                f"{self.table.source_path}: particle {self.table.row[row] + 1} has a constant background, as masked "
-                "images have; extract the particles without a mask"
-            )
+        boxes = self.stacks.box_sizes(self.places(rows))
+        if len(np.unique(boxes)) <= 1:
+            return self._of_one_box(rows)
+        image = torch.empty(len(rows), self.table.box_size, self.table.box_size, device=self.device)
+        for box in np.unique(boxes):
+            image[torch.from_numpy(boxes == box).to(self.device)] = self._of_one_box(rows[boxes == box])
+        return image
+
+    def _of_one_box(self, rows: Int64[np.ndarray, " m"]) -> Float[Tensor, "n y x"]:
+        """The normalised images of rows whose stacks have one box."""
+        image = torch.from_numpy(self.stacks.read(self.places(rows))).to(self.device)
         self._take_out_beam_tilt(image, rows)
         image = normalise_background(image)
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
-        for ratio in np.unique(ratios[np.abs(ratios - 1) > 1e-4]):
+        found = window_centre(image, self.table.box_size, 2)
+        for ratio in np.unique(ratios[np.abs(ratios - 1) > SAME_PIXEL_SIZE]):
             members = torch.from_numpy(ratios == ratio).to(self.device)
             # resampling keeps values, which leaves white noise with sd `ratio`
-            image[members] = resample_pixel_size(image[members], float(ratio)) / float(ratio)
-        return image
+            found[members] = resample_pixel_size(image[members], float(ratio), self.table.box_size) / float(ratio)
+        return found
 
     def _take_out_beam_tilt(self, image: Float[Tensor, "n y x"], rows: np.ndarray) -> None:
         """Take beam tilt and odd Zernike aberrations out of these images, in place, with one phase per optics."""
@@ -175,23 +211,6 @@ def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"
     flat = image - (fit @ plane.flatten(0, 1).mT).unflatten(1, (size, size))
     deviation = background_pixels(flat).std(dim=1).clamp_min(1e-12)
     return flat / deviation[:, None, None]
-
-
-def resample_pixel_size(image: Float[Tensor, "n y x"], ratio: float) -> Float[Tensor, "n y x"]:
-    """The same number of pixels at another pixel size: `ratio` is the old pixel size over the new one.
-
-    The transform is evaluated directly at the new grid's frequencies (a matrix product per axis), so nothing is
-    interpolated; frequencies beyond the old Nyquist are zero.
-    """
-    size = image.shape[-1]
-    index = centred_index(size, image.device).double()
-    frequency = index / size * ratio  # new grid's frequencies in cycles per old pixel
-    angle = -2 * torch.pi * frequency[:, None] * index
-    kernel = torch.complex(angle.cos(), angle.sin()) * (frequency.abs() <= 0.5)[:, None]
-    # where the new field of view is the smaller one, pixels outside of it must not wrap around to the other side
-    kernel = kernel * (index.abs() <= size / (2 * ratio))
-    transform = kernel @ image.to(kernel.dtype) @ kernel.mT
-    return (inverse_fourier_2d(transform) * ratio**2).to(image.dtype)
 
 
 def butterworth_gain(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BufferedReader
@@ -29,8 +29,8 @@ class ImageStacks:
         table: the particles.
 
     Raises:
-        InputError: if a stack is absent, unreadable, truncated, has another box than the table, or has fewer
-            images than the table asks of it.
+        InputError: if a stack is absent, unreadable, truncated, has another box than the particle file says of its
+            images, or has fewer images than the table asks of it.
     """
 
     def __init__(self, table: ParticleTable) -> None:
@@ -41,18 +41,21 @@ class ImageStacks:
         used = np.unique(table.stack_index)
         largest_frame = np.full(len(table.stack_paths), -1, dtype=np.int64)
         np.maximum.at(largest_frame, table.stack_index, table.frame_index)
+        first_row = dict(zip(*np.unique(table.stack_index, return_index=True), strict=True))
         for stack in used.tolist():
             header = read_stack_header(table.stack_paths[stack])
-            self._check(header, int(largest_frame[stack]))
+            self._check(header, int(largest_frame[stack]), int(first_row[stack]))
             self._headers[stack] = header
             with self._opened(stack) as file:
                 self._states[stack] = _state(file)
                 self._marks[stack] = self._mark(stack, file)
 
-    @property
-    def box_size(self) -> int:
-        """Side of the square images in pixels."""
-        return self.table.box_size
+    def box_sizes(self, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"]:
+        """Side in pixels of the square images of these 0-based rows, as their stacks have them."""
+        of_stack = np.zeros(len(self.table.stack_paths), dtype=np.int64)
+        for stack, header in self._headers.items():
+            of_stack[stack] = header.box_size
+        return of_stack[self.table.stack_index[rows]]
 
     def __len__(self) -> int:
         """The number of particles."""
@@ -65,12 +68,26 @@ class ImageStacks:
     def read(self, rows: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Images of these 0-based rows of the table, in this order, times their contrast sign.
 
+        All of these images must have one box.
+
         Raises:
             InputError: if an image holds NaN, infinity or values near it (names file and image, counted from 1), or
                 a stack has been changed since it was first looked at.
         """
+        return self._read(rows, self._checked)
+
+    def read_unchecked(self, rows: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """As `read`, whatever values the images hold: NaN and infinity too."""
+        return self._read(rows, lambda images, _stack, _frames: images)
+
+    def _read(
+        self,
+        rows: Int64[np.ndarray, " m"],
+        check: Callable[[np.ndarray, int, np.ndarray], np.ndarray],
+    ) -> Float32[np.ndarray, "m box box"]:
         rows = np.asarray(rows, dtype=np.int64)
-        images = np.empty((len(rows), self.box_size, self.box_size), dtype=np.float32)
+        box_size = int(self.box_sizes(rows[:1])[0]) if len(rows) else self.table.box_size
+        images = np.empty((len(rows), box_size, box_size), dtype=np.float32)
         stacks, frames = self.table.stack_index[rows], self.table.frame_index[rows]
         # Stack by stack and front to back, which is fastest on a disc.
         order = np.lexsort((frames, stacks))
@@ -80,7 +97,11 @@ class ImageStacks:
         ]
 
         def read_part(part: Int64[np.ndarray, " some"]) -> None:
-            images[part] = self._usable(int(stacks[part[0]]), frames[part])
+            stack = int(stacks[part[0]])
+            with self._opened(stack) as file:
+                self._check_unchanged(stack, file)
+                read = self._frames(stack, file, frames[part]).astype(np.float32)
+            images[part] = check(read, stack, frames[part])
             images[part] *= self.table.contrast_sign[rows[part]].astype(np.float32)[:, None, None]
 
         # threads help: most of the time goes into the conversion to float32, where they do not wait for each other
@@ -88,27 +109,27 @@ class ImageStacks:
             list(readers.map(read_part, parts))
         return images
 
-    def _usable(self, stack: int, frames: Int64[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+    def _checked(self, images: np.ndarray, stack: int, frames: np.ndarray) -> np.ndarray:
         """Images of one stack, checked for values that cannot be computed with."""
-        with self._opened(stack) as file:
-            self._check_unchanged(stack, file)
-            read = self._frames(stack, file, frames).astype(np.float32)
-        usable = np.abs(read).max(axis=(1, 2)) < LARGEST_PIXEL
+        usable = np.abs(images).max(axis=(1, 2)) < LARGEST_PIXEL
         if not usable.all():
             raise InputError(
                 f"{self.table.stack_paths[stack]}: image {frames[~usable][0] + 1} (counted from 1) holds NaN, infinity "
                 f"or more than {LARGEST_PIXEL:g}; leave the particle out with --ind or extract it again"
             )
-        return read
+        return images
 
-    def _check(self, header: StackHeader, largest_frame: int) -> None:
-        """Check that a stack has the table's box size and enough images."""
-        if header.box_size != self.box_size:
-            first = next(iter(self._headers.values()), None)
-            beside = self.table.source_path if first is None else first.path
+    def _check(self, header: StackHeader, largest_frame: int, row: int) -> None:
+        """Check that a stack has the box that the particle file says of its images, and enough of them.
+
+        row: the first row of the table whose image lies in it.
+        """
+        stated = self.table.stated_box_size
+        if stated is not None and stated[row] != header.box_size:
             raise InputError(
-                f"{header.path}: images of {header.box_size} pixels, but {beside} has {self.box_size}; "
-                "all particles need one box size: extract them again"
+                f"{header.path}: images of {header.box_size} px, but {self.table.source_path} says {stated[row]} px "
+                f"(particle row {self.table.row[row]}, counted from 0); the pixel size may be wrong, too: "
+                "give the stack that belongs to the file, or correct the file"
             )
         if largest_frame >= header.n_frames:
             raise InputError(

@@ -104,11 +104,11 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
         result.write(folder.map(index))
     rows = np.flatnonzero(results.kept)
     kept_table, kept_poses = images.table.select(rows), poses.select(torch.from_numpy(rows).to(poses.rotation.device))
-    absolute = config.absolute_paths
-    write_particles_star(folder.particles, images.table, poses, absolute_names=absolute)
+    absolute, listed_poses = config.absolute_paths, images.poses_of_listed(poses)
+    write_particles_star(folder.particles, images.listed, listed_poses, absolute_names=absolute)
     write_particles_star(folder.kept, kept_table, kept_poses, absolute_names=absolute)
     if images.table.kind == "cs":
-        write_particles_cs(folder.particles_cs, images.table, poses)
+        write_particles_cs(folder.particles_cs, images.listed, listed_poses)
         write_particles_cs(folder.kept_cs, kept_table, kept_poses)
     found = Reconstruction(
         folder=folder,

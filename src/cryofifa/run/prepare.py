@@ -7,6 +7,7 @@ import warnings as python_warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,6 +17,7 @@ from cryofifa.mrc_map import read_mask
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
+from cryofifa.particles.unusable_images import find_unusable
 from cryofifa.run.folder import RunFolder
 from cryofifa.run.identity import run_settings
 from cryofifa.run.plan import RunPlan, plan_from_json
@@ -68,9 +70,15 @@ def prepare(
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", UserWarning)
         images = _read_images(particles, data_folder, rows_file, config)
+    warnings = [str(one.message) for one in caught if one.category is UserWarning]
+    unusable = find_unusable(images)
+    if len(unusable.rows):
+        warnings.append(
+            f"{particles}: {unusable.as_text(images.table.row)}; they are left out, unposed in particles.star"
+        )
+        images = images.leaving_out(unusable.rows)
     table = images.table
     survey = survey_images(images, config.image, config.diameter_angstrom)
-    warnings = [str(one.message) for one in caught if one.category is UserWarning]
     # a hollow particle is darker in its centre than in its shell, so the deconvolved mean must look dark, too
     if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:
         warnings.append(
@@ -134,7 +142,9 @@ def prepare_together(
         said = processes.broadcast_text("")
         if not said:
             return None
-        return Prepared(images_without_a_look(), plan_from_json(json.loads(said)), None, ())
+        told = json.loads(said)
+        images = images_without_a_look().using(np.array(told["used"], dtype=np.int64))
+        return Prepared(images, plan_from_json(told["plan"]), None, ())
     folder.check_inputs(Path(particles))
     missing = list[Path]()
     if folder.summary.exists():
@@ -157,5 +167,6 @@ def prepare_together(
     folder.check_inputs(Path(particles), given)
     lock.take()
     folder.claim(run_settings(prepared.images.stacks, config))
-    processes.broadcast_text(json.dumps(asdict(prepared.plan)))
+    used = prepared.images.places(np.arange(len(prepared.images.table)))
+    processes.broadcast_text(json.dumps({"plan": asdict(prepared.plan), "used": used.tolist()}))
     return prepared

@@ -81,7 +81,7 @@ BAD_FIELDS = {
     "blob/sign": np.array([1, 0.5, 1], dtype=np.float32),
     "alignments3D/split": np.array([0, 2, 1], dtype=np.uint32),
     "ctf/cs_mm": np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32),
-    "blob/shape": np.array([[8, 8], [16, 16], [8, 8]], dtype=np.uint32),
+    "blob/shape": np.array([[8, 8], [8, 16], [8, 8]], dtype=np.uint32),
     "blob/path": np.array([1, 2, 3]),
     "blob/idx": np.array([0, 0.5, 1], dtype=np.float32),
 }

@@ -124,7 +124,6 @@ BAD_OPTICS = {
     "rlnImagePixelSize": [-1.0],
     "rlnSphericalAberration": ["nan"],
     "rlnAmplitudeContrast": [10],
-    "rlnImageSize": [16],
 }
 
 

@@ -105,7 +105,7 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
         stack_paths=stack_paths,
         stack_index=stack_index.astype(np.int64),
         frame_index=frame_index.astype(np.int64),
-        box_size=_box_size(path, chosen["blob/shape"], rows, stack_paths[0]),
+        box_size=read_stack_header(stack_paths[0]).box_size,
         pixel_size_angstrom=pixel_size,
         voltage_kilovolt=voltage,
         spherical_aberration_millimetre=spherical_aberration,
@@ -124,6 +124,7 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
         random_subset=None if split is None else split.astype(np.int64) + 1,
         row=rows,
         source=records,
+        stated_box_size=_stated_box_size(path, chosen["blob/shape"], rows),
     )
 
 
@@ -134,15 +135,14 @@ def _finite(path: Path, field: str, column: np.ndarray, rows: np.ndarray) -> np.
     return finite_numbers(path, field, pd.Series(column.astype(np.float64)), rows)
 
 
-def _box_size(path: Path, shapes: np.ndarray, rows: np.ndarray, first_stack: Path) -> int:
-    """The box size in the first stack's header; blob/shape must say the same for all particles."""
+def _stated_box_size(path: Path, shapes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The side of every image in pixels, as blob/shape has it."""
     if shapes.dtype.kind not in "iuf" or shapes.shape[1:] != (2,):
         raise InputError(f"{path}: field blob/shape is not two numbers per particle; export it again")
-    box_size = read_stack_header(first_stack).box_size
-    other = np.flatnonzero((shapes != box_size).any(axis=1))
-    if other.size:
+    oblong = np.flatnonzero(shapes[:, 0] != shapes[:, 1])
+    if oblong.size:
         raise InputError(
-            f"{path}: blob/shape is {tuple(shapes[other[0]].tolist())} for particle row {rows[other[0]]} "
-            f"(counted from 0), but {first_stack} has images of {box_size} pixels; all need one box size"
+            f"{path}: blob/shape is {tuple(shapes[oblong[0]].tolist())} for particle row {rows[oblong[0]]} "
+            "(counted from 0); particles must be square"
         )
-    return box_size
+    return shapes[:, 0].astype(np.int64)

@@ -23,7 +23,12 @@ RANGES = {
 
 
 def check_plausible(table: ParticleTable) -> None:
-    """Raise InputError naming the first row with a value beyond these limits."""
+    """Raise InputError naming the first row with a value beyond these limits, or if no particle has any signal."""
+    if not table.ctf_scale.any():
+        label = "rlnCtfScalefactor" if table.kind == "star" else "ctf/scale"
+        raise InputError(
+            f"{table.source_path}: {label} is 0 for every particle, so that no signal can pass; correct the column"
+        )
     for name, (least, largest) in RANGES.items():
         values = getattr(table, name).reshape(len(table), -1)
         bad = np.argwhere((values < least) | (values > largest))

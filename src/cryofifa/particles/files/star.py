@@ -14,7 +14,7 @@ from cryofifa.particles.files.number_checks import check_fraction, check_positiv
 from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import clean_stack_name, resolve_stack_paths
 from cryofifa.particles.files.star_aberrations import beam_tilt_milliradian, odd_zernike, warn_of_unapplied
-from cryofifa.particles.files.star_blocks import StarBlocks, read_star_blocks
+from cryofifa.particles.files.star_blocks import WHAT_TO_DO, StarBlocks, read_star_blocks
 from cryofifa.particles.files.star_columns import (
     OPTICS_LABELS_STAR30,
     SCORE_LABEL,
@@ -55,6 +55,9 @@ def read_star(
     defocus_v = numbers(star, "rlnDefocusV", rows) if has_v else defocus_u
     angle_degrees = numbers(star, "rlnDefocusAngle", rows) if has_v else np.zeros(len(rows))
 
+    stated_box = _stated_box_size(star, optics_rows, rows)
+    if not find_stacks and stated_box is None:
+        raise InputError(f"{path}: column rlnImageSize is missing; {WHAT_TO_DO}")
     names, stack_index, frame_index = _image_names(star, rows)
     if find_stacks:
         warn_of_unapplied(star)
@@ -68,7 +71,9 @@ def read_star(
         stack_paths=stack_paths,
         stack_index=stack_index,
         frame_index=frame_index,
-        box_size=_box_size(star, optics_rows, rows, stack_paths[0] if find_stacks else None),
+        box_size=read_stack_header(stack_paths[0]).box_size
+        if stated_box is None or find_stacks
+        else int(stated_box[0]),
         pixel_size_angstrom=pixel_size,
         voltage_kilovolt=voltage,
         spherical_aberration_millimetre=spherical_aberration,
@@ -87,6 +92,7 @@ def read_star(
         random_subset=_random_subset(star, rows),
         row=rows,
         source=star,
+        stated_box_size=stated_box,
     )
 
 
@@ -158,22 +164,13 @@ def _image_names(star: StarBlocks, rows: np.ndarray) -> tuple[list[str], np.ndar
     return [str(name) for name in names], stack_index.astype(np.int64), image_number.astype(np.int64) - 1
 
 
-def _box_size(star: StarBlocks, optics_rows: np.ndarray | None, rows: np.ndarray, first_stack: Path | None) -> int:
-    """The box size in the first stack's header; rlnImageSize, where given, must say the same."""
-    if first_stack is None:
-        return int(optics_numbers(star, "rlnImageSize", optics_rows, rows)[0])
-    box_size = read_stack_header(first_stack).box_size
-    known = set(star.particles.columns) | set(() if star.optics is None else star.optics.columns)
-    if "rlnImageSize" in known:
-        stated = optics_numbers(star, "rlnImageSize", optics_rows, rows)
-        other = np.flatnonzero(stated != box_size)
-        if other.size:
-            raise InputError(
-                f"{star.path}: particle row {rows[other[0]]} (counted from 0): rlnImageSize is "
-                f"{stated[other[0]]:g}, but {first_stack} has images of {box_size} pixels; "
-                "all particles need one box size, and it is the header's"
-            )
-    return box_size
+def _stated_box_size(
+    star: StarBlocks, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
+) -> Int64[np.ndarray, " m"] | None:
+    """rlnImageSize of every particle, where the file has it."""
+    if not any("rlnImageSize" in table.columns for table in (star.particles, star.optics) if table is not None):
+        return None
+    return optics_numbers(star, "rlnImageSize", optics_rows, rows).astype(np.int64)
 
 
 def _star30_optics_groups(star: StarBlocks, rows: np.ndarray) -> Int64[np.ndarray, " m"]:

@@ -104,7 +104,7 @@ def _new_optics(table: ParticleTable) -> pd.DataFrame:
             "rlnSphericalAberration": table.spherical_aberration_millimetre[first],
             "rlnAmplitudeContrast": table.amplitude_contrast[first],
             "rlnImagePixelSize": table.pixel_size_angstrom[first],
-            "rlnImageSize": table.box_size,
+            "rlnImageSize": table.box_size if table.stated_box_size is None else table.stated_box_size[first],
             "rlnImageDimensionality": 2,
         }
     )

@@ -20,7 +20,7 @@ class ParticleTable:
         stack_paths: image stacks, as found on this machine.
         stack_index: which of `stack_paths` holds the image, 0-based.
         frame_index: which image of that stack it is, 0-based.
-        box_size: side of the images in pixels, one for all particles.
+        box_size: side in pixels that images are brought to, one for all particles; at first that of the first stack.
         pixel_size_angstrom: pixel size of the images.
         voltage_kilovolt, spherical_aberration_millimetre, amplitude_contrast, phase_shift_radian, ctf_scale: see
             physics/ctf.py.
@@ -34,6 +34,7 @@ class ParticleTable:
         random_subset: half set, 1 or 2, or None where the file has none.
         row: 0-based row in the input file.
         source: the whole input as read, so that a writer can keep every column.
+        stated_box_size: side of each image as the file has it, or None where it does not say.
     """
 
     source_path: Path
@@ -60,6 +61,7 @@ class ParticleTable:
     random_subset: Int64[np.ndarray, " n"] | None
     row: Int64[np.ndarray, " n"]
     source: StarBlocks | np.ndarray
+    stated_box_size: Int64[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
         for name, array in self._columns().items():
@@ -86,7 +88,14 @@ class ParticleTable:
         return replace(self, contrast_sign=-self.contrast_sign)
 
     @property
+    def reference_row(self) -> int:
+        """The first particle of the optics group with most particles (of the first such group, if there are several).
+
+        All images are brought to its pixel size.
+        """
+        return int(np.argmax(self.optics_group == np.bincount(self.optics_group).argmax()))
+
+    @property
     def reference_pixel_size_angstrom(self) -> float:
-        """Pixel size of the optics group with most particles (the first one, if several have equally many)."""
-        most_common = np.bincount(self.optics_group).argmax()
-        return float(self.pixel_size_angstrom[np.argmax(self.optics_group == most_common)])
+        """Pixel size of the optics group with most particles."""
+        return float(self.pixel_size_angstrom[self.reference_row])
