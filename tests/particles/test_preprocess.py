@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import starfile
 import torch
 
 from cryofifa.particles.files.star import read_star
@@ -16,7 +17,8 @@ from cryofifa.particles.preprocess import (
     normalise_background,
 )
 from cryofifa.particles.stacks import ImageStacks
-from cryofifa_testkit.particle_files import particle_images
+from cryofifa.physics.ctf import contrast_transfer
+from cryofifa_testkit.particle_files import particle_images, write_stack
 
 SIZE = 48
 
@@ -104,6 +106,29 @@ def test_inverting_flips_the_sign(tmp_path):
     table = read_star(tmp_path / "set.star").inverted()
     inverted = ParticleImages(table, ImageStacks(table)).normalised(np.arange(2))
     torch.testing.assert_close(inverted, -plain)
+
+
+@pytest.mark.parametrize("label", ["rlnCtfDataArePhaseFlipped", "rlnCtfDataAreCtfPremultiplied"])
+def test_what_images_were_multiplied_by_is_undone_in_the_groups_that_say_so(tmp_path, label):
+    """Of two optics groups the first is as recorded and the second multiplied; both read the same."""
+    recorded = noise(6, SIZE).numpy() + 10 * gaussian(SIZE, 4.0, (5.0, -3.0)).numpy()
+    before = particle_images(tmp_path, recorded, [2.0, 2.0, 2.0, 2.5, 2.5, 2.5])
+    expected = before.normalised(np.arange(6))
+    frequency = torch.fft.rfftfreq(SIZE, 2.5), torch.fft.fftfreq(SIZE, 2.5)
+    points = torch.stack(torch.meshgrid(*frequency, indexing="xy"), dim=-1).flatten(0, 1)
+    ctf = contrast_transfer(before.ctf_parameters(np.array([3])), points).reshape(SIZE, -1).numpy()
+    gain = np.sign(ctf) if label == "rlnCtfDataArePhaseFlipped" else ctf
+    recorded[3:] = np.fft.irfft2(np.fft.rfft2(recorded[3:]) * gain, s=(SIZE, SIZE))
+    write_stack(tmp_path / "stack.mrcs", recorded.astype(np.float32))
+    path = tmp_path / "set.star"
+    blocks = starfile.read(path)
+    blocks["optics"][label] = [0, 1]
+    starfile.write(blocks, path, overwrite=True)
+    found = ParticleImages.of_table(read_star(path), inverted=False).normalised(np.arange(6))
+    torch.testing.assert_close(found[:3], expected[:3])
+    # where the CTF is small nothing can come back whole; the rest is the image as recorded
+    alike = torch.nn.functional.cosine_similarity(found[3:].flatten(1), expected[3:].flatten(1))
+    assert float(alike.min()) > 0.97
 
 
 def test_optics_come_with_the_particles(tmp_path):

@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.files.table import PREMULTIPLIED, ParticleTable
 from cryofifa.particles.one_grid import SAME_PIXEL_SIZE, brought_to_one_box, common_box_size, resample_pixel_size
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.antisymmetric_phase import antisymmetric_phase, half_transform_frequencies, without_phase
+from cryofifa.physics.applied_ctf import without_flipped_phases, without_premultiplication
 from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_2d, rescale_images, window_centre
 from cryofifa.physics.mask import distance_from_centre
@@ -130,6 +131,7 @@ class ParticleImages:
     def _of_one_box(self, rows: Int64[np.ndarray, " m"]) -> Float[Tensor, "n y x"]:
         """The normalised images of rows whose stacks have one box."""
         image = torch.from_numpy(self.stacks.read(self.places(rows))).to(self.device)
+        self._undo_applied_ctf(image, rows)
         self._take_out_beam_tilt(image, rows)
         image = normalise_background(image)
         ratios = self.table.pixel_size_angstrom[rows] / self.pixel_size_angstrom
@@ -139,6 +141,18 @@ class ParticleImages:
             # resampling keeps values, which leaves white noise with sd `ratio`
             found[members] = resample_pixel_size(image[members], float(ratio), self.table.box_size) / float(ratio)
         return found
+
+    def _undo_applied_ctf(self, image: Float[Tensor, "n y x"], rows: Int64[np.ndarray, " n"]) -> None:
+        """Undo, in place, that images were multiplied by their CTF or its sign before they came into their stack."""
+        if self.table.applied_ctf is None:
+            return
+        kinds = np.column_stack([self.table.applied_ctf[rows], self.table.pixel_size_angstrom[rows]])
+        for kind, pixel_size in np.unique(kinds[kinds[:, 0] > 0], axis=0):
+            some = np.flatnonzero((kinds == [kind, pixel_size]).all(axis=1))
+            frequency = half_transform_frequencies(image.shape[-1], pixel_size).to(image)
+            members, optics = torch.from_numpy(some).to(self.device), self.ctf_parameters(rows[some]).to(self.device)
+            undone = without_premultiplication if kind == PREMULTIPLIED else without_flipped_phases
+            image[members] = undone(image[members], optics, frequency)
 
     def _take_out_beam_tilt(self, image: Float[Tensor, "n y x"], rows: np.ndarray) -> None:
         """Take beam tilt and odd Zernike aberrations out of these images, in place, with one phase per optics."""
@@ -172,12 +186,12 @@ class ParticleImages:
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
 
-    def ctf_parameters(self) -> CtfParameters:
-        """The optics of every particle of the table, on the CPU."""
+    def ctf_parameters(self, rows: Int64[np.ndarray, " n"] | None = None) -> CtfParameters:
+        """The optics of these 0-based rows of the table, by default of all, on the CPU."""
         t = self.table
 
         def column(values: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.array(values, dtype=np.float32))
+            return torch.from_numpy(np.array(values if rows is None else values[rows], dtype=np.float32))
 
         return CtfParameters(
             defocus_u_angstrom=column(t.defocus_u_angstrom),

@@ -77,5 +77,12 @@ def contrast_transfer(
         + 0.5 * torch.pi * (aberration_angstrom * wavelength**3)[:, None] * square.square()
         - constant_phase[:, None]
     )
-    envelope = p.scale[:, None] * torch.exp(-0.25 * p.b_factor_square_angstrom[:, None] * square)
-    return -gamma.sin() * envelope
+    return -gamma.sin() * envelope(parameters, frequency_per_angstrom)
+
+
+def envelope(
+    parameters: CtfParameters, frequency_per_angstrom: Float[Tensor, "points 2"]
+) -> Float[Tensor, "particles points"]:
+    """What the CTF oscillates within: scale * exp(-B s^2 / 4), for every particle at these spatial frequencies."""
+    square = frequency_per_angstrom.square().sum(-1)
+    return parameters.scale[:, None] * torch.exp(-0.25 * parameters.b_factor_square_angstrom[:, None] * square)

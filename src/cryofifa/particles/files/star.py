@@ -18,12 +18,14 @@ from cryofifa.particles.files.star_blocks import WHAT_TO_DO, StarBlocks, read_st
 from cryofifa.particles.files.star_columns import (
     OPTICS_LABELS_STAR30,
     SCORE_LABEL,
+    applied_ctf,
     numbers,
     optics_numbers,
     optics_rows_of_particles,
     pixel_size_angstrom,
 )
 from cryofifa.particles.files.table import ParticleTable
+from cryofifa.particles.files.tomography import refuse_tomography, refuse_volumes
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.stack_header import read_stack_header
 
@@ -55,14 +57,18 @@ def read_star(
     defocus_v = numbers(star, "rlnDefocusV", rows) if has_v else defocus_u
     angle_degrees = numbers(star, "rlnDefocusAngle", rows) if has_v else np.zeros(len(rows))
 
+    b_factor = numbers(star, "rlnCtfBfactor", rows, 0.0)
+    refuse_tomography(star, b_factor)
     stated_box = _stated_box_size(star, optics_rows, rows)
     if not find_stacks and stated_box is None:
         raise InputError(f"{path}: column rlnImageSize is missing; {WHAT_TO_DO}")
     names, stack_index, frame_index = _image_names(star, rows)
     if find_stacks:
         warn_of_unapplied(star)
-    if find_stacks:
         stack_paths = resolve_stack_paths(names, path, data_folder)
+        single = np.flatnonzero(~star.particles["rlnImageName"].iloc[rows].str.contains("@", regex=False, na=True))
+        if single.size:
+            refuse_volumes(star, rows[single], read_stack_header(stack_paths[stack_index[single[0]]]).n_frames)
     else:
         stack_paths = tuple(path.absolute().parent / clean_stack_name(name) for name in names)
     return ParticleTable(
@@ -82,7 +88,7 @@ def read_star(
         defocus_v_angstrom=defocus_v,
         defocus_angle_radian=np.radians(angle_degrees),
         phase_shift_radian=np.radians(numbers(star, "rlnPhaseShift", rows, 0.0)),
-        b_factor_square_angstrom=numbers(star, "rlnCtfBfactor", rows, 0.0),
+        b_factor_square_angstrom=b_factor,
         ctf_scale=numbers(star, "rlnCtfScalefactor", rows, 1.0),
         beam_tilt_x_milliradian=beam_tilt_milliradian(star, "X", optics_rows, rows),
         beam_tilt_y_milliradian=beam_tilt_milliradian(star, "Y", optics_rows, rows),
@@ -92,6 +98,7 @@ def read_star(
         random_subset=_random_subset(star, rows),
         row=rows,
         source=star,
+        applied_ctf=applied_ctf(star, optics_rows, rows),
         stated_box_size=stated_box,
     )
 

@@ -5,8 +5,9 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from cryofifa.errors import InputError
-from cryofifa.particles.files.number_checks import check_positive, finite_numbers
+from cryofifa.particles.files.number_checks import check_one_of, check_positive, finite_numbers
 from cryofifa.particles.files.star_blocks import WHAT_TO_DO, StarBlocks
+from cryofifa.particles.files.table import PHASE_FLIPPED, PREMULTIPLIED
 
 # Columns of a STAR 3.0 particle block that describe the optics: they move to data_optics.
 OPTICS_LABELS_STAR30 = (
@@ -69,6 +70,26 @@ def optics_numbers(
     used, back = np.unique(optics_rows, return_inverse=True)
     column = star.optics.loc[:, label].iloc[used]
     return finite_numbers(star.path, label, column, used, "data_optics row")[back]
+
+
+def applied_ctf(
+    star: StarBlocks, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
+) -> Int64[np.ndarray, " m"] | None:
+    """What the images were multiplied by (see `ParticleTable`), from rlnCtfDataArePhaseFlipped and its like.
+
+    An image that was multiplied by its CTF has right phases, whether its phases had been flipped before or not.
+
+    Raises:
+        InputError: if a cell is neither 0 nor 1.
+    """
+    applied = np.zeros(len(rows), dtype=np.int64)
+    flags = {"rlnCtfDataArePhaseFlipped": PHASE_FLIPPED, "rlnCtfDataAreCtfPremultiplied": PREMULTIPLIED}
+    for label, kind in flags.items():
+        if any(label in table.columns for table in (star.particles, star.optics) if table is not None):
+            values = optics_numbers(star, label, optics_rows, rows)
+            check_one_of(star.path, label, values, rows, (0, 1))
+            applied[values == 1] = kind
+    return applied if applied.any() else None
 
 
 def optics_rows_of_particles(star: StarBlocks, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"] | None:

@@ -9,6 +9,8 @@ from jaxtyping import Float64, Int64
 
 from cryofifa.particles.files.star_blocks import StarBlocks
 
+PHASE_FLIPPED, PREMULTIPLIED = 1, 2
+
 
 @dataclass(frozen=True)
 class ParticleTable:
@@ -34,6 +36,8 @@ class ParticleTable:
         random_subset: half set, 1 or 2, or None where the file has none.
         row: 0-based row in the input file.
         source: the whole input as read, so that a writer can keep every column.
+        applied_ctf: what each image on disk was multiplied by: `PHASE_FLIPPED` (the sign of its CTF), `PREMULTIPLIED`
+            (its CTF), or 0 (neither); None where none of them was. See physics/applied_ctf.py.
         stated_box_size: side of each image as the file has it, or None where it does not say.
     """
 
@@ -61,6 +65,7 @@ class ParticleTable:
     random_subset: Int64[np.ndarray, " n"] | None
     row: Int64[np.ndarray, " n"]
     source: StarBlocks | np.ndarray
+    applied_ctf: Int64[np.ndarray, " n"] | None = None
     stated_box_size: Int64[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
