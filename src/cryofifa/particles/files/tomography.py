@@ -26,8 +26,8 @@ def refuse_tomography(star: StarBlocks, b_factor_square_angstrom: Float64[np.nda
     b = b_factor_square_angstrom
     if (b <= 0).all() and b.min() < -LEAST_DAMPING:
         raise InputError(
-            f"{star.path}: these look like images of tilt series from Warp or M: rlnCtfBfactor goes down to {b.min():g}, "
-            f"and there minus means damping (here plus does){WHAT_TO_GIVE}, or change the sign if they are"
+            f"{star.path}: these look like images of tilt series from Warp or M: rlnCtfBfactor goes down to "
+            f"{b.min():g}, and there minus means damping (here plus does){WHAT_TO_GIVE}, or change the sign if they are"
         )
 
 
@@ -42,6 +42,6 @@ def refuse_volumes(star: StarBlocks, without_number: Int64[np.ndarray, " n"], im
     if images_in_file > 1:
         raise InputError(
             f"{star.path}: particle row {without_number[0]} (counted from 0): rlnImageName has no image number, and "
-            f"its file has {images_in_file} images: volumes (subtomograms) cannot be used; images of a stack are named as "
-            "000001@stack.mrcs"
+            f"its file has {images_in_file} images: volumes (subtomograms) cannot be used; images of a stack are named "
+            "as 000001@stack.mrcs"
         )
