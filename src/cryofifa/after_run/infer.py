@@ -18,6 +18,7 @@ from cryofifa.half_map_refinement.half_sets import half_sets
 from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import MATCHES, ProjectionMatching
 from cryofifa.mrc_map import read_map
+from cryofifa.particles.copies import find_copies
 from cryofifa.particles.files.cs_writer import write_particles_cs
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.files.star_writer import write_particles_star
@@ -81,7 +82,9 @@ def infer(
     images = _images(trained, Path(particles), data_folder, rows_file, place)
     visits = len(images.table) * (1 + MATCHES if match_to_map else 1)
     with FolderLock(target.path).take(), RunLog(target.log) as log, Progress(visits) as progress:
-        poses = Poses.unknown(half_sets(images.table, trained.config.seed, log.warning).to(place))
+        group = find_copies(images.table, trained.plan.copy_distance_angstrom).group
+        half = half_sets(images.table.random_subset, group, trained.config.seed, log.warning)
+        poses = Poses.unknown(half.to(place))
         started = time.monotonic()
         progress.stage("encoder")
         _pose_by_encoder(trained, images, poses, log, progress)

@@ -10,6 +10,7 @@ from cryofifa.half_map_refinement.half_sets import half_sets
 from cryofifa.half_map_refinement.particle_frame import ParticleFrame
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.names import READ_PARTICLES
+from cryofifa.particles.copies import find_copies
 from cryofifa.particles.kept_images import KeptImages, Room, keep_images
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import Frame, ParticleImages
@@ -86,7 +87,9 @@ class RunParticles:
 
     def before_half_map_refinement(self, trained: Start | AbInitio | EncoderRefinement) -> Poses:
         """A table of all particles with their half sets, in which those of a training have the poses it has found."""
-        half = half_sets(self.images.table, self._run.config.seed, self._run.log.warning)
+        table, run = self.images.table, self._run
+        group = find_copies(table, run.plan.copy_distance_angstrom).group
+        half = half_sets(table.random_subset, group, run.config.seed, run.log.warning)
         poses, chosen = Poses.unknown(half.to(self._run.device)), trained.particles.particle
         if trained.poses.class_index is not None:
             poses.class_index = torch.full_like(half, -1).to(self._run.device)

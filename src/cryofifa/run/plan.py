@@ -111,6 +111,11 @@ class RunPlan:
         return round(self.box_size * self.pixel_size_angstrom / self.shared_resolution_angstrom)
 
     @property
+    def copy_distance_angstrom(self) -> float:
+        """Picks of one micrograph within this distance may both be centred on the same particle."""
+        return 2 * self.shift_range_angstrom
+
+    @property
     def usual_start_epochs(self) -> int:
         """Epochs of a start that rests once its mask has grown; 0 where there are no starts."""
         return 0 if self.start_schedule is None else self.start_schedule.usual_epochs

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_mask
+from cryofifa.particles.copies import find_copies
 from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.particle_radius import survey_images
 from cryofifa.particles.preprocess import ParticleImages
@@ -95,6 +96,9 @@ def prepare(
     if config.mask_file is not None:
         mask = read_mask(Path(config.mask_file), table.box_size, table.reference_pixel_size_angstrom)
     plan, free = plan_run(config, table, survey), allowed_bytes(config.memory_gib)
+    copies = find_copies(table, plan.copy_distance_angstrom).as_text(table.row, plan.copy_distance_angstrom)
+    if copies is not None:
+        warnings.append(f"{particles}: {copies}")
     if plan.least_bytes > free:
         warnings.append(
             f"images of {table.box_size} px take about {plan.least_bytes / GIB:.1f} GiB of memory without any images, "
