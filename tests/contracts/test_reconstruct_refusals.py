@@ -45,7 +45,9 @@ def test_masked_images_are_refused(particles: Path, tmp_path: Path, capsys: pyte
 def test_dry_run_touches_nothing(particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["reconstruct", str(particles), "-o", str(tmp_path / "run"), "--dry-run"]) == 0
     assert not (tmp_path / "run").exists()
-    assert "80, box 32 px, 6 A/px" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "80, box 32 px, 6 A/px" in said.out
+    assert "warning: 80 particles are few" in said.err
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,13 @@ def infer(
     target.check_inputs(Path(particles))
     place = device_of(device)
     trained = read_trained_run(folder.path, place)
-    images = _images(trained, Path(particles), data_folder, rows_file, place)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        images = _images(trained, Path(particles), data_folder, rows_file, place)
     visits = len(images.table) * (1 + MATCHES if match_to_map else 1)
     with FolderLock(target.path).take(), RunLog(target.log) as log, Progress(visits) as progress:
+        for warning in caught:
+            log.warning(str(warning.message))
         group = find_copies(images.table, trained.plan.copy_distance_angstrom).group
         half = half_sets(images.table.random_subset, group, trained.config.seed, log.warning)
         poses = Poses.unknown(half.to(place))
@@ -111,7 +115,7 @@ def _images(
     device: torch.device,
 ) -> ParticleImages:
     """The new particles' images, if they have the run's pixel size and a box that is large enough."""
-    table = read_particles(particles, data_folder, rows_file)
+    table = read_particles(particles, data_folder, rows_file, trained.config.optics)
     wanted, window = trained.plan.pixel_size_angstrom, trained.plan.ab_initio_frame.window_pixel
     pixel_size = table.reference_pixel_size_angstrom
     if abs(pixel_size / wanted - 1) > 0.001:

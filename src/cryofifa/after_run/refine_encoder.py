@@ -74,7 +74,7 @@ def refine_encoder(
         encoder_refinement={"epochs": epochs or before.encoder_refinement.epochs or FEWEST_EPOCHS},
     )
     particles = Path(settings["particles"])
-    stacks = ImageStacks(read_particles(particles, data_folder, rows_file))
+    stacks = ImageStacks(read_particles(particles, data_folder, rows_file, config.optics))
     now = run_settings(stacks, config)
     for name, found in now.items():
         if name != "config" and found != settings.get(name, found):

@@ -26,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--devices", type=int, metavar="N", help="GPUs, or processes on a CPU, that share the work (default: 1)")
     add("--invert", action="store_true", default=None, help="multiply the images by -1 (dark particles)")
     add("--ind", type=Path, metavar="FILE", help="list of 0-based rows to use: text, .npy, .npz or a mask")
+    add("--pixel-size", type=float, metavar="A", help="pixel size in angstrom, where the particle file has none")
+    add("--voltage", type=float, metavar="KV", help="voltage in kV, where the particle file has none")
+    add("--spherical-aberration", type=float, metavar="MM", help="in mm, where the particle file has none")
+    add("--amplitude-contrast", type=float, metavar="W", help="from 0 to 1, where the particle file has none")
     add("--diameter", type=float, metavar="A", help="particle diameter in angstrom (default: estimated)")
     add("--start-resolution", type=float, metavar="A", help="first Fourier mask in angstrom (default: from the data)")
     add("--end-resolution", type=float, metavar="A", help="last Fourier mask of the search in angstrom")
@@ -81,6 +85,12 @@ def _config(options: argparse.Namespace) -> Config:
     config = PRESETS[options.preset].config() if options.preset else Config()
     if options.config:
         config = read_config(options.config, config)
+    optics = {
+        "pixel_size_angstrom": options.pixel_size,
+        "voltage_kilovolt": options.voltage,
+        "spherical_aberration_millimetre": options.spherical_aberration,
+        "amplitude_contrast": options.amplitude_contrast,
+    }
     given = {
         "seed": options.seed,
         "pose_mode": options.pose_mode,
@@ -96,6 +106,7 @@ def _config(options: argparse.Namespace) -> Config:
         "cache_folder": options.cache,
         "cache_gib": options.cache_gib,
         "absolute_paths": options.absolute_paths,
+        "optics": {name: value for name, value in optics.items() if value is not None},
         "starts": {"count": 1} if options.quick else None,
     }
     return config.changed(**{name: value for name, value in given.items() if value is not None})

@@ -91,7 +91,8 @@ def _near_picks(table: ParticleTable, nearer_than_angstrom: float) -> Int64[np.n
     # micrographs lie far apart along a third axis, so that one tree serves all
     distinct[:, 0] *= 10 * nearer_than_angstrom
     tree = KDTree(distinct)
-    _, neighbour = tree.query(distinct, k=min(NEIGHBOURS + 1, len(distinct)), distance_upper_bound=nearer_than_angstrom)
+    most = min(NEIGHBOURS + 1, len(distinct))
+    neighbour = np.asarray(tree.query(distinct, k=most, distance_upper_bound=nearer_than_angstrom)[1])
     pick, which = np.nonzero(neighbour < len(distinct))
     near = rows[first[np.column_stack([pick, neighbour[pick, which]])]]
     return np.concatenate([same[same[:, 0] != same[:, 1]], near[near[:, 0] != near[:, 1]]])

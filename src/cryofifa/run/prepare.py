@@ -29,6 +29,7 @@ from cryofifa.system.folder_lock import FolderLock
 from cryofifa.system.memory import GIB, allowed_bytes
 from cryofifa.system.processes import Processes
 
+FEW_PARTICLES = 500  # fewer hardly ever give a map from nothing (LOG.md)
 DARK_Z_SCORE = -5.0  # particles count as dark if their centre lies below the ring by more, in standard errors
 
 
@@ -79,6 +80,10 @@ def prepare(
         )
         images = images.leaving_out(unusable.rows)
     table = images.table
+    if len(table) < FEW_PARTICLES:
+        warnings.append(
+            f"{len(table)} particles are few: a map from nothing takes some thousands, and what few show can be chance"
+        )
     survey = survey_images(images, config.image, config.diameter_angstrom)
     # a hollow particle is darker in its centre than in its shell, so the deconvolved mean must look dark, too
     if survey.contrast_z_score < DARK_Z_SCORE and survey.contrast_skew < 0:
@@ -111,7 +116,7 @@ def _read_images(
     particles: Path | str, data_folder: Path | str | None, rows_file: Path | str | None, config: Config
 ) -> ParticleImages:
     device = device_of(config.device)  # a device that is not there is told before a long table is read
-    table = read_particles(particles, data_folder, rows_file)
+    table = read_particles(particles, data_folder, rows_file, config.optics)
     return ParticleImages.of_table(table, inverted=config.invert, device=device)
 
 

@@ -28,6 +28,7 @@ from cryofifa.settings.decoders import DecoderKind, DecoderSettings
 from cryofifa.settings.encoder import EncoderSettings
 from cryofifa.settings.images import ImageSettings
 from cryofifa.settings.old_names import with_present_names
+from cryofifa.settings.optics import OpticsSettings
 from cryofifa.settings.ranges import LARGEST_INTEGER, POSITIVE, Range, out_of_range
 from cryofifa.settings.reading import overlaid, read_toml
 from cryofifa.settings.refinements import EncoderRefinementSettings, HalfMapRefinementSettings, JunkSettings
@@ -67,6 +68,7 @@ class Config:
     # Folder for scratch files of images that memory has no room for; without it they are read from the stacks anew.
     cache_folder: str | None = None
     cache_gib: Annotated[float, Range(0, 1e9)] = 100.0  # beyond it the files used longest ago are removed; our choice
+    optics: OpticsSettings = field(default_factory=OpticsSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)

@@ -23,6 +23,7 @@ from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import resolve_stack_paths
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stack_header import read_stack_header
+from cryofifa.settings.optics import NOTHING_GIVEN, OpticsSettings
 
 NEEDED_FIELDS = (
     "blob/path",
@@ -40,7 +41,13 @@ NEEDED_FIELDS = (
 ABERRATION_FIELDS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 
 
-def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None = None) -> ParticleTable:
+def read_cs(
+    path: Path,
+    data_folder: Path | None = None,
+    rows_file: Path | None = None,
+    *,
+    given: OpticsSettings = NOTHING_GIVEN,
+) -> ParticleTable:
     """Read the particles of a .cs file; see `read_particles` for the arguments.
 
     Fields that are missing are taken from the passthrough files of the same folder, matched by uid; particles that
@@ -49,7 +56,7 @@ def read_cs(path: Path, data_folder: Path | None = None, rows_file: Path | None 
     Raises:
         InputError: if a needed field, number or stack is missing or wrong.
     """
-    records, unknown = with_passthrough(path, read_cs_records(path), NEEDED_FIELDS)
+    records, unknown = with_passthrough(path, read_cs_records(path), NEEDED_FIELDS, given)
     for field in ("blob/path", "location/micrograph_path"):
         if field in (records.dtype.names or ()) and records.dtype[field].kind != "S":
             raise InputError(f"{path}: field {field} is {records.dtype[field]}, not text; export it again")

@@ -12,6 +12,8 @@ from jaxtyping import Bool
 from cryofifa.errors import InputError
 from cryofifa.particles.files.cs_file import read_cs_records
 from cryofifa.particles.files.cs_records import records_from_columns
+from cryofifa.particles.files.given_optics import lacking_fields, option_for
+from cryofifa.settings.optics import OpticsSettings
 
 PASSTHROUGH = "passthrough"  # in the names of such files
 # Not needed, but written out again where they are known, so they are looked for in the passthrough files too.
@@ -19,11 +21,12 @@ USEFUL_FIELDS = ("location/micrograph_path", "location/center_x_frac")
 
 
 def with_passthrough(
-    path: Path, records: np.ndarray, needed: tuple[str, ...]
+    path: Path, records: np.ndarray, needed: tuple[str, ...], given: OpticsSettings
 ) -> tuple[np.ndarray, Bool[np.ndarray, " n"]]:
     """The records with further fields from the passthrough files beside them, and which particles these do not know.
 
-    Particles are matched by uid.  A particle of which a needed field is in none of the files has 0 there.
+    Particles are matched by uid. Optics that no file has are as `given`. A particle of which another needed field is in
+    none of the files has 0 there.
 
     Raises:
         InputError: if needed fields are missing, and why the files beside do not give them.
@@ -43,6 +46,9 @@ def with_passthrough(
         for field in other.dtype.names or ():
             if field not in (records.dtype.names or ()):
                 _fill(added, known, field, rows, other[field][where[rows]], len(records))
+    for field, value in lacking_fields(path, {*(records.dtype.names or ()), *added}, given).items():
+        added[field] = np.full(len(records), value, dtype=np.float32)
+        known[field] = np.ones(len(records), dtype=bool)
     missing = [field for field in needed if field not in (records.dtype.names or ()) and field not in added]
     if missing:
         raise InputError(f"{path}: {_what_is_missing(path, records, missing, told)}")
@@ -108,6 +114,7 @@ def _what_is_missing(path: Path, records: np.ndarray, missing: list[str], told: 
     return (
         f"field {missing[0]} is missing ({len(missing)} in all); put the job's "
         f"..._passthrough_particles.cs beside the file{why}, or export the particles with blob and ctf"
+        f"{option_for(missing[0])}"
     )
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float64, Int64
 
 from cryofifa.conventions import rotations_from_relion_euler_degrees
 from cryofifa.errors import InputError
+from cryofifa.particles.files.given_optics import star_with_given
 from cryofifa.particles.files.number_checks import check_fraction, check_positive, finite_numbers
 from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import clean_stack_name, resolve_stack_paths
@@ -28,10 +29,16 @@ from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.files.tomography import refuse_tomography, refuse_volumes
 from cryofifa.particles.poses import Poses
 from cryofifa.particles.stack_header import read_stack_header
+from cryofifa.settings.optics import NOTHING_GIVEN, OpticsSettings
 
 
 def read_star(
-    path: Path, data_folder: Path | None = None, rows_file: Path | None = None, *, find_stacks: bool = True
+    path: Path,
+    data_folder: Path | None = None,
+    rows_file: Path | None = None,
+    *,
+    given: OpticsSettings = NOTHING_GIVEN,
+    find_stacks: bool = True,
 ) -> ParticleTable:
     """Read the particles of a STAR file; see `read_particles` for the arguments.
 
@@ -43,7 +50,7 @@ def read_star(
     Raises:
         InputError: if a needed column, number or stack is missing or wrong.
     """
-    star = read_star_blocks(path)
+    star = star_with_given(read_star_blocks(path), given)
     rows = chosen_rows(rows_file, len(star.particles))
     optics_rows = optics_rows_of_particles(star, rows)
     pixel_size = pixel_size_angstrom(star, optics_rows, rows)

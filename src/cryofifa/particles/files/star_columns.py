@@ -5,6 +5,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from cryofifa.errors import InputError
+from cryofifa.particles.files.given_optics import option_for
 from cryofifa.particles.files.number_checks import check_one_of, check_positive, finite_numbers
 from cryofifa.particles.files.star_blocks import WHAT_TO_DO, StarBlocks
 from cryofifa.particles.files.table import PHASE_FLIPPED, PREMULTIPLIED
@@ -66,7 +67,8 @@ def optics_numbers(
                 "export the particles again"
             )
         where = "data_optics and data_particles" if star.optics is not None else "the particle table"
-        raise InputError(f"{star.path}: column {label} is missing in {where}; {WHAT_TO_DO}: it is never assumed")
+        what_to_do = WHAT_TO_DO + option_for(label)
+        raise InputError(f"{star.path}: column {label} is missing in {where}; {what_to_do}: it is never assumed")
     used, back = np.unique(optics_rows, return_inverse=True)
     column = star.optics.loc[:, label].iloc[used]
     return finite_numbers(star.path, label, column, used, "data_optics row")[back]
@@ -146,7 +148,7 @@ def pixel_size_angstrom(
             optics_numbers(star, "rlnImagePixelSize", optics_rows, rows)
         raise InputError(
             f"{star.path}: column rlnImagePixelSize (or rlnDetectorPixelSize and rlnMagnification) is "
-            f"missing; {WHAT_TO_DO}: the pixel size is never assumed"
+            f"missing; {WHAT_TO_DO}{option_for('rlnImagePixelSize')}: the pixel size is never assumed"
         )
     check_positive(star.path, "pixel size", pixel_size, rows)
     return pixel_size
