@@ -294,3 +294,18 @@ def test_empiar10076_signs_come_out_opposite(data_folder: Path) -> None:
     folder = data_folder / "formats/empiar10076"
     cs, star = (ImageStacks(read_particles(folder / f"empiar_10076_7.{kind}")) for kind in ("cs", "star"))
     np.testing.assert_array_equal(cs.read(np.arange(7)), -star.read(np.arange(7)))
+
+
+@pytest.mark.parametrize(
+    ("in_header", "told"), [(3.0, True), (1.6, True), (1.5, False), (1.515, False), (1.0, False), (0.0, False)]
+)
+def test_another_pixel_size_in_the_header_is_told(tmp_path: Path, in_header: float, told: bool) -> None:
+    """The STAR file says 1.5 A; 0 and exactly 1 are what headers have that do not know."""
+    raw_stack(tmp_path / "a.mrcs", ramp(), 2, "<", mx=8, cella=(8 * in_header, 8 * in_header, 1.0))
+    raw_stack(tmp_path / "b.mrcs", ramp(), 2, "<", mx=8, cella=(8 * in_header, 8 * in_header, 1.0))
+    said = ImageStacks(table_of(tmp_path, ["1@a.mrcs", "1@b.mrcs", "2@b.mrcs"])).what_headers_contradict()
+    if told:
+        assert f"pixels of {in_header:g} A by its header, of 1.5 A by" in said[0]
+        assert "as those of 1 more stacks" in said[0]
+    else:
+        assert said == []

@@ -71,7 +71,7 @@ class ParticleImages:
 
     @classmethod
     def of_table(cls, table: ParticleTable, *, inverted: bool, device: torch.device = CPU) -> ParticleImages:
-        """The images of a table, read from its stacks; a warning says so where boxes differ or are odd.
+        """The images of a table, read from its stacks; warnings tell of odd and mixed boxes, and of doubtful headers.
 
         inverted: the images' contrast is the opposite of what the particle file says (`--invert`).
 
@@ -79,6 +79,8 @@ class ParticleImages:
             InputError: if a stack is absent, damaged or does not fit the table.
         """
         stacks = ImageStacks(table.inverted() if inverted else table)
+        for line in stacks.what_headers_contradict():
+            warnings.warn(line, stacklevel=2)
         boxes = stacks.box_sizes(np.arange(len(table)))
         box_size = common_box_size(stacks.table, boxes)
         if (boxes != box_size).any():

@@ -17,7 +17,8 @@ from cryofifa.system.file_kind import other_kind
 
 HEADER_BYTES = HEADER_DTYPE.itemsize  # 1024, MRC2014
 
-# MRC2014 modes of real-valued images.  Mode 0 is signed, as the standard and RELION have it.
+# MRC2014 modes of real-valued images.  Mode 0 is signed, as the standard and RELION have it; older programs wrote
+# unsigned numbers (particles/byte_stacks.py).
 DTYPE_OF_MODE = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 
 
@@ -30,6 +31,7 @@ class StackHeader:
         n_frames: number of images.
         dtype: type of one pixel, byte order included.
         offset_bytes: where the first image begins.
+        pixel_size_angstrom: as the header has it; None where it says 0 or exactly 1, as headers do that do not know.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class StackHeader:
     n_frames: int
     dtype: np.dtype
     offset_bytes: int
+    pixel_size_angstrom: float | None = None
 
 
 def read_stack_header(path: Path) -> StackHeader:
@@ -83,7 +86,9 @@ def read_stack_header(path: Path) -> StackHeader:
     if found_bytes > expected_bytes:
         message = f"{path}: longer than its header says ({found_bytes} bytes, not {expected_bytes}); is it whole?"
         warnings.warn(message, stacklevel=2)
-    return StackHeader(path=path, box_size=nx, n_frames=nz, dtype=dtype, offset_bytes=offset_bytes)
+    width_angstrom, samples = float(header["cella"]["x"]), int(header["mx"])
+    pixel_size = width_angstrom / samples if samples > 0 and width_angstrom > 0 else None
+    return StackHeader(path, nx, nz, dtype, offset_bytes, None if pixel_size == 1 else pixel_size)
 
 
 def _header_and_byte_order(raw: bytes, path: Path) -> tuple[np.void, Literal["<", ">"]]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from jaxtyping import Float32, Int64, Num
 
 from cryofifa.errors import InputError
+from cryofifa.particles.byte_stacks import bytes_are_unsigned
 from cryofifa.particles.files.table import ParticleTable
 from cryofifa.particles.stack_header import StackHeader, read_stack_header
 
 IMAGES_IN_PART = 64  # images that one thread reads in one go; our choice
+LARGEST_PIXEL_SIZE_ERROR = 0.02  # calibrated pixel sizes differ by less from what headers have; our choice
 LARGEST_PIXEL = 1e15  # the power of an image with larger values overflows 32-bit numbers
 
 
@@ -48,6 +51,8 @@ class ImageStacks:
             self._headers[stack] = header
             with self._opened(stack) as file:
                 self._states[stack] = _state(file)
+                if header.dtype.itemsize == 1 and bytes_are_unsigned(file, header):
+                    self._headers[stack] = replace(header, dtype=np.dtype("u1"))
                 self._marks[stack] = self._mark(stack, file)
 
     def box_sizes(self, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"]:
@@ -56,6 +61,27 @@ class ImageStacks:
         for stack, header in self._headers.items():
             of_stack[stack] = header.box_size
         return of_stack[self.table.stack_index[rows]]
+
+    def what_headers_contradict(self) -> list[str]:
+        """One line each: stacks whose headers have another pixel size than the table, and stacks of unsigned bytes."""
+        said, rows = [], np.unique(self.table.stack_index, return_index=True)[1]
+        other = [
+            (header, self.table.pixel_size_angstrom[row])
+            for row in rows.tolist()
+            if (header := self._headers[int(self.table.stack_index[row])]).pixel_size_angstrom is not None
+            and abs(header.pixel_size_angstrom / self.table.pixel_size_angstrom[row] - 1) > LARGEST_PIXEL_SIZE_ERROR
+        ]
+        if other:
+            header, pixel_size = other[0]
+            said.append(
+                f"{header.path}: pixels of {header.pixel_size_angstrom:.4g} A by its header, of {pixel_size:.4g} A by "
+                f"{self.table.source_path}{_as_others(len(other))}: the latter is used; is it right?"
+            )
+        unsigned = [header for header in self._headers.values() if header.dtype == np.uint8]
+        if unsigned:
+            others = _as_others(len(unsigned))
+            said.append(f"{unsigned[0].path}: its bytes (MRC mode 0) look unsigned{others}, and are read as such")
+        return said
 
     def __len__(self) -> int:
         """The number of particles."""
@@ -177,6 +203,10 @@ class ImageStacks:
             f"{self._headers[stack].path}: was changed while the run was reading it; put the old stack back and give "
             "the same command again, or start anew in another folder"
         )
+
+
+def _as_others(count: int) -> str:
+    return "" if count == 1 else f", as those of {count - 1} more stacks do"
 
 
 def _state(file: BufferedReader) -> tuple[int, int]:
