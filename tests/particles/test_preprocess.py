@@ -8,6 +8,7 @@ import starfile
 import torch
 
 from cryofifa.particles.files.star import read_star
+from cryofifa.particles.poses import Poses
 from cryofifa.particles.preprocess import (
     Frame,
     ParticleImages,
@@ -164,3 +165,22 @@ def test_white_noise_is_as_strong_in_the_low_passed_channel():
 
 def test_even_sizes():
     assert [even_at_least(value) for value in (6, 6.1, 7, 8.0)] == [6, 8, 8, 8]
+
+
+def test_magnification_is_taken_out_of_images_and_put_back_into_shifts(tmp_path):
+    """A particle stretched by the optics comes back round; the file's shifts are those of the recorded image."""
+    stretch = 1.06  # along x: M00
+    line = torch.arange(SIZE) - SIZE // 2
+    x, y = line.float(), line[:, None].float()
+    # the transform at k is that of the true image at M k, so that the recorded image is wider
+    recorded = torch.exp(-((x / stretch - 7).square() + (y + 4).square()) / (2 * 3.0**2)) * 50 + noise(2, SIZE)
+    path = particle_images(tmp_path, recorded.numpy(), [2.0, 2.0]).table.source_path
+    blocks = starfile.read(path)
+    blocks["optics"]["rlnMagMat00"] = [stretch]
+    starfile.write(blocks, path, overwrite=True)
+    images = ParticleImages.of_table(read_star(path), inverted=False)
+    found = images.normalised(np.arange(2))
+    assert float((found - 50 * gaussian(SIZE, 3.0, (7.0, -4.0))).std()) == pytest.approx(1, abs=0.15)
+    poses = Poses.found(torch.eye(3).repeat(2, 1, 1), torch.tensor([[-14.0, 8.0], [0.0, 1.0]]))
+    expected = torch.tensor([[-14.0 * stretch, 8.0], [0.0, 1.0]])
+    torch.testing.assert_close(images.poses_of_listed(poses).shift_angstrom, expected)

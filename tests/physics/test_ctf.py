@@ -114,9 +114,9 @@ def test_envelope_and_scale_multiply():
 
 
 def test_particles_are_picked_together():
-    both = CtfParameters(*(torch.cat([a, b]) for a, b in zip(
-        vars(parameters()).values(), vars(replace(parameters(), scale=torch.tensor([3.0]))).values(), strict=True
-    )))  # fmt: skip
+    one = replace(parameters(), even_zernike=torch.zeros(1, 3))
+    other = replace(one, scale=torch.tensor([3.0]))
+    both = CtfParameters(**{name: torch.cat([column, vars(other)[name]]) for name, column in vars(one).items()})
     assert len(both) == 2
     frequency = HalfPlane.of_box(16, 2.0).frequency_per_angstrom
     torch.testing.assert_close(

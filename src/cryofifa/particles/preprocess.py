@@ -19,6 +19,7 @@ from cryofifa.physics.antisymmetric_phase import antisymmetric_phase, half_trans
 from cryofifa.physics.applied_ctf import without_flipped_phases, without_premultiplication
 from cryofifa.physics.ctf import CtfParameters
 from cryofifa.physics.fourier import centred_index, fourier_2d, inverse_fourier_2d, rescale_images, window_centre
+from cryofifa.physics.magnification import shift_in_recorded_image, without_magnification
 from cryofifa.physics.mask import distance_from_centre
 
 CPU = torch.device("cpu")
@@ -105,7 +106,11 @@ class ParticleImages:
         return rows if self.position is None else self.position[rows]
 
     def poses_of_listed(self, poses: Poses) -> Poses:
-        """Poses of all particles that the input lists: those that were left out are unposed."""
+        """Poses of all particles that the input lists, in their images as recorded; those left out are unposed."""
+        poses = poses.copy()
+        if self.table.magnification is not None:
+            matrix = torch.from_numpy(np.array(self.table.magnification)).to(poses.shift_angstrom)
+            poses.shift_angstrom = shift_in_recorded_image(poses.shift_angstrom, matrix)
         places = self.places(np.arange(len(self.table)))
         return poses if self.position is None else poses.among(len(self.listed), torch.from_numpy(places))
 
@@ -115,7 +120,7 @@ class ParticleImages:
         return self.table.reference_pixel_size_angstrom
 
     def normalised(self, rows: Int64[np.ndarray, " m"]) -> Float[Tensor, "n y x"]:
-        """Images at full size, with beam tilt taken out, background of mean 0 and sd 1, and protein bright.
+        """Images at full size, with aberrations taken out, background of mean 0 and sd 1, and protein bright.
 
         rows: 0-based rows of the table.
 
@@ -133,6 +138,7 @@ class ParticleImages:
     def _of_one_box(self, rows: Int64[np.ndarray, " m"]) -> Float[Tensor, "n y x"]:
         """The normalised images of rows whose stacks have one box."""
         image = torch.from_numpy(self.stacks.read(self.places(rows))).to(self.device)
+        self._take_out_magnification(image, rows)
         self._undo_applied_ctf(image, rows)
         self._take_out_beam_tilt(image, rows)
         image = normalise_background(image)
@@ -143,6 +149,16 @@ class ParticleImages:
             # resampling keeps values, which leaves white noise with sd `ratio`
             found[members] = resample_pixel_size(image[members], float(ratio), self.table.box_size) / float(ratio)
         return found
+
+    def _take_out_magnification(self, image: Float[Tensor, "n y x"], rows: Int64[np.ndarray, " n"]) -> None:
+        """Take anisotropic magnification out of these images, in place, with one matrix per optics."""
+        if self.table.magnification is None:
+            return
+        matrices, member = np.unique(self.table.magnification[rows], axis=0, return_inverse=True)
+        for number, matrix in enumerate(matrices):
+            if (matrix != np.eye(2)).any():
+                members = torch.from_numpy(member.reshape(-1) == number).to(self.device)
+                image[members] = without_magnification(image[members], torch.from_numpy(matrix))
 
     def _undo_applied_ctf(self, image: Float[Tensor, "n y x"], rows: Int64[np.ndarray, " n"]) -> None:
         """Undo, in place, that images were multiplied by their CTF or its sign before they came into their stack."""
@@ -205,6 +221,7 @@ class ParticleImages:
             amplitude_contrast=column(t.amplitude_contrast),
             b_factor_square_angstrom=column(t.b_factor_square_angstrom),
             scale=column(t.ctf_scale),
+            even_zernike=None if t.even_zernike is None else column(t.even_zernike),
         )
 
 

@@ -2,20 +2,17 @@
 
 transform of the image = exp(i phi(k)) * transform without these aberrations
 phi(k) = -2 pi Cs lambda^2 |k|^2 (k . tilt) + sum_j c_j Z_j(k)                      so that phi(-k) = -phi(k)
-Z_j(k) = R_n^|m|(|k|) * (cos(m theta) where m > 0, sin(|m| theta) where m < 0)
 
-The first term is RELION's rlnBeamTiltX/Y (tilt in radians here), the sum its rlnOddZernike: j counts n = 1, 3, 5, ...
-and, within n, m = -n, -n + 2, ..., n; |k| is in cycles per angstrom, not scaled to a unit disc.  Zivanov, Nakane and
-Scheres, IUCrJ 7 (2020) 253; signs and order are those that relion_reconstruct takes out of an image.
+The first term is RELION's rlnBeamTiltX/Y (tilt in radians here), the sum its rlnOddZernike (Z_j: zernike.py).  Signs
+are those that relion_reconstruct takes out of an image.
 """
-
-from math import factorial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryofifa.physics.ctf import electron_wavelength_angstrom
+from cryofifa.physics.zernike import odd_zernike_orders, zernike
 
 
 def antisymmetric_phase(
@@ -36,26 +33,8 @@ def antisymmetric_phase(
     cubic_angstrom = spherical_aberration_millimetre * 1e7 * electron_wavelength_angstrom(voltage_kilovolt).square()
     phase = -2 * torch.pi * cubic_angstrom * 1e-3 * square * (x * tilt_x + y * tilt_y)
     for coefficient, (n, m) in zip(odd_zernike, odd_zernike_orders(len(odd_zernike)), strict=True):
-        phase = phase + coefficient * _zernike(n, m, x, y)
+        phase = phase + coefficient * zernike(n, m, x, y)
     return phase
-
-
-def odd_zernike_orders(count: int) -> list[tuple[int, int]]:
-    """The orders (n, m) of the first `count` odd Zernike polynomials, in the order of rlnOddZernike."""
-    orders = [(n, m) for n in range(1, 2 * count, 2) for m in range(-n, n + 1, 2)]
-    return orders[:count]
-
-
-def _zernike(n: int, m: int, x: Float[Tensor, "*points"], y: Float[Tensor, "*points"]) -> Float[Tensor, "*points"]:
-    """Z = R_n^|m| times its angular part; the power |m| of x + iy holds both cos and sin without the angle itself."""
-    order, square = abs(m), x.square() + y.square()
-    angular = torch.complex(x, y) ** order  # |k|^|m| exp(i |m| theta)
-    radial = torch.zeros_like(square)  # R / |k|^|m|: even powers only
-    for k in range((n - order) // 2 + 1):
-        power = (n - order) // 2 - k
-        weight = factorial(n - k) / (factorial(k) * factorial(order + power) * factorial(power))
-        radial = radial + (-1) ** k * weight * square**power
-    return radial * (angular.real if m > 0 else angular.imag)
 
 
 def half_transform_frequencies(size: int, pixel_size_angstrom: float) -> Float[Tensor, "y half_x 2"]:

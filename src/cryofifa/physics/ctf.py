@@ -2,19 +2,23 @@
 
 lambda = 12.2643 / sqrt(E (1 + 0.978466e-6 E))                      electron wavelength in angstrom, E in volts
 df     = (U + V + (U - V) cos 2(theta - theta0)) / 2                defocus at azimuth theta, in angstrom
-gamma  = -pi lambda df s^2 + pi/2 Cs lambda^3 s^4 - phase - atan(w / sqrt(1 - w^2))
+gamma  = -pi lambda df s^2 + pi/2 Cs lambda^3 s^4 - phase - atan(w / sqrt(1 - w^2)) + sum_j c_j Z_j
 CTF    = -sin(gamma) * scale * exp(-B s^2 / 4)                      so that CTF(0) = +w
 
-s is the spatial frequency in cycles per angstrom, w the amplitude contrast.
+s is the spatial frequency in cycles per angstrom, w the amplitude contrast, c_j the coefficients of even Zernike
+polynomials Z_j (zernike.py): symmetric aberrations beyond defocus, astigmatism and Cs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from cryofifa.physics.zernike import even_zernike_orders, zernike
 
 
 def electron_wavelength_angstrom(voltage_kilovolt: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -39,17 +43,22 @@ class CtfParameters:
     amplitude_contrast: Float[Tensor, " particles"]
     b_factor_square_angstrom: Float[Tensor, " particles"]
     scale: Float[Tensor, " particles"]
+    even_zernike: Float[Tensor, "particles coefficients"] | None = None  # in RELION's order; None for none
 
     def __getitem__(self, particles: Tensor | slice) -> CtfParameters:
         """The optics of some of the particles."""
-        return CtfParameters(*(getattr(self, field.name)[particles] for field in fields(self)))
+        return self._each(lambda column: column[particles])
 
     def __len__(self) -> int:
         return self.scale.shape[0]
 
     def to(self, device: torch.device) -> CtfParameters:
         """The same optics on another device."""
-        return CtfParameters(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return self._each(lambda column: column.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> CtfParameters:
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(column) for name, column in columns.items() if column is not None})
 
 
 def contrast_transfer(
@@ -77,6 +86,9 @@ def contrast_transfer(
         + 0.5 * torch.pi * (aberration_angstrom * wavelength**3)[:, None] * square.square()
         - constant_phase[:, None]
     )
+    if p.even_zernike is not None:
+        orders = even_zernike_orders(p.even_zernike.shape[1])
+        gamma = gamma + p.even_zernike @ torch.stack([zernike(n, m, x, y) for n, m in orders])
     return -gamma.sin() * envelope(parameters, frequency_per_angstrom)
 
 

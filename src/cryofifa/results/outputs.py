@@ -103,8 +103,9 @@ def write_outputs(folder: RunFolder, config: Config, images: ParticleImages, res
     for index, result in enumerate(results.maps):
         result.write(folder.map(index))
     rows = np.flatnonzero(results.kept)
-    kept_table, kept_poses = images.table.select(rows), poses.select(torch.from_numpy(rows).to(poses.rotation.device))
-    absolute, listed_poses = config.absolute_paths, images.poses_of_listed(poses)
+    absolute, listed_poses, places = config.absolute_paths, images.poses_of_listed(poses), images.places(rows)
+    kept_table = images.listed.select(places)
+    kept_poses = listed_poses.select(torch.from_numpy(places).to(poses.rotation.device))
     write_particles_star(folder.particles, images.listed, listed_poses, absolute_names=absolute)
     write_particles_star(folder.kept, kept_table, kept_poses, absolute_names=absolute)
     if images.table.kind == "cs":

@@ -133,13 +133,25 @@ def test_tilt_stays_in_what_is_written_since_the_images_keep_it(tmp_path: Path) 
     assert starfile.read(tmp_path / "out.star")["optics"]["rlnBeamTiltX"].tolist() == TILTS["rlnBeamTiltX"]
 
 
-@pytest.mark.parametrize(("label", "cell"), [("rlnEvenZernike", "[0,0,0.1]"), ("rlnMagMat00", "1.01")])
-def test_what_is_not_applied_is_told(tmp_path: Path, label: str, cell: str, recwarn: pytest.WarningsRecorder) -> None:
-    none = {"rlnEvenZernike": ["[0,0,0]"], "rlnMagMat00": ["1.0"], "rlnMagMat01": ["0"], "rlnBeamTiltX": ["0.4"]}
-    read_particles(write_star(tmp_path / "a.star", optics={**OPTICS, **none}))
+def test_even_terms_and_magnification_are_read_per_particle(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    matrices = {"rlnMagMat00": [1.01, 1, 0.99], "rlnMagMat01": [0.02, 0, 0], "rlnMagMat10": [-0.01, 0, 0]}
+    even = {"rlnEvenZernike": ["[0.5,-0.25]", "[]", "[1,2,3]"]}
+    table = read_particles(write_star(tmp_path / "a.star", IN_GROUPS, {**GROUPS, **even, **matrices}))
+    np.testing.assert_array_equal(table.even_zernike, [[1, 2, 3], [0.5, -0.25, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(
+        table.magnification, [[[0.99, 0], [0, 1]], [[1.01, 0.02], [-0.01, 1]], [[1, 0], [0, 1]]]
+    )
+    neutral = {"rlnEvenZernike": ["[0,0,0]"], "rlnMagMat00": ["1.0"], "rlnMagMat01": ["0"]}
+    table = read_particles(write_star(tmp_path / "a.star", optics={**OPTICS, **neutral}))
+    assert table.even_zernike is None
+    assert table.magnification is None
     assert not recwarn.list
-    with pytest.warns(UserWarning, match=rf"a\.star: {label} is not applied"):
-        read_particles(write_star(tmp_path / "a.star", optics={**OPTICS, **none, label: [cell]}))
+
+
+def test_a_matrix_that_is_no_small_distortion_is_refused(tmp_path: Path) -> None:
+    path = write_star(tmp_path / "a.star", optics={**OPTICS, "rlnMagMat01": [0.5]})
+    with pytest.raises(InputError, match=r"a\.star: particle row 0 .*the magnification matrix .* no small distortion"):
+        read_particles(path)
 
 
 def test_cryosparcs_aberrations_are_not_applied_and_told(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

@@ -19,6 +19,7 @@ RANGES = {
     "beam_tilt_x_milliradian": (-1e3, 1e3),
     "beam_tilt_y_milliradian": (-1e3, 1e3),
     "odd_zernike": (-1e6, 1e6),
+    "even_zernike": (-1e6, 1e6),
 }
 
 
@@ -30,7 +31,8 @@ def check_plausible(table: ParticleTable) -> None:
             f"{table.source_path}: {label} is 0 for every particle, so that no signal can pass; correct the column"
         )
     for name, (least, largest) in RANGES.items():
-        values = getattr(table, name).reshape(len(table), -1)
+        column = getattr(table, name)
+        values = np.zeros((len(table), 0)) if column is None else column.reshape(len(table), -1)
         bad = np.argwhere((values < least) | (values > largest))
         if len(bad):
             row, column = bad[0]

@@ -14,7 +14,11 @@ from cryofifa.particles.files.given_optics import star_with_given
 from cryofifa.particles.files.number_checks import check_fraction, check_positive, finite_numbers
 from cryofifa.particles.files.row_list import chosen_rows
 from cryofifa.particles.files.stack_paths import clean_stack_name, resolve_stack_paths
-from cryofifa.particles.files.star_aberrations import beam_tilt_milliradian, odd_zernike, warn_of_unapplied
+from cryofifa.particles.files.star_aberrations import (
+    beam_tilt_milliradian,
+    magnification_matrices,
+    zernike_coefficients,
+)
 from cryofifa.particles.files.star_blocks import WHAT_TO_DO, StarBlocks, read_star_blocks
 from cryofifa.particles.files.star_columns import (
     OPTICS_LABELS_STAR30,
@@ -66,12 +70,12 @@ def read_star(
 
     b_factor = numbers(star, "rlnCtfBfactor", rows, 0.0)
     refuse_tomography(star, b_factor)
+    even_zernike = zernike_coefficients(star, "rlnEvenZernike", optics_rows, rows)
     stated_box = _stated_box_size(star, optics_rows, rows)
     if not find_stacks and stated_box is None:
         raise InputError(f"{path}: column rlnImageSize is missing; {WHAT_TO_DO}")
     names, stack_index, frame_index = _image_names(star, rows)
     if find_stacks:
-        warn_of_unapplied(star)
         stack_paths = resolve_stack_paths(names, path, data_folder)
         single = np.flatnonzero(~star.particles["rlnImageName"].iloc[rows].str.contains("@", regex=False, na=True))
         if single.size:
@@ -99,12 +103,14 @@ def read_star(
         ctf_scale=numbers(star, "rlnCtfScalefactor", rows, 1.0),
         beam_tilt_x_milliradian=beam_tilt_milliradian(star, "X", optics_rows, rows),
         beam_tilt_y_milliradian=beam_tilt_milliradian(star, "Y", optics_rows, rows),
-        odd_zernike=odd_zernike(star, optics_rows, rows),
+        odd_zernike=zernike_coefficients(star, "rlnOddZernike", optics_rows, rows),
         optics_group=_star30_optics_groups(star, rows) if optics_rows is None else optics_rows,
         contrast_sign=np.ones(len(rows)),
         random_subset=_random_subset(star, rows),
         row=rows,
         source=star,
+        even_zernike=even_zernike if even_zernike.any() else None,
+        magnification=magnification_matrices(star, optics_rows, rows),
         applied_ctf=applied_ctf(star, optics_rows, rows),
         stated_box_size=stated_box,
     )

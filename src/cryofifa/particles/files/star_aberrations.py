@@ -1,6 +1,5 @@
-"""Aberrations beyond the CTF in a STAR file: those that are taken out of the images, and those that are not."""
+"""Aberrations of a STAR file beyond defocus, astigmatism and Cs, and anisotropic magnification."""
 
-import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -22,7 +21,7 @@ NEUTRAL = {
     "rlnMagMat10": 0.0,
     "rlnMagMat11": 1.0,
 }
-NOT_APPLIED = ("rlnEvenZernike", "rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
+LARGEST_DISTORTION = 0.2  # of a magnification matrix, from the identity: microscopes have a few per cent
 
 
 def beam_tilt_milliradian(
@@ -41,26 +40,28 @@ def beam_tilt_milliradian(
     return optics_numbers(star, label, optics_rows, rows)
 
 
-def odd_zernike(
-    star: StarBlocks, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
+def zernike_coefficients(
+    star: StarBlocks, label: str, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, "m coefficients"]:
-    """The coefficients rlnOddZernike of data_optics per particle; no columns if there are none.
+    """The coefficients of data_optics per particle; no columns if there are none.
 
     Lists of different lengths are filled up with 0.
+
+    label: rlnOddZernike or rlnEvenZernike.
 
     Raises:
         InputError: if a cell is no list of finite numbers.
     """
-    if star.optics is None or optics_rows is None or "rlnOddZernike" not in star.optics.columns:
+    if star.optics is None or optics_rows is None or label not in star.optics.columns:
         return np.zeros((len(rows), 0))
     used, back = np.unique(optics_rows, return_inverse=True)
     lists = []
     for row in used:
-        cell = star.optics["rlnOddZernike"].iloc[row]
+        cell = star.optics[label].iloc[row]
         lists.append(_numbers_of_cell(cell))
         if not np.isfinite(lists[-1]).all():
             raise InputError(
-                f"{star.path}: data_optics row {row} (counted from 0): rlnOddZernike is '{cell}', "
+                f"{star.path}: data_optics row {row} (counted from 0): {label} is '{cell}', "
                 "not a list of numbers like [0.1,-0.2]; correct the row"
             )
     coefficients = np.zeros((len(used), max(len(values) for values in lists)))
@@ -78,11 +79,28 @@ def first_aberration(star: StarBlocks, labels: Iterable[str]) -> str | None:
     return None
 
 
-def warn_of_unapplied(star: StarBlocks) -> None:
-    """Warn once if the file has an aberration that is not taken into account."""
-    label = first_aberration(star, NOT_APPLIED)
-    if label is not None:
-        warnings.warn(f"{star.path}: {label} is not applied; it limits the finest resolutions", stacklevel=3)
+def magnification_matrices(
+    star: StarBlocks, optics_rows: Int64[np.ndarray, " m"] | None, rows: Int64[np.ndarray, " m"]
+) -> Float64[np.ndarray, "m 2 2"] | None:
+    """The matrix rlnMagMat00 to 11 of every particle; None where none has any effect.
+
+    Raises:
+        InputError: if a cell is no finite number, or a matrix is far from the identity.
+    """
+    if first_aberration(star, [label for label in NEUTRAL if label.startswith("rlnMagMat")]) is None:
+        return None
+    entries = []
+    for label in ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11"):
+        there = any(label in table.columns for table in _tables(star))
+        entries.append(optics_numbers(star, label, optics_rows, rows) if there else np.full(len(rows), NEUTRAL[label]))
+    matrix = np.stack(entries, axis=1).reshape(-1, 2, 2)
+    wrong = np.flatnonzero(np.abs(matrix - np.eye(2)).max(axis=(1, 2)) > LARGEST_DISTORTION)
+    if wrong.size:
+        raise InputError(
+            f"{star.path}: particle row {rows[wrong[0]]} (counted from 0): the magnification matrix "
+            f"{matrix[wrong[0]].tolist()} is no small distortion; correct rlnMagMat00 to rlnMagMat11"
+        )
+    return matrix
 
 
 def _tables(star: StarBlocks) -> list[pd.DataFrame]:

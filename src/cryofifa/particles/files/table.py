@@ -38,6 +38,9 @@ class ParticleTable:
         source: the whole input as read, so that a writer can keep every column.
         applied_ctf: what each image on disk was multiplied by: `PHASE_FLIPPED` (the sign of its CTF), `PREMULTIPLIED`
             (its CTF), or 0 (neither); None where none of them was. See physics/applied_ctf.py.
+        even_zernike: see physics/ctf.py; None where the file has none.
+        magnification: matrix of the anisotropic magnification of the images on disk (physics/magnification.py), the
+            identity where there is none; None where there is none at all.
         stated_box_size: side of each image as the file has it, or None where it does not say.
     """
 
@@ -66,6 +69,8 @@ class ParticleTable:
     row: Int64[np.ndarray, " n"]
     source: StarBlocks | np.ndarray
     applied_ctf: Int64[np.ndarray, " n"] | None = None
+    even_zernike: Float64[np.ndarray, "n even_coefficients"] | None = None
+    magnification: Float64[np.ndarray, "n 2 2"] | None = None
     stated_box_size: Int64[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
