@@ -70,6 +70,7 @@ def test_links_lead_where_the_file_system_leads(tmp_path: Path) -> None:
         ("s.mrc:mrcs", "s.mrc", "s.mrc:mrcs"),
         ("s.mrcs:mrcs", "s.mrcs", "s.mrcs"),
         ("s.st", "s.st", "s.st:mrcs"),
+        ("a:b/s.mrcs", "a:b/s.mrcs", "a:b/s.mrcs:mrcs"),  # else RELION takes b/s.mrcs for the ending
         ("s.mrcs.gz", "s.mrcs", "s.mrcs"),  # unpacked since
     ],
 )

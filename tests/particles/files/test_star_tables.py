@@ -144,6 +144,7 @@ LOST = {
     "quotes around two cells": (b"mic1.mrc 18126.5", b"'mic1.mrc 18126.5'"),
     "zeros instead of a row": (b"000003@stack.mrcs mic2.mrc 1e4", b"\0" * 20),
     "words below a list": (b"loop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n", b"_rlnOpticsGroup 1\n"),
+    "bytes of no encoding": (b"mic1.mrc", b"mic\xe9\x01.mrc"),
     "a value behind a label of a loop_": (b"_rlnDefocusU #3", b"_rlnDefocusU 3"),
     "a second loop_": (b"000003@", b"\nloop_\n_rlnImageName\n000003@"),
     "rows in no block": (b"data_optics", b""),

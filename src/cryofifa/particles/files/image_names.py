@@ -39,4 +39,5 @@ def path_from(path: Path, folder: Path | None) -> str:
 
 
 def _relion_name(name: str) -> str:
-    return name if name.endswith(STACK_SUFFIX) else f"{name}:{STACK_SUFFIX[1:]}"
+    # after a colon in the name RELION expects the ending, too
+    return name if name.endswith(STACK_SUFFIX) and ":" not in name else f"{name}:{STACK_SUFFIX[1:]}"

@@ -19,6 +19,7 @@ StarTable = pd.DataFrame | dict[str, str]
 BLOCK = re.compile(r"data_([^ \t\n#]*)[ \t]*(?:#.*)?$", re.MULTILINE)
 # A quote opens a cell only at its beginning, and closes it only at its end.
 CELL = re.compile(r"""("[^"]*"|'[^']*')(?=[ \t]|$)|([^ \t]+)""")
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # in no text of any encoding of one byte per letter
 QUOTE = re.compile(r"""(?:^|[ \t])["']""", re.MULTILINE)
 COMMENT = re.compile(r"(?:^|[ \t])#.*$", re.MULTILINE)
 
@@ -78,6 +79,10 @@ def _decoded(content: bytes) -> tuple[str, str]:
         try:
             text, encoding = content.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
+            damage = CONTROL.search(content)
+            if damage is not None:
+                number = content.count(b"\n", 0, damage.start()) + 1
+                raise ValueError(f"line {number} has bytes that are no text: damaged") from None
             text, encoding = content.decode("latin-1"), "latin-1"
     if "\r" in text:
         text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
