@@ -28,7 +28,7 @@ class Ended:
 
     def fault(self, *codes: int) -> str:
         """What is wrong with this end: another exit code, or not one line where it fails; empty if nothing is."""
-        lines = [line for line in self.errors.strip().splitlines() if not line.startswith(("warning: ", "usage: "))]
+        lines = [line for line in self.errors.strip().splitlines() if not line.startswith("warning: ")]
         if self.code not in codes:
             return f"exit code {self.code}: {' / '.join(lines[-2:])[:300]}"
         if "Traceback" in self.errors or "Warning:" in self.errors or len(lines) > 1:

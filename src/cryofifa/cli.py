@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from cryofifa.commands import (
     evaluate,
@@ -114,9 +114,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one line, as all others are; how a command is called stands in its --help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {InputError(message)}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     """The parser of all commands; what it gives knows which command is to run."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="cryofifa", description="Ab-initio cryo-EM reconstruction: particles in; map, poses and report out."
     )
     parser.add_argument("--version", action="version", version=f"cryofifa {version('cryofifa')}")

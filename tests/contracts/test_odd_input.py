@@ -108,6 +108,16 @@ def test_a_volume_that_cannot_be_is_refused_before_it_is_allocated(
     assert_one_line(capsys, wanted)
 
 
+@pytest.mark.parametrize(
+    "words", [["reconstruct", "a.star", "-o", "b", "--devices", "inf"], ["volume", "a", "--box", "x"], ["turn"], []]
+)
+def test_an_option_that_is_none_is_one_line_too(capsys: pytest.CaptureFixture[str], words: list):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert_one_line(capsys, "cryofifa", "--help")
+
+
 def endless(link: Path) -> str:
     link.symlink_to("/dev/zero")
     return str(link)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cryofifa.half_map_refinement import half_maps
-from cryofifa.half_map_refinement.half_maps import back_project_halves, solve_half_maps
+from cryofifa.half_map_refinement.half_maps import back_project_halves, combined_map_gain, solve_half_maps
 from cryofifa.particles.simulated.simulate import simulate_images
 from cryofifa.physics.fourier import HalfPlane, fourier_3d
 from cryofifa.physics.mask import distance_from_centre, spherical_mask
@@ -122,3 +122,11 @@ def test_ice_among_the_particles_spoils_the_map_little(images, monkeypatch):
     monkeypatch.setattr(half_maps, "bounded_influence", lambda power, _median: torch.ones_like(power))
     assert clean - with_ice < 0.01
     assert to_truth(ice) < with_ice - 0.02
+
+
+@pytest.mark.parametrize("signal", [0.1, 1.0, 9.0])
+def test_the_map_of_all_particles_has_the_gain_of_twice_the_images(signal: float):
+    """Wiener: S / (S + N), where a half has noise N and all particles have N / 2."""
+    noise = 1.0
+    half_gain = torch.tensor([signal / (signal + noise)])
+    torch.testing.assert_close(combined_map_gain(half_gain), torch.tensor([signal / (signal + noise / 2)]))

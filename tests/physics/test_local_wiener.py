@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cryofifa.physics.local_wiener import local_wiener
+from cryofifa.physics.local_wiener import local_wiener, noise_power
 from cryofifa.physics.mask import spherical_mask
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells, shell_amplitude
@@ -48,3 +48,9 @@ def test_unrelated_halves_stay_unrelated():
     ]
     mean = torch.stack(correlation).mean()
     assert abs(float(mean)) < 0.01
+
+
+def test_the_noise_of_one_half_is_found_from_the_difference_of_both():
+    """Two halves of one signal, each with noise of power 4, under an even share."""
+    signal, share = 10 * noise(7), torch.full_like(noise(7), 1 / noise(7).numel())
+    assert float(noise_power(signal + 2 * noise(8), signal + 2 * noise(9), share)) == pytest.approx(4, rel=0.05)

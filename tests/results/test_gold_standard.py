@@ -9,7 +9,7 @@ from cryofifa.physics.point_groups import symmetry_rotations
 from cryofifa.physics.shell_correlation import fourier_shell_correlation
 from cryofifa.physics.shells import scale_shells
 from cryofifa.physics.symmetry_average import mean_of_turned
-from cryofifa.results.gold_standard import CHANCE_SD, chance_level, masked_fsc, with_random_phases
+from cryofifa.results.gold_standard import CHANCE_SD, chance_level, corrected_for_mask, masked_fsc, with_random_phases
 from cryofifa_testkit.known_volumes import blob_volume
 
 SIZE = 48
@@ -120,3 +120,38 @@ def test_chance_can_do_more_where_both_maps_are_symmetrised(group):
     seen = torch.stack(curves)[:, 8:22].square().mean().sqrt()
     expected = (level[8:22] / CHANCE_SD).square().mean().sqrt()
     assert 0.75 < float(seen / expected) < 1.25
+
+
+def test_the_correction_finds_the_fsc_that_the_mask_had_raised():
+    """Where a mask correlates a share s by itself, an FSC f shows as s + (1 - s) f (Chen et al. 2013)."""
+    true, share = torch.linspace(0.95, 0.05, SIZE // 2 + 1), 0.4
+    curves = iter([share + (1 - share) * true, *[torch.full_like(true, share)] * 50])
+    _, randomised, corrected = corrected_for_mask(
+        noise(1), noise(2), torch.ones(SIZE, SIZE, SIZE), true, lambda *_: next(curves), 0, 0
+    )
+    torch.testing.assert_close(randomised, torch.full_like(true, share))
+    torch.testing.assert_close(corrected[12:], true[12:])  # well beyond the first randomised shell
+
+
+@pytest.mark.parametrize(("shared_shell", "first"), [(0, 6), (3, 6), (9, 10)])
+def test_phases_are_random_where_the_halves_disagree_and_shared_nothing_and_the_ball_is_taken_out(
+    shared_shell: int, first: int
+):
+    """The unmasked curve falls under 0.8 in shell 6; what both halves shared is never randomised."""
+    unmasked = torch.tensor([1.0, 0.99, 0.95, 0.9, 0.85, 0.81, 0.7, 0.5, 0.3, *[0.1] * 16])
+    ball = 5 * (distance_from_centre(SIZE, 3) < 12).float()
+    seen = []
+
+    def correlate(half_1: torch.Tensor, half_2: torch.Tensor) -> torch.Tensor:
+        seen.extend((half_1, half_2))
+        return torch.zeros(SIZE // 2 + 1)
+
+    mask = torch.ones(SIZE, SIZE, SIZE)
+    corrected_for_mask(noise(1) + ball, noise(2) + ball, mask, unmasked, correlate, shared_shell, 0)
+    for given, drawn, half in zip(seen[:2], seen[2:4], (noise(1), noise(2)), strict=True):
+        own = torch.corrcoef(torch.stack([given.flatten(), ball.flatten()]))[0, 1]
+        assert abs(float(own)) < 0.05
+        assert float(torch.corrcoef(torch.stack([given.flatten(), half.flatten()]))[0, 1]) > 0.9
+        same = fourier_shell_correlation(given, drawn)
+        torch.testing.assert_close(same[:first], torch.ones(first), atol=1e-3, rtol=0)
+        assert float(same[first:].abs().max()) < 0.5

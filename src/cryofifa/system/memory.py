@@ -14,6 +14,7 @@ from cryofifa.errors import InputError
 
 FREE_SHARE = 0.7  # of the free memory, at most; the rest is for other programs and for errors of estimates
 GIB = 2**30
+OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "can't start new thread")  # in messages
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -63,11 +64,11 @@ def check_room(needed_bytes: float, what: str) -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error means that an allocation failed for lack of memory."""
+    """Whether an error means that memory was not enough, for a tensor or for the stack of a thread."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     # on a CPU torch raises a plain RuntimeError, the second one where a file is mapped
-    return any(words in str(error) for words in ("can't allocate memory", "Cannot allocate memory"))
+    return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def free_bytes(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:
