@@ -157,7 +157,7 @@ def little_address_space(draw: random.Random, target: Target) -> str:
 
 def few_processes_or_files(draw: random.Random, target: Target) -> str:
     """As a user who may have no thread more, or few open files."""
-    count = draw.randint(4, 30)
+    count = draw.randint(16, 60)  # with fewer Python itself finds none of its modules
     threads = draw.random() < 0.5
 
     def limit() -> None:

@@ -98,9 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        print(
-            "cryofifa: there is not enough memory for this; use a machine with more, or ask for less", file=sys.stderr
-        )
+        print("cryofifa: there is not enough memory, or no thread more is allowed; ask for less", file=sys.stderr)
         return 2
     except Stopped:
         # of several processes one may have been told, and have told the others
