@@ -215,3 +215,16 @@ def test_memory_that_runs_out_where_nobody_expected_it_is_one_line(
     monkeypatch.setattr(cli, "_parser", lambda: parser)
     assert main([]) == 2
     assert_one_line(capsys, "not enough memory")
+
+
+@pytest.mark.parametrize("name", ["mask.mrc", "half1.mrc"])
+def test_a_map_is_never_written_over_what_it_is_made_from(
+    map_of: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+):
+    path = tmp_path / name
+    write_map(path, torch.ones(24, 24, 24), 4.0)
+    before = path.read_bytes()
+    options = ["--mask", str(path)] if name == "mask.mrc" else []
+    assert main(["sharpen", map_of(24), "--b-factor=-50", "-o", str(path), *options]) == 2
+    assert_one_line(capsys, name, "is the source")
+    assert path.read_bytes() == before

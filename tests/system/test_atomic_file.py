@@ -1,5 +1,6 @@
 """A file appears whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,17 @@ def test_a_long_name_and_ordinary_permissions(tmp_path: Path) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text("")
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_what_a_killed_program_left_of_the_same_file_goes_when_it_is_old(tmp_path: Path) -> None:
+    """A younger one may still be written, and other files' are theirs."""
+    old, young, other = (
+        tmp_path / f".{name}.part.mrc" for name in ("a.mrc.00000000", "a.mrc.11111111", "b.mrc.00000000")
+    )
+    for path in (old, young, other):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    os.utime(other, (1, 1))
+    with atomic_path(tmp_path / "a.mrc") as temporary:
+        temporary.write_bytes(b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([young, other, tmp_path / "a.mrc"])

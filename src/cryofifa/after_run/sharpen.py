@@ -67,7 +67,9 @@ def sharpen(
     if b_factor_square_angstrom is not None and not abs(b_factor_square_angstrom) <= LARGEST_B_FACTOR:
         raise InputError(f"--b-factor {b_factor_square_angstrom:g}: give a number within +-{LARGEST_B_FACTOR:g}")
     source = Path(run_or_map)
-    target = _target(source, output, "sharpened")
+    beside = [source.with_name(name) for name in ("half1.mrc", "half2.mrc")]
+    given = [Path(one) for one in (mask_file, fsc_file) if one is not None]
+    target = _target(source, output, "sharpened", *beside, *given)
     maps = read_unfiltered(source)
     pixel_size, size = maps.pixel_size_angstrom, maps.combined.shape[-1]
     mask, fsc = maps.mask, maps.fsc
@@ -114,7 +116,7 @@ def sharpen_with_deepemhancer(run_or_map: Path | str, output: Path | str | None 
     return target
 
 
-def _target(source: Path, output: Path | str | None, how: str) -> Path:
+def _target(source: Path, output: Path | str | None, how: str, *others: Path) -> Path:
     """The file to write: the one asked for, or one beside the map or in the run's folder."""
     if not source.exists():
         raise InputError(f"{source}: there is no such run folder or map")
@@ -123,4 +125,4 @@ def _target(source: Path, output: Path | str | None, how: str) -> Path:
     if run is not None:
         folder, class_index = run
         beside = folder.map(class_index).folder / f"map_{how}.mrc"
-    return map_to_write(beside if output is None else Path(output), source)
+    return map_to_write(beside if output is None else Path(output), source, *others)

@@ -26,12 +26,11 @@ from torch import Tensor
 
 from cryofifa.errors import InputError
 from cryofifa.particles.preprocess import Frame, ParticleImages
-from cryofifa.system.atomic_file import atomic_path, remove_parts
+from cryofifa.system.atomic_file import ABANDONED_SECONDS, atomic_path, remove_parts
 from cryofifa.system.memory import GIB, allowed_bytes, allowed_gpu_bytes
 
 BYTES_PER_PIXEL = 2
 LARGEST = 65504.0  # largest 16-bit number; brighter pixels of junk are cut off
-ABANDONED_SECONDS = 3600.0  # a half-written scratch file that has not grown for so long: its process was killed
 GPU_SHARE = 0.5  # of the allowed GPU memory, for images; the rest is for the networks at work; our choice
 
 

@@ -223,12 +223,13 @@ class RunFolder:
         )
 
 
-def map_to_write(path: Path, source: Path) -> Path:
+def map_to_write(path: Path, source: Path, *others: Path | None) -> Path:
     """The path of a map that will be written, checked before long work so that writing it will not fail in the end.
 
     Args:
         path: where the map is to lie.
         source: the file or folder that it is made from.
+        others: further files that it is made from; None stands for none.
 
     Raises:
         InputError: if the name does not end in .mrc or .map, its folder does not exist, or it is the source or a map
@@ -240,7 +241,8 @@ def map_to_write(path: Path, source: Path) -> Path:
         raise InputError(f"{path.parent}: there is no such folder; make it, or change -o")
     run, class_index = run_of_maps(path.parent.resolve())
     is_result = run.settings.exists() and path.resolve() in run.map(class_index).volumes
-    if path.resolve() == source.resolve() or is_result:
+    is_given = path.resolve() in {one.resolve() for one in (source, *others) if one is not None}
+    if is_given or is_result:
         raise InputError(f"{path}: is the source, or a result of the run; give another name with -o")
     return path
 

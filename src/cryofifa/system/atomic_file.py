@@ -4,6 +4,7 @@ import math
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from cryofifa.errors import InputError
 
 PART = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.part(\..+)?")  # names of temporary files; `of` is the final name
+
+ABANDONED_SECONDS = 3600.0  # a half-written file that has not grown for so long: its process was killed
 
 
 @contextmanager
@@ -29,6 +32,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())  # some file systems report a full disk only now
         os.replace(temporary, path)
+        with suppress(OSError):  # what a killed program left of this very file
+            remove_parts(path.parent, re.compile(re.escape(path.name[:100])), time.time() - ABANDONED_SECONDS)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
