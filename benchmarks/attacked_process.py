@@ -1,6 +1,7 @@
 """One command of the program in a process of its own, forked from one that has all imported: it begins at once."""
 
 import contextlib
+import encodings.utf_8_sig  # noqa: F401 - a process that may open few files cannot import it any more
 import io
 import os
 import resource
