@@ -237,11 +237,15 @@ def normalise_background(image: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"
     Ice that thickens to one side is a ramp over the image; RELION's extraction takes it out in the same way.
     """
     size = image.shape[-1]
-    index = centred_index(size, image.device).to(image.dtype) / size
-    plane = torch.stack([torch.ones_like(image[0]), index[:, None].expand(size, size), index.expand(size, size)], dim=2)
+    # in double precision: rounding must not depend on how many images are normalised at once
+    index = centred_index(size, image.device).double() / size
+    height = torch.ones(size, size, dtype=torch.float64, device=image.device)
+    plane = torch.stack([height, index[:, None].expand(size, size), index.expand(size, size)], dim=2)
     is_background = distance_from_centre(size, 2, image.device) > BACKGROUND_RING_SHARE * size
-    fit = image[:, is_background] @ torch.linalg.pinv(plane[is_background]).mT  # least squares: height and two slopes
-    flat = image - (fit @ plane.flatten(0, 1).mT).unflatten(1, (size, size))
+    fit = (
+        image[:, is_background].double() @ torch.linalg.pinv(plane[is_background]).mT
+    )  # least squares: height and two slopes
+    flat = image - (fit @ plane.flatten(0, 1).mT).unflatten(1, (size, size)).to(image.dtype)
     deviation = background_pixels(flat).std(dim=1).clamp_min(1e-12)
     return flat / deviation[:, None, None]
 
