@@ -273,7 +273,10 @@ def _fingerprint(images: ParticleImages, frame: Frame, rows: np.ndarray) -> str:
     """A hash of everything that the images depend on, so that a scratch file is never mistaken for another one."""
     known = [version("cryofifa"), images.stacks.marks(), asdict(frame)]
     digest = hashlib.sha256(json.dumps(known).encode())
-    digest.update(images.table.source_path.read_bytes())
-    digest.update(images.table.row[rows].tobytes())
-    digest.update(images.table.contrast_sign[rows].tobytes())
+    table = images.table
+    digest.update(table.source_path.read_bytes())
+    # what the file may lack and the user has given is not in its bytes
+    given = (table.voltage_kilovolt, table.spherical_aberration_millimetre, table.amplitude_contrast)
+    for column in (table.row, table.contrast_sign, *given):
+        digest.update(column[rows].tobytes())
     return digest.hexdigest()[:40]
