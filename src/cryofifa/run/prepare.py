@@ -29,7 +29,7 @@ from cryofifa.system.folder_lock import FolderLock
 from cryofifa.system.memory import GIB, allowed_bytes
 from cryofifa.system.processes import Processes
 
-FEW_PARTICLES = 500  # fewer hardly ever give a map from nothing (LOG.md)
+FEW_PARTICLES = 500  # fewer rarely tell enough to find a map from nothing; our choice
 DARK_Z_SCORE = -5.0  # particles count as dark if their centre lies below the ring by more, in standard errors
 
 
