@@ -45,18 +45,6 @@ def test_background_has_mean_zero_and_sd_one_whatever_the_particle_is():
     assert torch.isfinite(normalise_background(torch.ones(2, 16, 16))).all()
 
 
-def test_a_ramp_over_an_image_is_taken_out_whole():
-    """Ice that thickens to one side; on a plane added to noise nothing else of the noise depends."""
-    noise = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
-    noise[:, 12:20, 12:20] += 4
-    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
-    ramp = torch.stack([0.5 * x - 3, -0.2 * y + 0.1 * x, torch.zeros(32, 32)])
-    found = normalise_background(noise + ramp)
-    torch.testing.assert_close(found, normalise_background(noise), atol=1e-4, rtol=0)
-    # the particle itself stays: no more than the ring's noise is in the plane
-    assert (found[:, 12:20, 12:20].mean(dim=(1, 2)) - 4).abs().max() < 0.5
-
-
 def test_frame_windows_and_keeps_the_noise(tmp_path):
     particles = particle_images(tmp_path, noise(20, SIZE).numpy() * 7 + 3, [2.0] * 20)
     frame = Frame(window_pixel=32, box_size=24, input_pixel_size_angstrom=2.0)
