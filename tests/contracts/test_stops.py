@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import mrcfile
-import numpy as np
 import pytest
 import torch
 
@@ -308,17 +307,6 @@ def test_another_stack_in_place_of_the_runs_own_is_noticed(
 def test_a_copy_of_the_stack_is_the_same_stack(particles: Path, undisturbed: Path):
     os.utime(particles.with_suffix(".mrcs"), (1, 1))
     assert reconstruct(particles, undisturbed, config=SMALL).particles == 80
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of mrcfile, while the file is made
-def test_an_image_of_nan_ends_a_run_before_it_begins(
-    own_particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    with mrcfile.mmap(own_particles.with_suffix(".mrcs"), mode="r+") as file:
-        file.data[40, 3, 3] = np.nan
-    assert main(command(own_particles, tmp_path / "run")) == 2
-    assert_one_line(capsys, "particles.mrcs: image 41", "NaN", "--ind")
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ NEAR_LIMIT = 0.95  # of the largest shift that a particle may be given; our choi
 # Measured: 0 to 0.2 % of the particles lie there where origins spread by a tenth of the limit to a third of it, 2 % at
 # SNR 0.05, 10 % where origins spread by half of it.
 USUAL_SHARE = 0.05
+LEAST_PARTICLES = 200  # of fewer, whose poses are guesses in part, nothing is said; our choice
 
 
 def shift_limit_warning(poses: Poses, shift_range_angstrom: float) -> str | None:
@@ -17,7 +18,7 @@ def shift_limit_warning(poses: Poses, shift_range_angstrom: float) -> str | None
         poses: of the particles that the map is made of.
         shift_range_angstrom: the largest shift that a particle may be given.
     """
-    if not len(poses):
+    if len(poses) < LEAST_PARTICLES:
         return None
     share = float((poses.shift_angstrom.norm(dim=1) > NEAR_LIMIT * shift_range_angstrom).double().mean())
     if share <= USUAL_SHARE:
