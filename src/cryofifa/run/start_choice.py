@@ -48,9 +48,10 @@ USUAL_STARTS = StartChoice(
 # 14, from 30 A 0 of 8 (LOG.md).
 CUBIC_STARTS = StartChoice(least=2, most=16, cycles=1.5, judge="half maps", method="search")
 
-# A start by search: particles that it sees, each counted as often as it is seen; the shares of its curriculum after
-# which it ends, and after which poses are no more looked for in the orientation set. Measured on apoferritin (LOG.md).
-SEARCH_VISITS, SEARCH_END, ORIENTATION_SET_SHARE = 50_000, 0.85, 0.75
+# A start by search: particles that its whole curriculum would see, over `[starts] most_visits`; the shares of it after
+# which the start ends, and after which poses are no more looked for in the orientation set. Measured on apoferritin
+# (LOG.md).
+SEARCH_VISITS_SHARE, SEARCH_END, ORIENTATION_SET_SHARE = 1.25, 0.85, 0.75
 SEARCH_GROWTH = 2.0  # of its Fourier mask; what halves share beyond an octave is fitted noise (LOG.md)
 
 # Information per image (particles/signal_spectrum.py) that the first mask of a start lets through, and that is enough
@@ -130,7 +131,7 @@ def start_schedule(
     if config.pose_mode != "guided":
         return None
     if starts.method == "search":
-        epochs = math.ceil(SEARCH_VISITS / particles)
+        epochs = max(FEWEST_START_EPOCHS, math.ceil(SEARCH_VISITS_SHARE * config.starts.most_visits / particles))
         curriculum = replace(
             after,
             epochs=epochs,
