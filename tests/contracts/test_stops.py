@@ -229,9 +229,9 @@ def test_a_full_disk_leaves_no_half_of_an_output(
     }[name]
     original = getattr(module, writer)
 
-    def full(*arguments):
+    def full(*arguments, **options):
         with no_file_longer_than(5_000):
-            original(*arguments)
+            original(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, writer, full)
