@@ -29,6 +29,7 @@ CAPTIONS = {
     "after_run": "commands on a finished run",
     "main_path": "reconstruct: particles in; map, poses, report out",
     "results": "8 FSC, verdict, files, report",
+    "variability": "states and motions in fixed poses",
     "run": "3 plan and starts   the phases in order, checkpoints",
     "stochastic_em": "3 starts: maps and poses from nothing",
     "half_map_refinement": "6 each half matched to its own map   7 final maps",

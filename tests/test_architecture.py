@@ -38,9 +38,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "half_map_refinement": SCIENCE | {"particles", "train"},
     "stochastic_em": SCIENCE | {"particles", "train"},
     "run": SCIENCE | FILES | {"model", "particles", "train", "stochastic_em", "half_map_refinement"},
-    "results": SCIENCE | FILES | {"particles", "train", "half_map_refinement", "run"},
+    "variability": SCIENCE | {"particles", "half_map_refinement"},
+    "results": SCIENCE | FILES | {"particles", "train", "half_map_refinement", "run", "variability"},
     "main_path": SCIENCE | {"particles", "train", "half_map_refinement", "run", "results"},
-    "after_run": SCIENCE | FILES | {"particles", "train", "half_map_refinement", "run", "results", "main_path"},
+    "after_run": SCIENCE
+    | FILES
+    | {"particles", "train", "half_map_refinement", "run", "variability", "results", "main_path"},
     "(package)": SCIENCE | {"particles", "main_path", "after_run", "results"},
     "commands": SCIENCE | {"particles", "main_path", "after_run", "run", "results"},
     "cli": BASE | {"commands", "(package)"},

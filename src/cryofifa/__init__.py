@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from cryofifa.after_run.map_symmetry import SymmetryReport, find_symmetry
     from cryofifa.after_run.refine_encoder import refine, refine_encoder
     from cryofifa.after_run.sharpen import Sharpened, sharpen
+    from cryofifa.after_run.states import states
     from cryofifa.after_run.volume import SampledVolume, volume
     from cryofifa.errors import InputError, Stopped
     from cryofifa.main_path import reconstruct
     from cryofifa.particles.simulated.simulate import simulate
+    from cryofifa.results.states_summary import FoundStates
     from cryofifa.results.summary import Reconstruction
     from cryofifa.settings.config import Config
 
 __all__ = [
     "Config",
     "Evaluation",
+    "FoundStates",
     "Inferred",
     "InputError",
     "Reconstruction",
@@ -43,12 +46,14 @@ __all__ = [
     "refine_encoder",
     "sharpen",
     "simulate",
+    "states",
     "volume",
 ]
 
 _MODULE_OF = {
     "Config": "cryofifa.settings.config",
     "Evaluation": "cryofifa.after_run.evaluate",
+    "FoundStates": "cryofifa.results.states_summary",
     "Inferred": "cryofifa.after_run.infer",
     "InputError": "cryofifa.errors",
     "Reconstruction": "cryofifa.results.summary",
@@ -65,6 +70,7 @@ _MODULE_OF = {
     "refine_encoder": "cryofifa.after_run.refine_encoder",
     "sharpen": "cryofifa.after_run.sharpen",
     "simulate": "cryofifa.particles.simulated.simulate",
+    "states": "cryofifa.after_run.states",
     "volume": "cryofifa.after_run.volume",
 }
 

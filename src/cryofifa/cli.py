@@ -26,6 +26,7 @@ from cryofifa.commands import (
     refine_encoder,
     sharpen,
     simulate,
+    states,
     symmetry,
     volume,
 )
@@ -65,6 +66,7 @@ COMMANDS: tuple[Command, ...] = (
     sharpen,
     symmetry,
     volume,
+    states,
 )
 FEWEST_ALLOWED = 16  # processes on a CPU, however few its cores are
 PACKAGE = Path(__file__).parent

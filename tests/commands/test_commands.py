@@ -24,6 +24,7 @@ LEAST_ARGUMENTS = {
     "export": ["run", "--format", "star"],
     "sharpen": ["run"],
     "symmetry": ["map.mrc"],
+    "states": ["run"],
     "volume": ["run", "--box", "24", "--pixel-size", "8"],
 }
 

@@ -1,20 +1,23 @@
 """Evaluate a run where the truth is known: FSC to the true map or to a model, and errors of the poses."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cryofifa.conventions import flip_hand
 from cryofifa.errors import InputError
 from cryofifa.mrc_map import read_map
+from cryofifa.particles.compare_classes import ClassComparison, compare_classes
 from cryofifa.particles.compare_poses import PoseComparison, compare_poses
 from cryofifa.particles.files.stack_paths import clean_stack_name
 from cryofifa.particles.files.star import poses_of_star
 from cryofifa.particles.files.star_blocks import StarBlocks, read_star_blocks
+from cryofifa.particles.files.star_columns import numbers
 from cryofifa.particles.poses import Poses, known
 from cryofifa.particles.simulated.structure import model_volume
 from cryofifa.physics.point_groups import symmetry_rotations
@@ -25,6 +28,7 @@ from cryofifa.system.input_file import check_input_file
 
 # With a smaller share of good poses, their common frame is no safe start for aligning the maps.
 _TRUSTED_SHARE = 0.3
+CLASS_LABEL = "rlnClassNumber"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Evaluation:
     map_correlation: Pearson's, of the aligned maps.
     particles, particles_matched: how many the run has, and how many of them have a true pose.
     rotation_error_degree, shift_error_angstrom: one value per matched particle, in the run's order.
+    classes: of rlnClassNumber, where both have it, as the states of a run do (`cryofifa evaluate RUN/states`).
     median_rotation_error_degree, median_shift_error_angstrom, share_within_10_degree: over these particles.
     """
 
@@ -58,6 +63,7 @@ class Evaluation:
     share_within_10_degree: float | None
     rotation_error_degree: tuple[float, ...] | None
     shift_error_angstrom: tuple[float, ...] | None
+    classes: ClassComparison | None = None
 
     def as_text(self) -> str:
         """The numbers as a table for the terminal."""
@@ -77,6 +83,8 @@ class Evaluation:
                 ("within 10 degrees", f"{100 * (self.share_within_10_degree or 0):.1f} %"),
                 ("median shift error", f"{self.median_shift_error_angstrom:.2f} A"),
             ]
+        if self.classes is not None:
+            lines += self.classes.lines()
         reference = "model" if self.compared_with == "model" else "truth"
         lines.append(("hand", "mirrored" if self.hand_flipped else f"as the {reference}"))
         lines.append(("symmetry", self.symmetry))
@@ -84,7 +92,7 @@ class Evaluation:
 
     def as_json(self, *, per_particle: bool = False) -> str:
         """All fields as JSON; the errors of single particles only if asked for."""
-        values = dict(vars(self))
+        values = dict(vars(self)) | {"classes": None if self.classes is None else asdict(self.classes)}
         if not per_particle:
             values.pop("rotation_error_degree")
             values.pop("shift_error_angstrom")
@@ -135,9 +143,9 @@ def evaluate(
     for given in (truth_poses, model):
         if given is not None:
             check_input_file(Path(given), bytes_per_byte=3)  # text, and what it says
-    poses, particles = None, None
+    poses, particles, classes = None, None, None
     if truth_poses is not None:
-        found, true, particles = _matched(RunFolder(run_or_map).particles, Path(truth_poses))
+        found, true, particles, classes = _matched(RunFolder(run_or_map).particles, Path(truth_poses))
         poses = compare_poses(found, true, group)
     fsc, correlation, mirrored = None, None, None
     map_path = RunFolder(run_or_map).map().combined if is_run else run_or_map
@@ -168,6 +176,7 @@ def evaluate(
         share_within_10_degree=poses.share_within_10_degree if poses else None,
         rotation_error_degree=tuple(poses.rotation_error_degree.tolist()) if poses else None,
         shift_error_angstrom=tuple(poses.shift_error_angstrom.tolist()) if poses else None,
+        classes=classes,
     )
 
 
@@ -194,8 +203,11 @@ def _frame_of(poses: PoseComparison | None) -> list[tuple[bool, Tensor]] | None:
     return [(poses.hand_flipped, rotation), (not poses.hand_flipped, other_hand)]
 
 
-def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
-    """Found and true poses of the particles that are in both files, in the run's order; and the run's particles."""
+def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int, ClassComparison | None]:
+    """Found and true poses of the particles that are in both files, in the run's order; and the run's particles.
+
+    Last, the comparison of their classes, where there are any.
+    """
     found_star, true_star = (read_star_blocks(path) for path in (found_path, truth_path))
     found, found_names = poses_of_star(found_star), _image_names(found_star)
     true, true_names = poses_of_star(true_star), _image_names(true_star)
@@ -209,7 +221,16 @@ def _matched(found_path: Path, truth_path: Path) -> tuple[Poses, Poses, int]:
     scored = ~known(found.score)[rows].isnan()
     if scored.any():  # a run gives its particles scores, and none to the images that it has left out
         rows, true_rows = rows[scored], true_rows[scored]
-    return found.select(rows), true.select(true_rows), len(found)
+    columns = _class_numbers(found_star, rows), _class_numbers(true_star, true_rows)
+    classes = None if columns[0] is None or columns[1] is None else compare_classes(columns[0], columns[1])
+    return found.select(rows), true.select(true_rows), len(found), classes
+
+
+def _class_numbers(star: StarBlocks, rows: Tensor) -> np.ndarray | None:
+    """rlnClassNumber of these rows; None where there is no such column."""
+    if CLASS_LABEL not in star.particles.columns:
+        return None
+    return numbers(star, CLASS_LABEL, rows.numpy()).astype(np.int64)
 
 
 def _image_names(star: StarBlocks) -> list[tuple[int, str]]:

@@ -76,11 +76,7 @@ def refine_encoder(
     particles = Path(settings["particles"])
     stacks = ImageStacks(read_particles(particles, data_folder, rows_file, config.optics))
     now = run_settings(stacks, config)
-    for name, found in now.items():
-        if name != "config" and found != settings.get(name, found):
-            raise InputError(
-                f"{folder.path}: was made of other particles ({name} differs); give the same file, --ind and --datadir"
-            )
+    folder.check_particles(now)
     target = RunFolder(folder.path / "refined" if output is None else Path(output))
     if processes.is_first:
         with FolderLock(target.path, stop).take():

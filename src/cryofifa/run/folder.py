@@ -12,6 +12,7 @@ from typing import Any
 from cryofifa.errors import InputError
 from cryofifa.run.identity import PARTICLE_MARKS, first_difference
 from cryofifa.run.map_files import MapFiles
+from cryofifa.run.state_files import StateFiles
 from cryofifa.settings.config import Config, config_as_dict, config_from_dict
 from cryofifa.system.atomic_file import atomic_path, remove_parts
 
@@ -78,6 +79,11 @@ class RunFolder:
     def live(self) -> Path:
         """The folder of what a viewer reads while the run goes on (`watching.py`)."""
         return self.path / "live"
+
+    @property
+    def states(self) -> StateFiles:
+        """The files of the states within the finished run."""
+        return StateFiles(self.path / "states")
 
     @property
     def checkpoint(self) -> Path:
@@ -155,6 +161,23 @@ class RunFolder:
         if not isinstance(values, dict) or any(not isinstance(values.get(key), kind) for key, kind in kinds.items()):
             raise InputError(f"{self.settings}: is damaged ({', '.join(kinds)} are not all there); start anew")
         return values
+
+    def check_particles(self, now: dict[str, Any]) -> None:
+        """Check that the particles are still those that the run was made of.
+
+        Args:
+            now: what `run_settings` gives for them now.
+
+        Raises:
+            InputError: if the particle file, its rows or a stack are others.
+        """
+        before = self.read_settings()
+        for name, found in now.items():
+            if name != "config" and found != before.get(name, found):
+                raise InputError(
+                    f"{self.path}: was made of other particles ({name} differs); give the same file, --ind and "
+                    "--datadir"
+                )
 
     def claim(self, settings: dict[str, Any]) -> None:
         """Make the folder this run's, or check that it already is, and remove files that were left half-written.

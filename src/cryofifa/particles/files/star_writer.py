@@ -1,6 +1,6 @@
 """Write particles with their poses as a RELION 3.1 STAR file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,21 @@ from cryofifa.system.atomic_file import atomic_path
 IMAGE = "rlnImageName"
 
 
-def write_particles_star(path: Path, table: ParticleTable, poses: Poses, *, absolute_names: bool = False) -> None:
+def write_particles_star(
+    path: Path,
+    table: ParticleTable,
+    poses: Poses,
+    *,
+    absolute_names: bool = False,
+    more: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Write particles and poses as STAR 3.1; an older file stays whole until the new one is complete.
 
     Every column of the input is kept as it was, but for image names, which hold from the file's own folder or, where
     asked for, from everywhere.  Angles, origins, half set and score are added or replaced.  Origins in pixels (STAR
     3.0) give way to those in angstrom.
+
+    more: further columns by their labels, one value per particle.
 
     Raises:
         ValueError: if table and poses have different lengths.
@@ -33,7 +42,8 @@ def write_particles_star(path: Path, table: ParticleTable, poses: Poses, *, abso
     """
     if len(poses) != len(table):
         raise ValueError(f"{len(poses)} poses for {len(table)} particles")
-    _write(path, table, lambda particles: _with_poses(particles, poses), None if absolute_names else path.parent)
+    names_from, columns = None if absolute_names else path.parent, more or {}
+    _write(path, table, lambda particles: _with_poses(particles, poses).assign(**columns), names_from)
 
 
 def write_star_elsewhere(path: Path, table: ParticleTable, names_from: Path | None) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 
 from cryofifa.results.report.contents import ReportContents
+from cryofifa.results.report.page import page_html
 from cryofifa.results.report.sections.maps import map_sections
 from cryofifa.results.report.sections.particles import examples_section, score_section, views_section
 from cryofifa.results.report.sections.provenance import provenance_sections
 from cryofifa.results.report.sections.summary import summary_section
 from cryofifa.results.report.sections.training import loss_section, pose_change_section, winners_section
-from cryofifa.results.report.style import STYLE
 from cryofifa.system.atomic_file import atomic_path
-
-CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing is fetched or run
 
 
 def write_report(path: Path, contents: ReportContents) -> None:
@@ -27,33 +24,15 @@ def write_report(path: Path, contents: ReportContents) -> None:
 
 def report_html(contents: ReportContents) -> str:
     """The whole page as a text of HTML, with its pictures in it."""
-    title = html.escape(contents.run.title)
-    body = "\n".join(
-        [
-            f"<h1>{title}</h1>",
-            f'<p class="origin">{html.escape(contents.run.input_path)}</p>',
-            summary_section(contents.run, contents.verdict, contents.maps),
-            *(text for number, part in enumerate(contents.maps, 1) for text in map_sections(part, number)),
-            views_section(contents.rotation_volume_to_image),
-            pose_change_section(contents.history),
-            loss_section(contents.history),
-            winners_section(contents.history),
-            score_section(contents.particles),
-            examples_section(contents.particles),
-            *provenance_sections(contents.provenance),
-        ]
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">
-<title>{title}</title>
-<style>{STYLE}</style>
-</head>
-<body><main>
-{body}
-</main></body>
-</html>
-"""
+    sections = [
+        summary_section(contents.run, contents.verdict, contents.maps),
+        *(text for number, part in enumerate(contents.maps, 1) for text in map_sections(part, number)),
+        views_section(contents.rotation_volume_to_image),
+        pose_change_section(contents.history),
+        loss_section(contents.history),
+        winners_section(contents.history),
+        score_section(contents.particles),
+        examples_section(contents.particles),
+        *provenance_sections(contents.provenance),
+    ]
+    return page_html(contents.run.title, contents.run.input_path, sections)
