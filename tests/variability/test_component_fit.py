@@ -43,3 +43,15 @@ def test_what_differs_between_two_states_is_the_component():
     right = float((second == (torch.arange(600) % 2 == 1)).double().mean())
     assert max(right, 1 - right) > 0.85
     assert float(coordinate.std()) == pytest.approx(1, abs=0.35)  # as components are scaled, less what noise hides
+
+
+def test_components_are_not_blown_up_where_images_hardly_tell_coordinates(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cryofifa.variability.component_fit.PRIOR_SHARE", 1.0)  # next to no prior, which shrinks them
+    source = varied_particles([(), (0,)], 600, noise_sd=3.0)
+    fit = ComponentFit(source, torch.arange(600), source.frame.sphere, source.frame.plane)
+    found = fit.start(2, torch.Generator().manual_seed(0))
+    for _ in range(15):
+        found = fit.step(found)
+    terms = embed(source, torch.arange(600), found, source.frame.plane)
+    smaller, larger = (float(terms.scaled([by, by]).log_likelihood().mean()) for by in (0.9, 1.1))
+    assert larger > smaller
