@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cryofifa.half_map_refinement.appearance import Appearance
 from cryofifa.half_map_refinement.half_maps import HalfMaps, back_project_halves, solve_half_maps
-from cryofifa.half_map_refinement.junk import Junk, can_learn_looks, junk_by_looks, junk_by_scores
+from cryofifa.half_map_refinement.junk_by_looks import Junk, can_learn_looks, junk_by_looks, junk_by_scores
 from cryofifa.half_map_refinement.projection_matching import ProjectionMatching
 from cryofifa.names import (
     AB_INITIO_PART,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cryofifa.half_map_refinement import junk
-from cryofifa.half_map_refinement.junk import can_learn_looks, junk_by_looks, junk_by_scores
+from cryofifa.half_map_refinement import junk_by_looks as junk
+from cryofifa.half_map_refinement.junk_by_looks import can_learn_looks, junk_by_looks, junk_by_scores
 from cryofifa.half_map_refinement.score_split import JunkSplit
 from cryofifa.particles.files.row_list import evenly_spread
 
