@@ -126,7 +126,7 @@ def _reconstructed(
             trained = phases.refine_poses(ab_initio, bar)
             poses, junk = phases.refine_against_half_maps(trained, bar)
         log.line(f"junk: {junk.describe()}")
-        of_map = junk.particle & junk.explained if config.junk.map_of_kept else np.ones_like(junk.particle)
+        of_map = junk.explained if config.junk.map_of_kept else np.ones_like(junk.explained)
         taken = torch.from_numpy(of_map).to(prepared.device)
         first_size = progress.plan.particle_size(config)  # the wider one: see particle_size.py
         classes = range(trained.networks.classes)
@@ -134,10 +134,11 @@ def _reconstructed(
         if not processes.is_first:
             processes.barrier()
             return read_summary(folder)
-        if warning := shift_limit_warning(poses.select(taken), progress.plan.shift_range_angstrom):
+        poses_of_maps = poses.select(taken)
+        if warning := shift_limit_warning(poses_of_maps, progress.plan.shift_range_angstrom):
             log.warning(warning)
         agreeing_starts, judged = phases.starts.agreeing_with_end(poses.rotation), list[MapResult]()
-        members, poses_of_maps = member_count(config.symmetry), poses.select(taken)
+        members = member_count(config.symmetry)
         for index, (maps, size) in enumerate(one for one in found if one is not None):
             mask = phases.mask_of(maps, first_size) if prepared.mask is None else prepared.mask.to(prepared.device)
             curves = masked_fsc(*maps.unfiltered, mask, progress.plan.shared_shell, config.seed, members)

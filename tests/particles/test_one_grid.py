@@ -10,18 +10,9 @@ from cryofifa.particles.files.read import read_particles
 from cryofifa.particles.one_grid import resample_pixel_size
 from cryofifa.particles.preprocess import ParticleImages
 from cryofifa_testkit.particle_files import OPTICS, PARTICLES, write_stack, write_star
+from cryofifa_testkit.pictures import gaussian, noise
 
 SIZE = 48
-
-
-def noise(count: int, size: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(count, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-def gaussian(size: int, width: float, at: tuple[float, float] = (0.0, 0.0)) -> torch.Tensor:
-    line = torch.arange(size) - size // 2
-    square = (line - at[0]).square() + (line[:, None] - at[1]).square()
-    return torch.exp(-square / (2 * width**2))
 
 
 def test_resampling_samples_the_same_gaussian():

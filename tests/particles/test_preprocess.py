@@ -20,18 +20,9 @@ from cryofifa.particles.preprocess import (
 from cryofifa.particles.stacks import ImageStacks
 from cryofifa.physics.ctf import contrast_transfer
 from cryofifa_testkit.particle_files import particle_images, write_stack
+from cryofifa_testkit.pictures import gaussian, noise
 
 SIZE = 48
-
-
-def noise(count: int, size: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(count, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-def gaussian(size: int, width: float, at: tuple[float, float] = (0.0, 0.0)) -> torch.Tensor:
-    line = torch.arange(size) - size // 2
-    square = (line - at[0]).square() + (line[:, None] - at[1]).square()
-    return torch.exp(-square / (2 * width**2))
 
 
 def test_background_has_mean_zero_and_sd_one_whatever_the_particle_is():

@@ -49,11 +49,11 @@ class Junk:
 
     def describe(self) -> str:
         """What was found in a few words, for the log."""
-        unexplained = int((self.particle & ~self.explained).sum())
-        looks = f"; {unexplained} more look like particles that no search can pose" if unexplained else ""
+        explained, kept = int(self.explained.sum()), int(self.particle.sum())
+        looks = f"; {kept - explained} more look like particles that no search can pose" if kept > explained else ""
         return (
-            f"{self.split.describe()}, {self.particle.sum()} of {len(self.particle)} particles kept, of which "
-            f"{(self.particle & self.explained).sum()} are explained by the map{looks}"
+            f"{self.split.describe()}, {kept} of {len(self.particle)} particles kept, of which {explained} are "
+            f"explained by the map{looks}"
         )
 
 
@@ -83,9 +83,7 @@ def junk_by_looks(looks: Float64[np.ndarray, "n features"], score: Float64[np.nd
     fitted = known[evenly_spread(len(known), MOST_FITTED)]
     bins = np.clip(((score - median) / spread - LOWEST) / BIN, 0, (HIGHEST - LOWEST) / BIN - 1)
     bins = np.where(np.isfinite(bins), bins, 0).astype(int)
-    looks_of = _Regression(_gaussian_ranks(looks[fitted], looks), fitted)
-
-    chance = expit(looks_of.log_odds(explained.astype(float)))
+    chance = _chance(_gaussian_ranks(looks[fitted], looks), explained.astype(float), fitted)
     usual = chance[fitted][explained[fitted]].mean()
     by_looks = np.clip((1 - usual) / usual * chance / (1 - chance), 0, 1)
     rest = fitted[~explained[fitted]]
@@ -94,47 +92,36 @@ def junk_by_looks(looks: Float64[np.ndarray, "n features"], score: Float64[np.nd
     return Junk(split, explained, particle | explained)
 
 
-class _Regression:
-    """Ridge logistic regression of what is known, in part, of each image, on its looks.
+def _chance(
+    looks: Float64[np.ndarray, "n features"], explained: Float64[np.ndarray, " n"], fitted: Int[np.ndarray, " m"]
+) -> Float64[np.ndarray, " n"]:
+    """The chance that the map explains an image of these looks, by ridge logistic regression.
 
     Args:
         looks: of all images, of mean 0 and about sd 1.
-        fitted: rows that it is fitted to. These are judged by the regression of the other folds, all others by the mean
-            of all folds.
+        explained: 1 where the map explains an image, else 0.
+        fitted: rows that the regression is fitted to. These are judged by that of the other folds, all others by the
+            mean of all folds.
     """
+    products, fold = _with_products(looks[fitted]), np.arange(len(fitted)) % FOLDS
+    mean, spread = products.mean(axis=0), products.std(axis=0) + 1e-9
 
-    def __init__(self, looks: Float64[np.ndarray, "n features"], fitted: Int[np.ndarray, " m"]) -> None:
-        self._looks, self._fitted = looks, fitted
-        self._fold = np.arange(len(fitted)) % FOLDS
-        products = _with_products(looks[fitted])
-        self._mean, self._spread = products.mean(axis=0), products.std(axis=0) + 1e-9
-        self._features = self._standardised(products)
-        self._weights = [np.zeros(self._features.shape[1]) for _ in range(FOLDS)]
+    def standardised(values: Float64[np.ndarray, "n more"]) -> Float64[np.ndarray, "n more_and_1"]:
+        return np.concatenate([(values - mean) / spread, np.ones((len(values), 1))], axis=1)
 
-    def log_odds(self, known: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-        """Logarithm of the odds of every image, learned from what is `known` of those that it is fitted to."""
-        known = known[self._fitted]
-        for fold in range(FOLDS):
-            others = self._fold != fold
-            self._weights[fold] = _fitted_weights(self._features[others], known[others], self._weights[fold])
-        weights = np.stack(self._weights, axis=1)
-        mean = weights.mean(axis=1)
-        blocks = np.array_split(self._looks, max(1, len(self._looks) // MOST_FITTED))
-        found = np.concatenate([self._standardised(_with_products(block)) @ mean for block in blocks])
-        found[self._fitted] = (self._features @ weights)[np.arange(len(self._fitted)), self._fold]
-        return found
-
-    def _standardised(self, products: Float64[np.ndarray, "n more"]) -> Float64[np.ndarray, "n more_and_1"]:
-        return np.concatenate([(products - self._mean) / self._spread, np.ones((len(products), 1))], axis=1)
+    features, known = standardised(products), explained[fitted]
+    weights = np.stack([_fitted_weights(features[fold != one], known[fold != one]) for one in range(FOLDS)], axis=1)
+    blocks = np.array_split(looks, max(1, len(looks) // MOST_FITTED))
+    log_odds = np.concatenate([standardised(_with_products(block)) @ weights.mean(axis=1) for block in blocks])
+    log_odds[fitted] = (features @ weights)[np.arange(len(fitted)), fold]
+    return expit(log_odds)
 
 
 def _fitted_weights(
-    features: Float64[np.ndarray, "m features"],
-    known: Float64[np.ndarray, " m"],
-    first: Float64[np.ndarray, " features"],
+    features: Float64[np.ndarray, "m features"], known: Float64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, " features"]:
     """The weights of least - log likelihood + RIDGE/2 |w|^2; the last feature is constant and its weight free."""
-    pull = np.full(len(first), RIDGE)
+    pull = np.full(features.shape[1], RIDGE)
     pull[-1] = 0
 
     def cost(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -142,7 +129,7 @@ def _fitted_weights(
         slope = features.T @ (expit(value) - known) + pull * weights
         return float((np.logaddexp(0, value) - known * value).sum() + 0.5 * (pull * weights**2).sum()), slope
 
-    return minimize(cost, first, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
+    return minimize(cost, np.zeros_like(pull), jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
 
 
 def _gaussian_ranks(
