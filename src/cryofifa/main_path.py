@@ -1,12 +1,13 @@
 """The main path: `reconstruct` takes particle images to a map, poses, a verdict and a report.
 
 In the order of the data: the particle table is read, its images are surveyed and the run is planned (`run/prepare.py`).
-Independent starts of ab initio train a decoder and an encoder while poses are found, and the best start goes on until
-the curriculum ends; where asked for, a second encoder corrects the poses on full-size images. Half-map refinement then
-matches each half of the particles to its own half map, and scores every particle against the other half's map. Scores
-tell particles from junk, and the full-size images of the particles are back-projected into two half maps and the final
-map. The half maps' FSC inside a mask gives the resolution and, with the other signs of the run, the verdict. In the end
-all files and the report are written. Checkpoints are written on the way, from which the same call resumes.
+Independent starts find poses from nothing until two agree, and a decoder and an encoder are trained from the poses of
+the best; where asked for, a second encoder corrects the poses on full-size images. Half-map refinement then matches
+each half of the particles to its own half map, and scores every particle against the other half's map. Scores and looks
+tell particles from junk, and the full-size images of those that the map explains are back-projected into two half maps
+and the final map. The half maps' FSC inside a mask, and along every direction, gives the resolution and, with the other
+signs of the run, the verdict. In the end all files and the report are written. Checkpoints are written on the way, from
+which the same call resumes.
 """
 
 from __future__ import annotations
